@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds and runs the tests: everything in the dev build, then everything that makes sense under
+# AddressSanitizer and UndefinedBehaviorSanitizer. --long adds ThreadSanitizer, both compilers and
+# the tests labelled slow. The last line says how many passed and failed; the exit status agrees.
+set -u
+cd "$(dirname -- "$0")/.." || exit 1
+
+presets="dev asan"
+skip_labels='^slow$'
+if [ "${1:-}" = --long ]; then
+    presets="dev asan tsan dev-clang asan-clang"
+    skip_labels='^$'
+fi
+
+jobs=$(nproc)
+reports=
+for preset in $presets; do
+    printf '== %s: build\n' "$preset"
+    scripts/build.sh "$preset" || exit 1
+    # Source checks do not depend on how the code was compiled; once is enough.
+    skip=$skip_labels
+    [ "$preset" = dev ] || skip="$skip_labels|^tree$"
+    report=build/$preset/junit.xml
+    rm -f "$report"
+    printf '== %s: test\n' "$preset"
+    # The verdict is the summary's: it also notices tests that ctest would let pass as "not run".
+    ctest --test-dir "build/$preset" --label-exclude "$skip" --parallel "$jobs" \
+        --output-on-failure --output-junit junit.xml --progress || true
+    reports="$reports $preset=$report"
+done
+
+# shellcheck disable=SC2086
+exec /usr/bin/python3 scripts/test_summary.py --floor-file scripts/test-floor.txt $reports
