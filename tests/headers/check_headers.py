@@ -16,14 +16,13 @@ import sys
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-pedantic-errors", "-Werror", "-Wshadow",
             "-Wconversion", "-Wsign-conversion", "-Wcast-qual", "-Wundef", "-Wdouble-promotion"]
 C_WARNINGS = ["-Wstrict-prototypes", "-Wmissing-prototypes", "-Wvla"]
-CXX_WARNINGS = ["-Wold-style-cast"]
 
 
 def compile_header(compiler, level, include_dirs, header):
     """Returns the compiler's complaints, empty when there are none."""
     is_cxx = level.startswith("c++")
     command = [compiler, f"-std={level}", "-x", "c++" if is_cxx else "c", "-fsyntax-only"]
-    command += WARNINGS + (CXX_WARNINGS if is_cxx else C_WARNINGS)
+    command += WARNINGS + ([] if is_cxx else C_WARNINGS)
     for folder in include_dirs:
         command += ["-I", str(folder)]
     source = f'#include "{header}"\n#include "{header}"\ntypedef int translation_unit_not_empty;\n'
