@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans of random problems: valid, honestly priced, never worse than one label alone, never below the
+// bound, and stable; bad problems are refused by name; every allocation may fail.
+#include "tenon/partition.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAX_OPS 24u
+#define MAX_LABELS 4u
+
+typedef struct counting_heap {
+    uint64_t live_bytes;
+    uint64_t calls;
+    uint64_t fail_at; // 0: never
+    int fail_after;   // 1: every call from fail_at on
+} counting_heap;
+
+static void *counting_alloc(void *user_data, uint64_t size_bytes)
+{
+    counting_heap *heap = user_data;
+    heap->calls++;
+    if (heap->fail_at != 0 && (heap->calls == heap->fail_at ||
+                               (heap->fail_after && heap->calls > heap->fail_at))) {
+        return NULL;
+    }
+    heap->live_bytes += size_bytes;
+    return malloc(size_bytes);
+}
+
+static void counting_free(void *user_data, void *pointer, uint64_t size_bytes)
+{
+    counting_heap *heap = user_data;
+    heap->live_bytes -= size_bytes;
+    free(pointer);
+}
+
+typedef struct random_problem {
+    tnp_problem problem;
+    int64_t op_cost[MAX_OPS * MAX_LABELS];
+    tnp_tensor tensors[MAX_OPS];
+    uint32_t consumers[MAX_OPS * MAX_OPS];
+    int64_t copy_cost[MAX_OPS * MAX_LABELS * MAX_LABELS];
+    int64_t handover_cost[MAX_LABELS * MAX_LABELS];
+} random_problem;
+
+static uint32_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(*state >> 33);
+}
+
+static void fill_matrix(int64_t *matrix, uint32_t labels, uint32_t limit, uint64_t *seed)
+{
+    for (uint32_t a = 0; a < labels; a++) {
+        for (uint32_t b = 0; b < labels; b++) {
+            matrix[a * labels + b] = a == b ? 0 : next_random(seed) % limit;
+        }
+    }
+}
+
+static void make_problem(random_problem *r, uint64_t seed)
+{
+    memset(r, 0, sizeof(*r));
+    uint32_t ops = 1 + next_random(&seed) % MAX_OPS;
+    uint32_t labels = 1 + next_random(&seed) % MAX_LABELS;
+    for (uint32_t op = 0; op < ops; op++) {
+        for (uint32_t label = 0; label < labels; label++) {
+            // Label 0 runs everything, the others have holes.
+            int hole = label > 0 && next_random(&seed) % 4 == 0;
+            r->op_cost[op * labels + label] = hole ? TNP_UNSUPPORTED : next_random(&seed) % 1000;
+        }
+        r->tensors[op].producer = op;
+        r->tensors[op].consumer_begin = r->problem.consumer_total;
+        for (uint32_t to = op + 1; to < ops; to++) {
+            if (next_random(&seed) % 4 == 0) {
+                r->consumers[r->problem.consumer_total++] = to;
+                r->tensors[op].consumer_count++;
+            }
+        }
+        fill_matrix(r->copy_cost + op * labels * labels, labels, 300, &seed);
+    }
+    fill_matrix(r->handover_cost, labels, 500, &seed);
+    r->problem.op_count = ops;
+    r->problem.label_count = labels;
+    r->problem.tensor_count = ops;
+    r->problem.op_cost = r->op_cost;
+    r->problem.tensors = r->tensors;
+    r->problem.consumers = r->consumers;
+    r->problem.copy_cost = r->copy_cost;
+    r->problem.handover_cost = r->handover_cost;
+}
+
+static void assert_order_is_topological(const tnp_problem *problem, const uint32_t *order)
+{
+    uint32_t place[MAX_OPS];
+    uint32_t seen = 0;
+    memset(place, 0xff, sizeof(place));
+    for (uint32_t i = 0; i < problem->op_count; i++) {
+        assert_in_range(order[i], 0, problem->op_count - 1);
+        assert_int_equal(place[order[i]], UINT32_MAX);
+        place[order[i]] = i;
+        seen++;
+    }
+    assert_int_equal(seen, problem->op_count);
+    for (uint32_t t = 0; t < problem->tensor_count; t++) {
+        for (uint32_t i = 0; i < problem->tensors[t].consumer_count; i++) {
+            uint32_t consumer = problem->consumers[problem->tensors[t].consumer_begin + i];
+            assert_true(place[problem->tensors[t].producer] < place[consumer]);
+        }
+    }
+}
+
+static int64_t single_label_cost(const tnp_problem *problem, uint32_t label)
+{
+    int64_t total = 0;
+    for (uint32_t op = 0; op < problem->op_count; op++) {
+        int64_t cost = problem->op_cost[op * problem->label_count + label];
+        if (cost == TNP_UNSUPPORTED) {
+            return INT64_MAX;
+        }
+        total += cost;
+    }
+    return total;
+}
+
+static void check_plan(const tnp_problem *problem, const tnp_plan *plan)
+{
+    tnp_cost cost;
+    assert_order_is_topological(problem, plan->order);
+    tnp_cost_of_order(problem, plan->label, plan->order, &cost);
+    assert_memory_equal(&cost, &plan->cost, sizeof(cost));
+    assert_true(plan->lower_bound <= plan->cost.total);
+    for (uint32_t label = 0; label < problem->label_count; label++) {
+        assert_true(plan->cost.total <= single_label_cost(problem, label));
+    }
+    uint32_t covered = 0;
+    for (uint32_t s = 0; s < plan->segment_count; s++) {
+        assert_int_equal(plan->segments[s].begin, covered);
+        covered += plan->segments[s].count;
+        assert_true(s == 0 || plan->segments[s].label != plan->segments[s - 1].label);
+    }
+    assert_int_equal(covered, problem->op_count);
+    assert_int_equal(plan->segment_count, plan->cost.handover_count + 1);
+}
+
+static void plan_init__random_problems_get_valid_plans(void **state)
+{
+    (void)state;
+    static random_problem r;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        counting_heap heap = {0};
+        tnp_allocator allocator = {counting_alloc, counting_free, &heap};
+        tnp_plan plan;
+        tnp_plan again;
+        make_problem(&r, seed);
+        assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_OK);
+        check_plan(&r.problem, &plan);
+        assert_int_equal(tnp_plan_init(&allocator, &r.problem, &again), TNP_OK);
+        assert_memory_equal(plan.order, again.order, plan.op_count * sizeof(uint32_t));
+        assert_memory_equal(plan.label, again.label, plan.op_count * sizeof(uint32_t));
+        tnp_plan_deinit(&allocator, &plan);
+        tnp_plan_deinit(&allocator, &again);
+        assert_int_equal(heap.live_bytes, 0);
+    }
+}
+
+static void plan_init__every_allocation_may_fail(void **state)
+{
+    (void)state;
+    static random_problem r;
+    make_problem(&r, 7);
+    counting_heap counter = {0};
+    tnp_allocator counted = {counting_alloc, counting_free, &counter};
+    tnp_plan plan;
+    assert_int_equal(tnp_plan_init(&counted, &r.problem, &plan), TNP_OK);
+    tnp_plan_deinit(&counted, &plan);
+    assert_true(counter.calls > 4);
+    for (int after = 0; after < 2; after++) {
+        for (uint64_t i = 1; i <= counter.calls; i++) {
+            counting_heap heap = {.fail_at = i, .fail_after = after};
+            tnp_allocator allocator = {counting_alloc, counting_free, &heap};
+            assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_OUT_OF_MEMORY);
+            assert_int_equal(heap.live_bytes, 0);
+        }
+    }
+}
+
+static void plan_init__names_what_is_wrong(void **state)
+{
+    (void)state;
+    static random_problem r;
+    counting_heap heap = {0};
+    tnp_allocator allocator = {counting_alloc, counting_free, &heap};
+    tnp_plan plan;
+    uint32_t labels;
+
+    make_problem(&r, 11);
+    labels = r.problem.label_count;
+    assert_true(r.problem.op_count > 3);
+    for (uint32_t label = 0; label < labels; label++) {
+        r.op_cost[2 * labels + label] = TNP_UNSUPPORTED;
+    }
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INFEASIBLE);
+    assert_int_equal(plan.culprit, 2);
+
+    make_problem(&r, 11);
+    r.op_cost[3 * labels] = TNP_MAX_COST + 1;
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(plan.culprit, 3);
+
+    make_problem(&r, 11);
+    r.tensors[1].producer = r.problem.op_count;
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(plan.culprit, 1);
+
+    make_problem(&r, 11);
+    r.problem.label_count = TNP_MAX_LABELS + 1;
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(heap.live_bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_init__random_problems_get_valid_plans),
+        cmocka_unit_test(plan_init__every_allocation_may_fail),
+        cmocka_unit_test(plan_init__names_what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
