@@ -58,6 +58,8 @@ lint: build
 	@scripts/lint.sh
 
 install:
+	@scripts/setup.sh --no-venv
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX='$(PREFIX)' >/dev/null
 	@scripts/build.sh release
 	@cmake --install build/release --prefix '$(PREFIX)'
 

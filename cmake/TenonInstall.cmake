@@ -21,5 +21,21 @@ install(FILES
     "${PROJECT_SOURCE_DIR}/cmake/plugin.tenon.json.in"
     DESTINATION "${_tenon_package_dir}")
 
+# Relative to the .pc file's own folder where possible, so that a moved installation still works.
+set(TENON_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+set(TENON_PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+set(TENON_PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    file(RELATIVE_PATH to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" to_prefix "${to_prefix}")
+    set(TENON_PC_PREFIX "\${pcfiledir}/${to_prefix}")
+    set(TENON_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+    set(TENON_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+# A shared libtenon brings its own dependencies; only a static one hands them on.
+set(TENON_PC_PRIVATE "")
+if(NOT BUILD_SHARED_LIBS)
+    set(TENON_PC_PRIVATE "Libs.private: -ltenon_partitioner -lpthread -lm\nRequires.private: jansson\n")
+endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/tenon.pc.in" "${PROJECT_BINARY_DIR}/tenon.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/tenon.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
