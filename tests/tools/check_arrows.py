@@ -80,7 +80,7 @@ def resolve(source_path, quoted, name, known):
         if candidate in known:
             return candidate
     # Headers private to a plugin or a tool may be named from that folder's own root.
-    parts = source_path.split("/")
+    parts = source_path.split("/") if quoted else []
     for depth in range(1, len(parts)):
         candidate = posixpath.normpath("/".join(parts[:depth] + [name]))
         if candidate in known:
