@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Symbol visibility and struct tags of the embedding API. Embedders include tenon.h.
+#ifndef TENON_API_H
+#define TENON_API_H
+
+#include "tenon/abi/types.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define TN_API __attribute__((visibility("default")))
+#else
+#define TN_API
+#endif
+
+// struct_type of the embedding API's structs. Like in the ABI, every struct starts with its size and
+// tag, and only grows; the _init function of each fills both and every default.
+#define TN_STRUCT_HOST_CONFIG 1000u
+#define TN_STRUCT_LOAD_ENTRY 1001u
+#define TN_STRUCT_DEVICE_DESC 1002u
+#define TN_STRUCT_MODEL_CONFIG 1003u
+#define TN_STRUCT_TENSOR_DESC 1004u
+#define TN_STRUCT_NODE_DESC 1005u
+#define TN_STRUCT_MODEL_SUMMARY 1006u
+#define TN_STRUCT_COMPILE_CONFIG 1007u
+#define TN_STRUCT_PLAN_SUMMARY 1008u
+#define TN_STRUCT_ISLAND_DESC 1009u
+#define TN_STRUCT_PLACEMENT 1010u
+#define TN_STRUCT_REQUEST_CONFIG 1011u
+#define TN_STRUCT_TENSOR_VIEW 1012u
+#define TN_STRUCT_RUN_STATS 1013u
+#define TN_STRUCT_TRACE_EVENT 1014u
+#define TN_STRUCT_MEMORY_STATS 1015u
+
+#endif // TENON_API_H

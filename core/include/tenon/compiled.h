@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// A compiled model: which device runs what, and the programs for it. Read next: request.h.
+#ifndef TENON_COMPILED_H
+#define TENON_COMPILED_H
+
+#include "tenon/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Shared and immutable: any thread may create requests from it. Holds its model and host.
+typedef struct tn_compiled tn_compiled;
+
+typedef uint32_t tn_compile_policy;
+// A node no listed device takes is an error, not a fallback to other devices.
+#define TN_COMPILE_NO_FALLBACK 1u
+
+// Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread.
+typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, uint32_t permille);
+
+// Texts and arrays are borrowed for the call.
+typedef struct tn_compile_config {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    // Device ids in order of preference for equal cost; none: every device of the host. Devices that
+    // are not listed are used only for nodes no listed one takes, and never with NO_FALLBACK.
+    const char *const *devices;
+    uint32_t device_count;
+    tn_compile_policy policy;
+    uint32_t precision; // TN_PRECISION_ (abi/compile.h)
+    uint32_t compile_flags; // TN_COMPILE_FAST (abi/compile.h)
+    uint64_t memory_cap_bytes; // of one request's tensors and workspaces; 0: none
+    tn_compile_progress_fn progress; // may be null
+    void *progress_user_data;
+} tn_compile_config;
+
+TN_API void tn_compile_config_init(tn_compile_config *config);
+
+// Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
+// config may be null.
+// TN_ERROR_NOT_FOUND a device id · TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the
+// text has every device's reason · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED ·
+// TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is null on
+// failure; else give it back with tn_compiled_release.
+TN_API TN_MUST_USE tn_status tn_compile(tn_model *model, const tn_compile_config *config,
+                                        tn_compiled **out_compiled, tn_error *error);
+
+TN_API void tn_compiled_retain(tn_compiled *compiled);
+TN_API void tn_compiled_release(tn_compiled *compiled); // null is ignored
+
+// The plan in numbers. handover, host wait and transfer are defined in docs/guide/counting.md.
+typedef struct tn_plan_summary {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t island_count;
+    uint32_t fallback_count; // nodes on a device that was not listed
+    // Predicted for one run. Transfers and bytes hold when all shapes are known at compile; the
+    // request's stats carry the prediction for its own shapes.
+    uint32_t handovers;
+    uint32_t host_waits;
+    uint32_t refused_programs; // islands a plugin claimed and then refused to compile
+    uint32_t replans;
+    int64_t cost_ns;        // estimate
+    int64_t lower_bound_ns; // no plan can cost less, by the same estimates
+    uint64_t compile_ns;    // measured
+    uint64_t weight_bytes;  // packed by the plugins
+} tn_plan_summary;
+
+TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,
+                                                  tn_plan_summary *out_summary);
+
+typedef struct tn_island_desc {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t device; // index in the host
+    uint32_t node_count;
+    const uint32_t *nodes; // of the model; lives as long as the compiled model
+    uint32_t input_count;
+    uint32_t output_count;
+    uint64_t flops;
+} tn_island_desc;
+
+TN_API TN_MUST_USE tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
+                                                    tn_island_desc *out_desc);
+
+// Where a node runs, and what one device said about it.
+typedef struct tn_placement {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t island;
+    uint32_t device; // where it runs, index in the host
+    uint32_t answer; // TN_ANSWER_ of the device asked about
+    uint32_t reason; // TN_REASON_ why it is not there; NONE when it is
+    uint32_t subject;
+    uint32_t cost_origin; // TN_COST_
+    int64_t limit;
+    int64_t actual;
+    uint64_t cost_ns;
+} tn_placement;
+
+// TN_ERROR_INVALID_ARGUMENT node or device out of range · TN_ERROR_NOT_FOUND the device was not asked.
+TN_API TN_MUST_USE tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node,
+                                                       uint32_t device, tn_placement *out_placement);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // TENON_COMPILED_H

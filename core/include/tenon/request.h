@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request: one prepared, reusable execution of a compiled model. Prepare fixes shapes and plans
+// memory; run or submit may then be repeated without allocating. Read next: trace.h.
+#ifndef TENON_REQUEST_H
+#define TENON_REQUEST_H
+
+#include "tenon/compiled.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Single owner, one thread at a time, except tn_request_cancel. Holds its compiled model.
+typedef struct tn_request tn_request;
+
+typedef struct tn_request_config {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    // 1: tn_request_submit works even when the host must act between islands; prepare then starts one
+    // thread for this request. Without it such a submit returns TN_ERROR_UNSUPPORTED.
+    uint32_t background;
+    uint32_t reserved;
+} tn_request_config;
+
+TN_API void tn_request_config_init(tn_request_config *config);
+
+// config may be null. TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT · TN_ERROR_DEVICE_LOST.
+TN_API TN_MUST_USE tn_status tn_request_create(tn_compiled *compiled,
+                                               const tn_request_config *config,
+                                               tn_request **out_request, tn_error *error);
+
+// Frees the request; null is ignored. Work that is still running is cancelled. Where a device cannot
+// stop, what it may still touch is kept aside until it has finished, so this never waits for long.
+TN_API void tn_request_destroy(tn_request *request);
+
+// Sizes of one input, by position in the model.
+typedef struct tn_input_shape {
+    uint32_t input;
+    uint32_t rank;
+    const int64_t *dims;
+} tn_input_shape;
+
+// Fixes the shapes, plans memory and readies every context. Inputs that are not listed must have
+// known dimensions. May be repeated between runs; bound inputs and outputs are forgotten.
+// [may-block] TN_ERROR_INVALID_ARGUMENT a shape contradicts the model: text names input and dimension
+// · TN_ERROR_LIMIT_EXCEEDED over the memory cap: text names the largest tensors ·
+// TN_ERROR_INVALID_STATE running · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED · TN_ERROR_DEVICE_LOST
+TN_API TN_MUST_USE tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
+                                                uint32_t shape_count, tn_error *error);
+
+// A tensor's place and shape; dense row-major. data and dims live until the next prepare or destroy.
+typedef struct tn_tensor_view {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    void *data;
+    uint64_t size_bytes;
+    tn_dtype dtype;
+    uint32_t rank;
+    const int64_t *dims;
+} tn_tensor_view;
+
+// The request's own memory for an input: write it before run. Null data until prepared.
+TN_API TN_MUST_USE tn_status tn_request_input(tn_request *request, uint32_t input,
+                                              tn_tensor_view *out_view);
+// The request's own memory for an output: read it after run, until the next run.
+TN_API TN_MUST_USE tn_status tn_request_output(tn_request *request, uint32_t output,
+                                               tn_tensor_view *out_view);
+
+// Copies size_bytes into the request's memory for the input.
+// TN_ERROR_INVALID_ARGUMENT wrong index or size · TN_ERROR_INVALID_STATE not prepared, or running.
+TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input,
+                                              const void *data, uint64_t size_bytes,
+                                              tn_error *error);
+
+// Runs once and returns when the outputs are there. deadline_ns: from now; 0: none.
+// TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_TIMEOUT · TN_ERROR_CANCELLED ·
+// TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · what a program failed with. After an error outputs
+// are undefined, and the request may be run again once its devices are done with it (TN_ERROR_BUSY).
+TN_API TN_MUST_USE tn_status tn_request_run(tn_request *request, uint64_t deadline_ns,
+                                            tn_error *error);
+
+// Called once when a submitted run has ended, on any thread; must not block or call back in.
+typedef void (*tn_request_done_fn)(void *user_data, tn_status status);
+
+// Starts a run and returns at once. done may be null. Errors as run's, before anything was started;
+// TN_ERROR_UNSUPPORTED: see tn_request_config.background. End it with tn_request_wait.
+TN_API TN_MUST_USE tn_status tn_request_submit(tn_request *request, uint64_t deadline_ns,
+                                               tn_request_done_fn done, void *user_data,
+                                               tn_error *error);
+
+// Waits for a submitted run and gives its result. TN_ERROR_TIMEOUT with error.id "request.wait": it is
+// still running · TN_ERROR_INVALID_STATE nothing was submitted.
+TN_API TN_MUST_USE tn_status tn_request_wait(tn_request *request, uint64_t timeout_ns,
+                                             tn_error *error);
+
+// Asks a run to end early with TN_ERROR_CANCELLED. [any-thread] [no-block]
+TN_API void tn_request_cancel(tn_request *request);
+
+// What the last run did, counted at the calls to the plugins, beside what the plan said it would.
+typedef struct tn_run_stats {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t handovers;
+    uint32_t host_waits;
+    uint32_t transfers;
+    uint32_t submits;
+    uint64_t transfer_bytes;
+    uint32_t planned_handovers;
+    uint32_t planned_host_waits;
+    uint32_t planned_transfers;
+    uint32_t bridged_fences; // of them none blocks a host thread
+    uint64_t planned_transfer_bytes;
+    uint64_t run_ns;
+    uint64_t transfer_ns; // host time in copies
+    uint64_t wait_ns;     // host time in waits
+    uint64_t kernel_ns;   // host time in inline programs; device time is the profile interface's
+    uint64_t prepare_ns;
+    uint64_t host_arena_bytes;
+    uint64_t device_arena_bytes;
+} tn_run_stats;
+
+TN_API TN_MUST_USE tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // TENON_REQUEST_H
