@@ -2,7 +2,8 @@
 #
 # A thin wrapper: each target is one script or one CMake command. `make help` lists them.
 .POSIX:
-.PHONY: help setup demo build test test-long bench fuzz docs format lint install clean
+.PHONY: help setup demo build test test-long bench fuzz coverage docs format lint \
+	install clean
 
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
@@ -14,6 +15,7 @@ help:
 	  'make test-long   also ThreadSanitizer, clang builds and the slow tests' \
 	  'make bench       benchmarks' \
 	  'make fuzz        libFuzzer, FUZZ_SECONDS=60 for each target' \
+	  'make coverage    line coverage of the unit and integration tests' \
 	  'make docs        API reference from the public headers' \
 	  'make format      clang-format the sources' \
 	  'make lint        clang-tidy over the sources' \
@@ -46,6 +48,10 @@ bench:
 fuzz:
 	@scripts/setup.sh --no-venv
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+coverage:
+	@scripts/setup.sh
+	@scripts/coverage.sh
 
 docs:
 	@scripts/setup.sh --no-venv
