@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs a build into a fresh prefix and uses it the way an outsider does.
 
-usage: install_test.py --source DIR --build DIR --work DIR --compiler CC
+usage: install_test.py --source DIR --build DIR --work DIR --compiler CC [--model FILE]
 """
 
 import argparse
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -69,16 +70,40 @@ def check_own_plugin(work, prefix, compiler):
     expect(not faults, f"exports only the entry {faults}")
 
 
+def build_with_pkg_config(prefix, compiler, program):
+    """Compiles a C file with what pkg-config says. Returns (executable, its environment)."""
+    pc_dir = next(prefix.rglob("tenon.pc")).parent
+    flags = run("pkg-config", "--cflags", "--libs", "tenon", PKG_CONFIG_PATH=str(pc_dir)).split()
+    executable = program.with_suffix("")
+    run(compiler, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", program,
+        "-o", executable, *flags)
+    return executable, {"LD_LIBRARY_PATH": str(pc_dir.parent)}
+
+
 def check_pkg_config(work, prefix, compiler):
     """A program finds the headers and the library through pkg-config."""
-    pc_dir = next(prefix.rglob("tenon.pc")).parent
     program = work / "program.c"
     program.write_text("#include <tenon/abi/version.h>\nint main(void) {\n"
                        "    return TN_ABI_VERSION_MAJOR == 1 ? 0 : 1;\n}\n", encoding="utf-8")
-    flags = run("pkg-config", "--cflags", "--libs", "tenon", PKG_CONFIG_PATH=str(pc_dir)).split()
-    run(compiler, "-std=c11", "-Wall", "-Werror", program, "-o", work / "program", *flags)
-    run(work / "program", LD_LIBRARY_PATH=str(pc_dir.parent))
+    executable, environment = build_with_pkg_config(prefix, compiler, program)
+    run(executable, **environment)
     expect(True, "program built through pkg-config runs")
+
+
+def check_readme(source, work, prefix, compiler, model):
+    """The program in README.md compiles and runs, with the installed plugins and nothing else."""
+    text = (source / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```c\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    expect(len(blocks) == 1, "README.md has one C program")
+    program = work / "readme.c"
+    program.write_text(blocks[0], encoding="utf-8")
+    executable, environment = build_with_pkg_config(prefix, compiler, program)
+    output = run(executable, model, **environment)
+    expect(re.fullmatch(r"first output: -?[0-9.e+-]+\n", output), f"README program: {output.strip()}")
+    bad = subprocess.run([executable, source / "README.md"], capture_output=True, text=True,
+                         env=dict(os.environ, **environment), check=False)
+    expect(bad.returncode == 1 and bad.stderr.strip() and not bad.stdout,
+           f"README program on a file that is no model: {bad.stderr.strip()}")
 
 
 def main():
@@ -86,6 +111,7 @@ def main():
     for name in ("source", "build", "work"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", required=True)
+    parser.add_argument("--model", type=pathlib.Path)
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
     # Installed, then moved: nothing in the CMake package may remember where it was made.
@@ -98,6 +124,8 @@ def main():
         check_manifest(manifest)
     check_own_plugin(options.work, prefix, options.compiler)
     check_pkg_config(options.work, prefix, options.compiler)
+    if options.model:
+        check_readme(options.source, options.work, prefix, options.compiler, options.model)
 
 
 if __name__ == "__main__":
