@@ -8,15 +8,17 @@ mkdir -p build/docs
 doxygen -q - <<'DOXYFILE'
 PROJECT_NAME = Tenon
 OUTPUT_DIRECTORY = build/docs
-INPUT = README.md abi/CONTRACT.md abi/include core/include docs
+INPUT = README.md abi core/include partitioner/include docs
 USE_MDFILE_AS_MAINPAGE = README.md
 RECURSIVE = YES
 FILE_PATTERNS = *.h *.md
+EXCLUDE_PATTERNS = */src/*
 STRIP_FROM_PATH = .
 STRIP_FROM_INC_PATH = abi/include core/include
 OPTIMIZE_OUTPUT_FOR_C = YES
 EXTRACT_ALL = YES
 GENERATE_LATEX = NO
+HAVE_DOT = NO
 QUIET = YES
 WARN_IF_UNDOCUMENTED = NO
 DOXYFILE

@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 
 import check_arrows
 import check_banned
+import check_links
 import check_sizes
 import check_symbols
 import check_text
@@ -222,6 +223,25 @@ class SymbolsTest(unittest.TestCase):
 
     def test_missing_file_is_found(self):
         self.assertTrue(check_symbols.check(["/nonexistent.so"], [], [])[1])
+
+
+class LinksTest(unittest.TestCase):
+    def find(self, files):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, text in files.items():
+                target = pathlib.Path(folder, path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            return check_links.find_violations(pathlib.Path(folder))[1]
+
+    def test_good_links_pass(self):
+        self.assertEqual(self.find({"README.md": "[a](core/README.md#x) [b](https://x.y/z) [c](#d)",
+                                    "core/README.md": "[up](../README.md)\n```c\na[i](x)\n```\n"}), [])
+
+    def test_dead_link_and_missing_readme_are_found(self):
+        self.assertEqual(len(self.find({"README.md": "[a](nowhere.md)"})), 1)
+        self.assertEqual(len(self.find({"docs/guide/a.md": "[a](../b.md)", "docs/README.md": ""})), 1)
+        self.assertEqual(len(self.find({"core/src/a.c": ""})), 1)
 
 
 class SummaryTest(unittest.TestCase):
