@@ -35,7 +35,7 @@ endif()
 # A shared libtenon brings its own dependencies; only a static one hands them on.
 set(TENON_PC_PRIVATE "")
 if(NOT BUILD_SHARED_LIBS)
-    set(TENON_PC_PRIVATE "Libs.private: -ltenon_partitioner -lpthread -lm\nRequires.private: jansson\n")
+    set(TENON_PC_PRIVATE "Libs.private: -ltenon_partitioner -lpthread -lm\nRequires.private: jansson libsodium\n")
 endif()
 configure_file("${PROJECT_SOURCE_DIR}/cmake/tenon.pc.in" "${PROJECT_BINARY_DIR}/tenon.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/tenon.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
