@@ -12,11 +12,11 @@
 #       [REQUIRES_PATH path...]   at least one of these must exist, e.g. /dev/dri
 #       [STATIC]                  also build tenon::plugin_<name>_static, whose entry function is
 #                                 tn_plugin_entry_1_<name>, for embedders that link plugins in
-#       [NO_INSTALL])
+#       [OUTPUT_DIR dir]          where both files land; default ${CMAKE_BINARY_DIR}/plugins
+#       [NO_INSTALL])             for tests: neither installed nor held to what shipped plugins are
 #
 # The targets are tenon_plugin_<name> (alias tenon::plugin_<name>) and tenon_plugin_<name>_manifest.
-# Both files land in ${CMAKE_BINARY_DIR}/plugins and are installed in
-# ${CMAKE_INSTALL_LIBDIR}/tenon/plugins. The manifest carries the SHA-256 of the library: whoever
+# Both files are installed in ${CMAKE_INSTALL_LIBDIR}/tenon/plugins. The manifest carries the SHA-256 of the library: whoever
 # changes the library afterwards (strip, patchelf) must write the manifest again with
 # TenonManifest.cmake, which is why the library is installed byte for byte.
 include_guard(GLOBAL)
@@ -53,7 +53,7 @@ function(_tenon_plugin_target target)
 endfunction()
 
 function(_tenon_plugin_manifest target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME;VENDOR;DESCRIPTION;LICENSE"
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME;VENDOR;DESCRIPTION;LICENSE;OUTPUT_DIR"
         "REQUIRES_CPU;REQUIRES_PATH")
     foreach(field IN ITEMS NAME VENDOR DESCRIPTION LICENSE)
         string(TOLOWER "${field}" key)
@@ -67,7 +67,7 @@ function(_tenon_plugin_manifest target)
     string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" tenon_manifest_arch)
 
     set(template "${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}.tenon.json.in")
-    set(manifest "${CMAKE_BINARY_DIR}/plugins/${arg_NAME}.tenon.json")
+    set(manifest "${arg_OUTPUT_DIR}/${arg_NAME}.tenon.json")
     configure_file("${TENON_PLUGIN_CMAKE_DIR}/plugin.tenon.json.in" "${template}" @ONLY)
     add_custom_command(OUTPUT "${manifest}"
         COMMAND ${CMAKE_COMMAND} "-DLIBRARY=$<TARGET_FILE:${target}>" "-DTEMPLATE=${template}"
@@ -79,7 +79,7 @@ function(_tenon_plugin_manifest target)
 endfunction()
 
 function(tenon_add_plugin)
-    set(texts NAME VENDOR DESCRIPTION LICENSE)
+    set(texts NAME VENDOR DESCRIPTION LICENSE OUTPUT_DIR)
     set(lists SOURCES LIBS REQUIRES_CPU REQUIRES_PATH)
     cmake_parse_arguments(PARSE_ARGV 0 arg "STATIC;NO_INSTALL" "${texts}" "${lists}")
     if(arg_UNPARSED_ARGUMENTS)
@@ -89,6 +89,9 @@ function(tenon_add_plugin)
         message(FATAL_ERROR "tenon_add_plugin: NAME ([a-z][a-z0-9_-]*) and SOURCES are required")
     endif()
 
+    if(NOT arg_OUTPUT_DIR)
+        set(arg_OUTPUT_DIR "${CMAKE_BINARY_DIR}/plugins")
+    endif()
     set(target tenon_plugin_${arg_NAME})
     set(version_script "${TENON_PLUGIN_CMAKE_DIR}/plugin.map")
     add_library(${target} MODULE ${arg_SOURCES})
@@ -97,7 +100,7 @@ function(tenon_add_plugin)
     # The same bytes must be right in the build tree and when installed: see the digest above.
     set_target_properties(${target} PROPERTIES
         PREFIX "" SUFFIX .so OUTPUT_NAME "${arg_NAME}"
-        LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins"
+        LIBRARY_OUTPUT_DIRECTORY "${arg_OUTPUT_DIR}"
         BUILD_WITH_INSTALL_RPATH ON
         LINK_DEPENDS "${version_script}")
     target_link_options(${target} PRIVATE "LINKER:--version-script=${version_script}")
@@ -107,8 +110,7 @@ function(tenon_add_plugin)
     endif()
     _tenon_plugin_manifest(${target} NAME "${arg_NAME}" VENDOR "${arg_VENDOR}"
         DESCRIPTION "${arg_DESCRIPTION}" LICENSE "${arg_LICENSE}"
-        REQUIRES_CPU ${arg_REQUIRES_CPU} REQUIRES_PATH ${arg_REQUIRES_PATH})
-    set_property(GLOBAL APPEND PROPERTY TENON_PLUGINS "${arg_NAME}")
+        OUTPUT_DIR "${arg_OUTPUT_DIR}" REQUIRES_CPU ${arg_REQUIRES_CPU} REQUIRES_PATH ${arg_REQUIRES_PATH})
 
     if(arg_STATIC)
         string(MAKE_C_IDENTIFIER "${arg_NAME}" identifier)
@@ -119,9 +121,10 @@ function(tenon_add_plugin)
             tn_plugin_entry_1=tn_plugin_entry_1_${identifier})
     endif()
     if(NOT arg_NO_INSTALL)
+        set_property(GLOBAL APPEND PROPERTY TENON_PLUGINS "${arg_NAME}")
         install(PROGRAMS "$<TARGET_FILE:${target}>" COMPONENT plugins
             DESTINATION "${CMAKE_INSTALL_LIBDIR}/tenon/plugins")
-        install(FILES "${CMAKE_BINARY_DIR}/plugins/${arg_NAME}.tenon.json" COMPONENT plugins
+        install(FILES "${arg_OUTPUT_DIR}/${arg_NAME}.tenon.json" COMPONENT plugins
             DESTINATION "${CMAKE_INSTALL_LIBDIR}/tenon/plugins")
     endif()
 endfunction()

@@ -8,7 +8,7 @@ mkdir -p build/docs
 doxygen -q - <<'DOXYFILE'
 PROJECT_NAME = Tenon
 OUTPUT_DIRECTORY = build/docs
-INPUT = README.md abi core/include partitioner/include docs
+INPUT = README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md abi core/include partitioner/include docs
 USE_MDFILE_AS_MAINPAGE = README.md
 RECURSIVE = YES
 FILE_PATTERNS = *.h *.md
