@@ -16,9 +16,9 @@
 #       [NO_INSTALL])             for tests: neither installed nor held to what shipped plugins are
 #
 # The targets are tenon_plugin_<name> (alias tenon::plugin_<name>) and tenon_plugin_<name>_manifest.
-# Both files are installed in ${CMAKE_INSTALL_LIBDIR}/tenon/plugins. The manifest carries the SHA-256 of the library: whoever
-# changes the library afterwards (strip, patchelf) must write the manifest again with
-# TenonManifest.cmake, which is why the library is installed byte for byte.
+# Both files are installed in ${CMAKE_INSTALL_LIBDIR}/tenon/plugins. The manifest carries the SHA-256
+# of the library: whoever changes the library afterwards (strip, patchelf) must write the manifest
+# again with TenonManifest.cmake, which is why the library is installed byte for byte.
 include_guard(GLOBAL)
 include(GNUInstallDirs)
 set(TENON_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
@@ -110,7 +110,8 @@ function(tenon_add_plugin)
     endif()
     _tenon_plugin_manifest(${target} NAME "${arg_NAME}" VENDOR "${arg_VENDOR}"
         DESCRIPTION "${arg_DESCRIPTION}" LICENSE "${arg_LICENSE}"
-        OUTPUT_DIR "${arg_OUTPUT_DIR}" REQUIRES_CPU ${arg_REQUIRES_CPU} REQUIRES_PATH ${arg_REQUIRES_PATH})
+        OUTPUT_DIR "${arg_OUTPUT_DIR}"
+        REQUIRES_CPU ${arg_REQUIRES_CPU} REQUIRES_PATH ${arg_REQUIRES_PATH})
 
     if(arg_STATIC)
         string(MAKE_C_IDENTIFIER "${arg_NAME}" identifier)
