@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verdict records, written as far as the host's stride reaches (ABI-41).
+#include "tenon/helper/verdicts.h"
+
+#include <string.h>
+
+void tn_helper_yes(tn_node_verdict *out_verdict, tn_numerics numerics) {
+    *out_verdict = (tn_node_verdict){
+        .answer = TN_ANSWER_YES, .subject = TN_NONE, .numerics = numerics};
+}
+
+void tn_helper_no(tn_node_verdict *out_verdict, tn_reason reason, uint32_t subject, int64_t limit,
+                  int64_t actual) {
+    *out_verdict = (tn_node_verdict){.answer = TN_ANSWER_NO,
+                                     .reason = reason,
+                                     .subject = subject,
+                                     .limit = limit,
+                                     .actual = actual};
+}
+
+uint32_t tn_helper_find_op(const tn_graph_view *view, const tn_graph_node *node,
+                           const tn_op_record *ops, uint32_t count, const tn_op_record **out_record,
+                           tn_node_verdict *out_verdict) {
+    *out_record = NULL;
+    for (uint32_t i = 0; i < count; ++i) {
+        if (!tn_view_node_is(view, node, ops[i].domain, ops[i].op_type)) {
+            continue;
+        }
+        *out_record = &ops[i];
+        if (node->since_version > ops[i].newest_version) {
+            tn_helper_no(out_verdict, TN_REASON_OP_VERSION, TN_NONE, ops[i].newest_version,
+                         node->since_version);
+            return 0;
+        }
+        if (node->since_version < ops[i].oldest_version) {
+            tn_helper_no(out_verdict, TN_REASON_OP_VERSION, TN_NONE, ops[i].oldest_version,
+                         node->since_version);
+            return 0;
+        }
+        return 1;
+    }
+    tn_helper_no(out_verdict, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0);
+    return 0;
+}
+
+void tn_helper_put_verdict(tn_verdicts *verdicts, uint32_t node_index,
+                           const tn_node_verdict *verdict) {
+    const uint32_t stride = verdicts->node_stride_bytes;
+    unsigned char *record =
+        (unsigned char *)(void *)verdicts->nodes + (uint64_t)node_index * stride;
+    memcpy(record, verdict, stride < sizeof *verdict ? stride : sizeof *verdict);
+}
