@@ -53,3 +53,40 @@ function(tenon_add_test)
         LABELS "${arg_LABELS}"
         ENVIRONMENT "${TENON_TEST_ENVIRONMENT};${arg_ENVIRONMENT}")
 endfunction()
+
+# tenon_add_python_test: a test written in Python.
+#
+#   tenon_add_python_test(NAME name SCRIPT file [ARGS arg...] [LABELS label...] [TIMEOUT seconds]
+#       [VENV])
+#
+# Without VENV it runs with the system's interpreter and may use the standard library only. With
+# VENV it runs in .venv (made by scripts/setup.sh: numpy, onnx, onnxruntime, scikit-learn) and is
+# reported as skipped where that is missing.
+find_program(TENON_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+set(TENON_VENV_PYTHON "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+
+function(tenon_add_python_test)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "VENV" "NAME;SCRIPT;TIMEOUT" "ARGS;LABELS")
+    if(arg_UNPARSED_ARGUMENTS OR NOT arg_NAME OR NOT arg_SCRIPT)
+        message(FATAL_ERROR "tenon_add_python_test: NAME and SCRIPT, and nothing unknown:"
+            " ${arg_UNPARSED_ARGUMENTS}")
+    endif()
+    if(NOT arg_LABELS)
+        set(arg_LABELS integration)
+    endif()
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 120)
+    endif()
+    cmake_path(ABSOLUTE_PATH arg_SCRIPT BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+    if(NOT arg_VENV)
+        add_test(NAME ${arg_NAME} COMMAND "${TENON_PYTHON}" "${arg_SCRIPT}" ${arg_ARGS})
+    else()
+        # Decided when the test runs, since .venv may be made after the build was configured.
+        add_test(NAME ${arg_NAME} COMMAND sh -c
+            "test -x \"$0\" || { echo \"skipped: $0 is missing\"; exit 77; }; exec \"$0\" \"$@\""
+            "${TENON_VENV_PYTHON}" "${arg_SCRIPT}" ${arg_ARGS})
+    endif()
+    set_tests_properties(${arg_NAME} PROPERTIES
+        TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" SKIP_RETURN_CODE 77
+        ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1;${TENON_TEST_ENVIRONMENT}")
+endfunction()
