@@ -36,6 +36,9 @@ tn_status tni_fail_errno(tn_error *error, int os_error, const char *id, const ch
 // names what was being done. Returns status.
 tn_status tni_fail_plain(tn_error *error, tn_status status, const char *what);
 
+// Copies source as far as destination's struct_size reaches. destination may be null.
+void tni_error_copy(tn_error *destination, const tn_error *source);
+
 // The name of a status, e.g. "TN_ERROR_IO"; "TN_ERROR_?" for unknown numbers. Static.
 const char *tni_status_name(tn_status status);
 

@@ -43,7 +43,7 @@ typedef enum tni_constant_kind {
 typedef enum tni_recipe_kind {
     TNI_RECIPE_CAST,       // sources: x
     TNI_RECIPE_TRANSPOSE,  // sources: x; perm
-    TNI_RECIPE_DEQUANTIZE, // sources: x, scale, zero point (or TN_NONE); axis, block
+    TNI_RECIPE_DEQUANTIZE, // sources: x, scale, zero point (or TN_NONE); axis
     TNI_RECIPE_BN_WEIGHT,  // sources: weight, gamma, variance; epsilon; channels along axis
     TNI_RECIPE_BN_BIAS,    // sources: bias (or TN_NONE), gamma, beta, mean, variance; epsilon
 } tni_recipe_kind;
@@ -52,10 +52,9 @@ typedef enum tni_recipe_kind {
 
 typedef struct tni_recipe {
     tni_recipe_kind kind;
-    uint32_t sources[TNI_RECIPE_MAX_SOURCES]; // constants, each of a smaller index
+    uint32_t sources[TNI_RECIPE_MAX_SOURCES]; // constants, each of a smaller index; else TN_NONE
     uint32_t axis;
     uint32_t perm[TN_MAX_RANK];
-    uint64_t block; // elements of axis that share a scale; 0: the whole axis has one scale an index
     double epsilon;
 } tni_recipe;
 

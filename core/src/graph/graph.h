@@ -62,7 +62,8 @@ typedef struct tni_value {
     uint32_t replaced_by; // value that took over its uses, or TN_NONE
 } tni_value;
 
-// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH) and expansions.
+// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH) and expansions. Input i of
+// an expansion stands for input i of its node, TN_NONE where that is absent; outputs likewise.
 typedef struct tni_graph {
     tn_string name;
     uint32_t parent_node; // TN_NONE for graph 0
@@ -77,6 +78,8 @@ typedef struct tni_graph {
     uint32_t output_count;
     uint32_t output_capacity;
     uint32_t *outputs;
+    uint32_t output_name_capacity;
+    tn_string *output_names; // as the file gave them; rewrites may exchange the values
 } tni_graph;
 
 typedef struct tni_symbol {
@@ -199,8 +202,8 @@ const tni_constant *tni_node_constant(const tni_model *model, const tni_node *no
 // tni_model_compact, so that a rewrite of n nodes stays linear; until then, read inputs through
 // tni_model_resolve.
 
-// Every use of from (node inputs in any graph, graph outputs) becomes a use of to. When from is an output
-// of graph 0, tni_model_compact keeps its name: see there.
+// Every use of from (node inputs in any graph, graph outputs) becomes a use of to. from must not have been
+// replaced before. Graph outputs keep their names: see tni_model_normalise_outputs.
 void tni_model_replace_uses(tni_model *model, uint32_t from, uint32_t to);
 // The value that stands for value now. TN_NONE stays TN_NONE.
 uint32_t tni_model_resolve(const tni_model *model, uint32_t value);
@@ -210,7 +213,8 @@ void tni_model_remove_node(tni_model *model, uint32_t node);
 void tni_model_compact(tni_model *model);
 
 // Makes every output of graph 0 a value of its own that a node produces: where an output is an input, a
-// constant, or listed twice, an Identity node is put in between (and the new value takes the name).
+// constant, or listed twice, an Identity node is put in between. The value of output i then has the name
+// output_names[i].
 // Errors as tni_model_add_node.
 TN_MUST_USE tn_status tni_model_normalise_outputs(tni_model *model);
 
