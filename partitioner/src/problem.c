@@ -2,13 +2,11 @@
 // Validation of a problem, and the exact cost of one labelled serial order.
 #include "tenon/partition.h"
 
-static int cost_is_valid(int64_t cost)
-{
+static int cost_is_valid(int64_t cost) {
     return cost >= 0 && cost <= TNP_MAX_COST;
 }
 
-static tnp_status validate_ops(const tnp_problem *problem, uint32_t *out_culprit)
-{
+static tnp_status validate_ops(const tnp_problem *problem, uint32_t *out_culprit) {
     for (uint32_t op = 0; op < problem->op_count; op++) {
         const int64_t *cost = problem->op_cost + (uint64_t)op * problem->label_count;
         int feasible = 0;
@@ -30,8 +28,7 @@ static tnp_status validate_ops(const tnp_problem *problem, uint32_t *out_culprit
     return TNP_OK;
 }
 
-static int matrix_is_valid(const int64_t *matrix, uint32_t label_count)
-{
+static int matrix_is_valid(const int64_t *matrix, uint32_t label_count) {
     for (uint32_t from = 0; from < label_count; from++) {
         for (uint32_t to = 0; to < label_count; to++) {
             int64_t cost = matrix[(uint64_t)from * label_count + to];
@@ -43,8 +40,7 @@ static int matrix_is_valid(const int64_t *matrix, uint32_t label_count)
     return 1;
 }
 
-static int tensor_is_valid(const tnp_problem *problem, uint32_t index)
-{
+static int tensor_is_valid(const tnp_problem *problem, uint32_t index) {
     const tnp_tensor *tensor = &problem->tensors[index];
     uint64_t end = (uint64_t)tensor->consumer_begin + tensor->consumer_count;
     if (tensor->producer >= problem->op_count || end > problem->consumer_total) {
@@ -60,8 +56,7 @@ static int tensor_is_valid(const tnp_problem *problem, uint32_t index)
     return matrix_is_valid(problem->copy_cost + index * cells, problem->label_count);
 }
 
-tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culprit)
-{
+tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culprit) {
     *out_culprit = 0;
     if (problem->label_count == 0 || problem->label_count > TNP_MAX_LABELS ||
         problem->op_count == UINT32_MAX ||
@@ -78,8 +73,7 @@ tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culpri
 }
 
 static void add_copies(const tnp_problem *problem, const uint32_t *label, uint32_t index,
-                       tnp_cost *cost)
-{
+                       tnp_cost *cost) {
     const tnp_tensor *tensor = &problem->tensors[index];
     uint32_t labels = problem->label_count;
     uint32_t from = label[tensor->producer];
@@ -97,8 +91,7 @@ static void add_copies(const tnp_problem *problem, const uint32_t *label, uint32
 }
 
 void tnp_cost_of_order(const tnp_problem *problem, const uint32_t *label, const uint32_t *order,
-                       tnp_cost *out_cost)
-{
+                       tnp_cost *out_cost) {
     tnp_cost cost = {0};
     for (uint32_t op = 0; op < problem->op_count; op++) {
         cost.compute += problem->op_cost[(uint64_t)op * problem->label_count + label[op]];

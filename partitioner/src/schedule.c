@@ -5,20 +5,17 @@
 
 #include <string.h>
 
-static uint32_t *alloc_words(const tnp_allocator *allocator, uint64_t count)
-{
+static uint32_t *alloc_words(const tnp_allocator *allocator, uint64_t count) {
     return allocator->alloc(allocator->user_data, (count + 1) * sizeof(uint32_t));
 }
 
-static void free_words(const tnp_allocator *allocator, uint32_t *words, uint64_t count)
-{
+static void free_words(const tnp_allocator *allocator, uint32_t *words, uint64_t count) {
     if (words != NULL) {
         allocator->free(allocator->user_data, words, (count + 1) * sizeof(uint32_t));
     }
 }
 
-static void fill_successors(tnp_schedule *schedule)
-{
+static void fill_successors(tnp_schedule *schedule) {
     const tnp_problem *problem = schedule->problem;
     uint32_t *begin = schedule->successor_begin;
     memset(begin, 0, ((uint64_t)problem->op_count + 1) * sizeof(*begin));
@@ -41,8 +38,7 @@ static void fill_successors(tnp_schedule *schedule)
 }
 
 tnp_status tnp_schedule_init(const tnp_allocator *allocator, const tnp_problem *problem,
-                             tnp_schedule *out_schedule)
-{
+                             tnp_schedule *out_schedule) {
     uint64_t ops = problem->op_count;
     uint64_t consumers = 0;
     for (uint32_t t = 0; t < problem->tensor_count; t++) {
@@ -68,8 +64,7 @@ tnp_status tnp_schedule_init(const tnp_allocator *allocator, const tnp_problem *
     return TNP_OK;
 }
 
-void tnp_schedule_deinit(const tnp_allocator *allocator, tnp_schedule *schedule)
-{
+void tnp_schedule_deinit(const tnp_allocator *allocator, tnp_schedule *schedule) {
     uint64_t ops = schedule->problem->op_count;
     uint64_t consumers = schedule->successor_count;
     free_words(allocator, schedule->successor_begin, ops + 1);
@@ -87,8 +82,7 @@ typedef struct ready_lists {
     uint32_t count[TNP_MAX_LABELS];
 } ready_lists;
 
-static void push_ready(tnp_schedule *schedule, ready_lists *ready, uint32_t label, uint32_t op)
-{
+static void push_ready(tnp_schedule *schedule, ready_lists *ready, uint32_t label, uint32_t op) {
     schedule->next_ready[op] = UINT32_MAX;
     if (ready->count[label] == 0) {
         ready->head[label] = op;
@@ -99,8 +93,7 @@ static void push_ready(tnp_schedule *schedule, ready_lists *ready, uint32_t labe
     ready->count[label]++;
 }
 
-static uint32_t fullest_label(const ready_lists *ready, uint32_t label_count)
-{
+static uint32_t fullest_label(const ready_lists *ready, uint32_t label_count) {
     uint32_t best = 0;
     for (uint32_t label = 1; label < label_count; label++) {
         if (ready->count[label] > ready->count[best]) {
@@ -110,8 +103,7 @@ static uint32_t fullest_label(const ready_lists *ready, uint32_t label_count)
     return best;
 }
 
-void tnp_schedule_order(tnp_schedule *schedule, const uint32_t *label, uint32_t *out_order)
-{
+void tnp_schedule_order(tnp_schedule *schedule, const uint32_t *label, uint32_t *out_order) {
     const tnp_problem *problem = schedule->problem;
     ready_lists ready;
     memset(&ready, 0, sizeof(ready));

@@ -17,13 +17,11 @@ typedef struct search {
     uint64_t budget; // op visits left
 } search;
 
-static int64_t op_cost(const tnp_problem *problem, uint32_t op, uint32_t label)
-{
+static int64_t op_cost(const tnp_problem *problem, uint32_t op, uint32_t label) {
     return problem->op_cost[(uint64_t)op * problem->label_count + label];
 }
 
-static uint32_t cheapest_label(const tnp_problem *problem, uint32_t op)
-{
+static uint32_t cheapest_label(const tnp_problem *problem, uint32_t op) {
     uint32_t best = TNP_MAX_LABELS;
     for (uint32_t label = 0; label < problem->label_count; label++) {
         int64_t cost = op_cost(problem, op, label);
@@ -36,8 +34,7 @@ static uint32_t cheapest_label(const tnp_problem *problem, uint32_t op)
 }
 
 // Prices search->label; keeps it when it is cheaper than the best so far.
-static int try_labels(search *s)
-{
+static int try_labels(search *s) {
     tnp_cost cost;
     uint64_t bytes = (uint64_t)s->problem->op_count * sizeof(uint32_t);
     tnp_schedule_order(&s->schedule, s->label, s->order);
@@ -54,8 +51,7 @@ static int try_labels(search *s)
 }
 
 // Everything on preferred where it can be, the rest where it is cheapest.
-static void try_preference(search *s, uint32_t preferred)
-{
+static void try_preference(search *s, uint32_t preferred) {
     for (uint32_t op = 0; op < s->problem->op_count; op++) {
         int can = preferred < s->problem->label_count &&
                   op_cost(s->problem, op, preferred) != TNP_UNSUPPORTED;
@@ -65,8 +61,7 @@ static void try_preference(search *s, uint32_t preferred)
 }
 
 // Moves one segment of the best plan, as far as its ops allow, to label.
-static int try_segment_move(search *s, uint32_t begin, uint32_t end, uint32_t label)
-{
+static int try_segment_move(search *s, uint32_t begin, uint32_t end, uint32_t label) {
     uint32_t moved = 0;
     memcpy(s->label, s->best->label, (uint64_t)s->problem->op_count * sizeof(uint32_t));
     for (uint32_t i = begin; i < end; i++) {
@@ -79,18 +74,17 @@ static int try_segment_move(search *s, uint32_t begin, uint32_t end, uint32_t la
     return moved > 0 && try_labels(s);
 }
 
-static uint32_t segment_end(const tnp_plan *plan, uint32_t begin)
-{
+static uint32_t segment_end(const tnp_plan *plan, uint32_t begin) {
     uint32_t end = begin + 1;
-    while (end < plan->op_count && plan->label[plan->order[end]] == plan->label[plan->order[begin]]) {
+    while (end < plan->op_count &&
+           plan->label[plan->order[end]] == plan->label[plan->order[begin]]) {
         end++;
     }
     return end;
 }
 
 // One pass over the segments of the best plan; returns whether anything got cheaper.
-static int improve_once(search *s)
-{
+static int improve_once(search *s) {
     int improved = 0;
     for (uint32_t begin = 0; begin < s->problem->op_count && s->budget > 0;) {
         uint32_t end = segment_end(s->best, begin);
@@ -106,8 +100,7 @@ static int improve_once(search *s)
 }
 
 // Every op costs at least its cheapest label.
-static int64_t lower_bound(const tnp_problem *problem)
-{
+static int64_t lower_bound(const tnp_problem *problem) {
     int64_t bound = 0;
     for (uint32_t op = 0; op < problem->op_count; op++) {
         bound += op_cost(problem, op, cheapest_label(problem, op));
@@ -115,8 +108,7 @@ static int64_t lower_bound(const tnp_problem *problem)
     return bound;
 }
 
-static void write_segments(tnp_plan *plan)
-{
+static void write_segments(tnp_plan *plan) {
     plan->segment_count = 0;
     for (uint32_t begin = 0; begin < plan->op_count;) {
         uint32_t end = segment_end(plan, begin);
@@ -128,22 +120,19 @@ static void write_segments(tnp_plan *plan)
     }
 }
 
-static void *alloc_array(search *s, uint64_t size_bytes)
-{
+static void *alloc_array(search *s, uint64_t size_bytes) {
     uint64_t count = (uint64_t)s->problem->op_count + 1;
     return s->allocator->alloc(s->allocator->user_data, count * size_bytes);
 }
 
 static void free_array(const tnp_allocator *allocator, void *array, uint32_t op_count,
-                       uint64_t size_bytes)
-{
+                       uint64_t size_bytes) {
     if (array != NULL) {
         allocator->free(allocator->user_data, array, ((uint64_t)op_count + 1) * size_bytes);
     }
 }
 
-static tnp_status search_alloc(search *s)
-{
+static tnp_status search_alloc(search *s) {
     s->best->label = alloc_array(s, sizeof(uint32_t));
     s->best->order = alloc_array(s, sizeof(uint32_t));
     s->best->segments = alloc_array(s, sizeof(tnp_segment));
@@ -157,8 +146,7 @@ static tnp_status search_alloc(search *s)
 }
 
 tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *problem,
-                         tnp_plan *out_plan)
-{
+                         tnp_plan *out_plan) {
     memset(out_plan, 0, sizeof(*out_plan));
     tnp_status status = tnp_problem_validate(problem, &out_plan->culprit);
     if (status != TNP_OK) {
@@ -189,8 +177,7 @@ tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *prob
     return status;
 }
 
-void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan)
-{
+void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan) {
     free_array(allocator, plan->label, plan->op_count, sizeof(uint32_t));
     free_array(allocator, plan->order, plan->op_count, sizeof(uint32_t));
     free_array(allocator, plan->segments, plan->op_count, sizeof(tnp_segment));

@@ -28,9 +28,9 @@ typedef struct tn_compile_config {
     const char *const *devices;
     uint32_t device_count;
     tn_compile_policy policy;
-    uint32_t precision; // TN_PRECISION_ (abi/compile.h)
-    uint32_t compile_flags; // TN_COMPILE_FAST (abi/compile.h)
-    uint64_t memory_cap_bytes; // of one request's tensors and workspaces; 0: none
+    uint32_t precision;              // TN_PRECISION_ (abi/compile.h)
+    uint32_t compile_flags;          // TN_COMPILE_FAST (abi/compile.h)
+    uint64_t memory_cap_bytes;       // of one request's tensors and workspaces; 0: none
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
 } tn_compile_config;
@@ -101,7 +101,8 @@ typedef struct tn_placement {
 
 // TN_ERROR_INVALID_ARGUMENT node or device out of range · TN_ERROR_NOT_FOUND the device was not asked.
 TN_API TN_MUST_USE tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node,
-                                                       uint32_t device, tn_placement *out_placement);
+                                                       uint32_t device,
+                                                       tn_placement *out_placement);
 
 #ifdef __cplusplus
 }

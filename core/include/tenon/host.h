@@ -125,7 +125,7 @@ typedef struct tn_load_entry {
     tn_load_source source;
     tn_load_stage stage;
     tn_status status; // TN_OK: ready
-    uint32_t reason; // TN_REASON_ (abi/verdict.h), TN_REASON_NONE when ready
+    uint32_t reason;  // TN_REASON_ (abi/verdict.h), TN_REASON_NONE when ready
     uint32_t device_count;
     uint32_t reserved;
     uint64_t duration_ns;

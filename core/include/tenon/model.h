@@ -25,11 +25,11 @@ typedef struct tn_model_config {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_model_flags flags;
-    uint32_t max_depth;         // nested messages and graphs: 64
-    uint64_t max_nodes;         // 1,000,000
-    uint64_t max_values;        // 4,000,000
-    uint64_t max_arena_bytes;   // memory for the graph, weights not counted: 1 GiB
-    uint64_t max_tensor_bytes;  // of one tensor: 16 GiB
+    uint32_t max_depth;        // nested messages and graphs: 64
+    uint64_t max_nodes;        // 1,000,000
+    uint64_t max_values;       // 4,000,000
+    uint64_t max_arena_bytes;  // memory for the graph, weights not counted: 1 GiB
+    uint64_t max_tensor_bytes; // of one tensor: 16 GiB
 } tn_model_config;
 
 TN_API void tn_model_config_init(tn_model_config *config);
@@ -42,8 +42,8 @@ TN_API void tn_model_config_init(tn_model_config *config);
 // TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_model is null on failure; else give it
 // back with tn_model_release.
 TN_API TN_MUST_USE tn_status tn_model_load_file(tn_host *host, const char *path,
-                                                const tn_model_config *config,
-                                                tn_model **out_model, tn_error *error);
+                                                const tn_model_config *config, tn_model **out_model,
+                                                tn_error *error);
 
 // The same from memory, which stays the caller's and must outlive the model unless
 // TN_MODEL_READ_COPY is set. External data is denied.
@@ -64,9 +64,9 @@ typedef struct tn_tensor_desc {
     uint32_t kind; // TN_VALUE_ (abi/graph.h)
     uint32_t rank; // TN_RANK_UNKNOWN when not known
     uint32_t is_constant;
-    int64_t dims[TN_MAX_RANK];           // -1: symbolic
-    const char *symbols[TN_MAX_RANK];    // name of a symbolic dimension, "" when anonymous
-    uint64_t size_bytes;                 // 0 when a dimension is not known
+    int64_t dims[TN_MAX_RANK];        // -1: symbolic
+    const char *symbols[TN_MAX_RANK]; // name of a symbolic dimension, "" when anonymous
+    uint64_t size_bytes;              // 0 when a dimension is not known
 } tn_tensor_desc;
 
 TN_API uint32_t tn_model_input_count(const tn_model *model);
@@ -106,7 +106,7 @@ typedef struct tn_model_summary {
     const char *producer; // "name version", may be ""
     const char *graph_name;
     int64_t ir_version;
-    int64_t opset; // of ai.onnx
+    int64_t opset;           // of ai.onnx
     uint32_t node_count;     // canonical
     uint32_t imported_count; // before rewrites, outermost graph
     uint32_t folded_count;   // nodes that became constants

@@ -68,9 +68,8 @@ TN_API TN_MUST_USE tn_status tn_request_output(tn_request *request, uint32_t out
 
 // Copies size_bytes into the request's memory for the input.
 // TN_ERROR_INVALID_ARGUMENT wrong index or size · TN_ERROR_INVALID_STATE not prepared, or running.
-TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input,
-                                              const void *data, uint64_t size_bytes,
-                                              tn_error *error);
+TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
+                                              uint64_t size_bytes, tn_error *error);
 
 // Runs once and returns when the outputs are there. deadline_ns: from now; 0: none.
 // TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_TIMEOUT · TN_ERROR_CANCELLED ·

@@ -25,7 +25,7 @@ typedef struct tn_trace_event {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_trace_kind kind;
-    uint32_t clock; // TN_CLOCK_ (abi/device.h)
+    uint32_t clock;  // TN_CLOCK_ (abi/device.h)
     uint32_t device; // index in the host, or TN_NONE for the host itself
     uint32_t index;  // island or tensor; TN_NONE when none
     uint64_t run;    // number of the run, 0 outside runs

@@ -134,3 +134,9 @@ const char *tni_status_name(tn_status status) {
     };
     return status >= 0 && status < TN_STATUS_COUNT ? names[status] : "TN_ERROR_?";
 }
+
+void tni_error_copy(tn_error *destination, const tn_error *source) {
+    if (destination != NULL) {
+        deliver(destination, source);
+    }
+}

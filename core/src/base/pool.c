@@ -36,8 +36,7 @@ struct tni_pool {
 };
 
 static void run_chunks(tni_pool *pool, tn_parallel_fn body, void *user_data, uint64_t count,
-                       uint64_t grain, uint32_t worker)
-{
+                       uint64_t grain, uint32_t worker) {
     uint64_t chunk_count = count / grain + (count % grain != 0);
     for (;;) {
         uint64_t chunk = atomic_fetch_add(&pool->next_chunk, 1);
@@ -49,8 +48,7 @@ static void run_chunks(tni_pool *pool, tn_parallel_fn body, void *user_data, uin
     }
 }
 
-static void work(void *user_data)
-{
+static void work(void *user_data) {
     pool_worker *worker = user_data;
     tni_pool *pool = worker->pool;
     uint64_t seen = 0;
@@ -78,8 +76,7 @@ static void work(void *user_data)
     tni_mutex_unlock(&pool->mutex);
 }
 
-static tn_status start_workers(tni_pool *pool)
-{
+static tn_status start_workers(tni_pool *pool) {
     uint32_t extra = pool->worker_count - 1;
     if (extra == 0) {
         return TN_OK;
@@ -101,8 +98,7 @@ static tn_status start_workers(tni_pool *pool)
     return TN_OK;
 }
 
-tn_status tni_pool_create(const tni_alloc *alloc, uint32_t worker_count, tni_pool **out_pool)
-{
+tn_status tni_pool_create(const tni_alloc *alloc, uint32_t worker_count, tni_pool **out_pool) {
     *out_pool = NULL;
     tni_pool *pool = tni_alloc_zeroed(alloc, sizeof(*pool));
     if (pool == NULL) {
@@ -132,8 +128,7 @@ tn_status tni_pool_create(const tni_alloc *alloc, uint32_t worker_count, tni_poo
     return TN_OK;
 }
 
-void tni_pool_destroy(tni_pool *pool)
-{
+void tni_pool_destroy(tni_pool *pool) {
     if (pool == NULL) {
         return;
     }
@@ -160,13 +155,11 @@ void tni_pool_destroy(tni_pool *pool)
     tni_free(&alloc, pool, sizeof(*pool));
 }
 
-uint32_t tni_pool_worker_count(const tni_pool *pool)
-{
+uint32_t tni_pool_worker_count(const tni_pool *pool) {
     return pool->worker_count;
 }
 
-static void run_alone(uint64_t count, uint64_t grain, tn_parallel_fn body, void *user_data)
-{
+static void run_alone(uint64_t count, uint64_t grain, tn_parallel_fn body, void *user_data) {
     for (uint64_t begin = 0; begin < count;) {
         uint64_t end = count - begin < grain ? count : begin + grain;
         body(user_data, begin, end, 0);
@@ -175,8 +168,7 @@ static void run_alone(uint64_t count, uint64_t grain, tn_parallel_fn body, void 
 }
 
 void tni_pool_run(tni_pool *pool, uint64_t count, uint64_t grain, tn_parallel_fn body,
-                  void *user_data)
-{
+                  void *user_data) {
     uint64_t step = grain == 0 ? 1 : grain;
     if (pool->worker_count == 1 || count <= step) {
         run_alone(count, step, body, user_data);

@@ -14,8 +14,7 @@ struct tni_worker {
     tni_job *last;
 };
 
-static void serve(void *user_data)
-{
+static void serve(void *user_data) {
     tni_worker *worker = user_data;
     tni_mutex_lock(&worker->mutex);
     for (;;) {
@@ -34,8 +33,7 @@ static void serve(void *user_data)
     tni_mutex_unlock(&worker->mutex);
 }
 
-tn_status tni_worker_create(const tni_alloc *alloc, const char *name, tni_worker **out_worker)
-{
+tn_status tni_worker_create(const tni_alloc *alloc, const char *name, tni_worker **out_worker) {
     *out_worker = NULL;
     tni_worker *worker = tni_alloc_zeroed(alloc, sizeof(*worker));
     if (worker == NULL) {
@@ -66,8 +64,7 @@ no_mutex:
     return status;
 }
 
-void tni_worker_destroy(tni_worker *worker)
-{
+void tni_worker_destroy(tni_worker *worker) {
     if (worker == NULL) {
         return;
     }
@@ -82,8 +79,7 @@ void tni_worker_destroy(tni_worker *worker)
     tni_free(&alloc, worker, sizeof(*worker));
 }
 
-void tni_worker_post(tni_worker *worker, tni_job *job)
-{
+void tni_worker_post(tni_worker *worker, tni_job *job) {
     job->next = NULL;
     tni_mutex_lock(&worker->mutex);
     if (worker->first == NULL) {

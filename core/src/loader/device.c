@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-static tn_status read_heaps(tni_device *device, tn_device *handle, tn_error *error)
-{
+static tn_status read_heaps(tni_device *device, tn_device *handle, tn_error *error) {
     device->heap_count = device->info.heap_count;
     for (uint32_t heap = 0; heap < device->heap_count; heap++) {
         tn_heap_info *info = &device->heaps[heap];
@@ -23,15 +22,13 @@ static tn_status read_heaps(tni_device *device, tn_device *handle, tn_error *err
 }
 
 // Whether memory in whole pages satisfies a heap's import rule; 0 means that it imports nothing.
-static bool page_fits(uint64_t multiple_bytes)
-{
+static bool page_fits(uint64_t multiple_bytes) {
     return multiple_bytes != 0 && TNI_MAX_ALIGNMENT % multiple_bytes == 0;
 }
 
 // Imports a page of host memory into each heap that says it can, so that a driver that refuses is
 // found out here and not in the middle of a run.
-static void try_import(tni_device *device, tn_device *handle)
-{
+static void try_import(tni_device *device, tn_device *handle) {
     const tn_memory_interface *memory = &device->plugin->memory;
     void *page = tni_alloc_bytes(&device->plugin->alloc, TNI_MAX_ALIGNMENT, TNI_MAX_ALIGNMENT);
     device->imports_host = false;
@@ -60,13 +57,11 @@ static void try_import(tni_device *device, tn_device *handle)
     tni_free_aligned(&device->plugin->alloc, page, TNI_MAX_ALIGNMENT, TNI_MAX_ALIGNMENT);
 }
 
-static void note_reached(void *user_data, tn_status status)
-{
+static void note_reached(void *user_data, tn_status status) {
     *(tn_status *)user_data = status;
 }
 
-static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *error)
-{
+static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *error) {
     const tn_sync_interface *sync = &device->plugin->sync;
     device->fence_caps.struct_size = sizeof(device->fence_caps);
     device->fence_caps.struct_type = TN_STRUCT_FENCE_CAPS;
@@ -91,8 +86,7 @@ static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *err
                           device->id, tni_status_name(asked));
 }
 
-static tn_status open_and_try(tni_device *device, tn_error *error)
-{
+static tn_status open_and_try(tni_device *device, tn_error *error) {
     tn_device_open_info info = {
         .struct_size = sizeof(info),
         .struct_type = TN_STRUCT_DEVICE_OPEN_INFO,
@@ -117,6 +111,10 @@ static tn_status open_and_try(tni_device *device, tn_error *error)
         status = tni_fail(error, TN_ERROR_INVALID_DATA, "device.host-memory",
                           "%s computes in host memory but cannot import it (ABI-60)", device->id);
     }
+    if (status == TN_OK && tni_device_is(device, TN_DEVICE_SYNCHRONOUS) &&
+        !tni_device_is(device, TN_DEVICE_INLINE)) {
+        status = tni_worker_create(&device->plugin->alloc, device->info.name, &device->worker);
+    }
     if (status != TN_OK) {
         device->plugin->core.device_close(handle);
         return status;
@@ -125,8 +123,7 @@ static tn_status open_and_try(tni_device *device, tn_error *error)
     return TN_OK;
 }
 
-tn_status tni_device_open(tni_device *device, tn_error *error)
-{
+tn_status tni_device_open(tni_device *device, tn_error *error) {
     tn_status lost = atomic_load(&device->lost);
     if (lost != TN_OK) {
         return tni_fail(error, lost, "device.lost", "%s is lost", device->id);
@@ -149,8 +146,7 @@ tn_status tni_device_open(tni_device *device, tn_error *error)
     return tni_device_note(device, status);
 }
 
-tn_status tni_device_note(tni_device *device, tn_status status)
-{
+tn_status tni_device_note(tni_device *device, tn_status status) {
     if (status == TN_ERROR_DEVICE_LOST) {
         atomic_store(&device->lost, TN_ERROR_DEVICE_LOST);
     }

@@ -55,9 +55,9 @@ static const char *const compile_slots[] = {"op_list",      "query_support", "co
 static const char *const memory_slots[] = {"heap_info",   "memory_alloc", "memory_import",
                                            "memory_free", "memory_map",   "memory_unmap",
                                            "cpu_begin",   "cpu_end",      "copy"};
-static const char *const sync_slots[] = {"fence_caps",   "fence_create", "fence_destroy",
-                                         "fence_query",  "fence_signal", "fence_fail",
-                                         "fence_wait",   "fence_on_reach"};
+static const char *const sync_slots[] = {"fence_caps",  "fence_create",  "fence_destroy",
+                                         "fence_query", "fence_signal",  "fence_fail",
+                                         "fence_wait",  "fence_on_reach"};
 static const char *const exec_slots[] = {"context_create", "context_prepare", "submit", "cancel",
                                          "context_destroy"};
 static const char *const external_sync_slots[] = {"external_fence_caps", "fence_import",
@@ -79,8 +79,7 @@ static const table_spec tables[] = {
 };
 
 // A null slot in a mandatory table, or null when every slot is filled.
-static const char *first_null_slot(const table_spec *spec, const void *table)
-{
+static const char *first_null_slot(const table_spec *spec, const void *table) {
     size_t count = (spec->size_bytes - sizeof(tn_interface)) / sizeof(void (*)(void));
     const unsigned char *slots = (const unsigned char *)table + sizeof(tn_interface);
     static const unsigned char zero[sizeof(void (*)(void))];
@@ -93,8 +92,7 @@ static const char *first_null_slot(const table_spec *spec, const void *table)
 }
 
 static tn_status copy_table(tni_plugin *plugin, const tn_plugin_answer *answer,
-                            const table_spec *spec, tn_error *error)
-{
+                            const table_spec *spec, tn_error *error) {
     const tn_interface *table = answer->get_interface(plugin->handle, spec->name);
     if (table == NULL) {
         return !spec->mandatory ? TN_OK
@@ -111,8 +109,7 @@ static tn_status copy_table(tni_plugin *plugin, const tn_plugin_answer *answer,
         spec->digest != 0 && table->layout_digest != spec->digest) {
         return tni_fail(error, TN_ERROR_VERSION_MISMATCH, "plugin.digest",
                         "interface \"%s\" minor %u: plugin layout %016llx, host layout %016llx",
-                        spec->name, table->version_minor,
-                        (unsigned long long)table->layout_digest,
+                        spec->name, table->version_minor, (unsigned long long)table->layout_digest,
                         (unsigned long long)spec->digest);
     }
     unsigned char *own = (unsigned char *)plugin + spec->offset;
@@ -129,8 +126,7 @@ static tn_status copy_table(tni_plugin *plugin, const tn_plugin_answer *answer,
     return TN_OK;
 }
 
-static bool copy_text(char destination[TNI_PLUGIN_TEXT_BYTES], const char *text)
-{
+static bool copy_text(char destination[TNI_PLUGIN_TEXT_BYTES], const char *text) {
     if (text == NULL) {
         destination[0] = '\0';
         return true;
@@ -145,8 +141,7 @@ static bool copy_text(char destination[TNI_PLUGIN_TEXT_BYTES], const char *text)
 }
 
 // [a-z][a-z0-9_-]{0,31}
-static bool name_is_valid(const char *name)
-{
+static bool name_is_valid(const char *name) {
     size_t size = strnlen(name, 33);
     if (size == 0 || size > 32 || name[0] < 'a' || name[0] > 'z') {
         return false;
@@ -160,8 +155,7 @@ static bool name_is_valid(const char *name)
     return true;
 }
 
-static tn_status check_answer(tni_plugin *plugin, const tn_plugin_answer *answer, tn_error *error)
-{
+static tn_status check_answer(tni_plugin *plugin, const tn_plugin_answer *answer, tn_error *error) {
     if (answer->plugin == NULL || answer->get_interface == NULL) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "plugin.empty-answer",
                         "the entry function returned OK without a plugin or get_interface");
@@ -188,8 +182,7 @@ static tn_status check_answer(tni_plugin *plugin, const tn_plugin_answer *answer
 }
 
 static tn_status call_entry(tni_plugin *plugin, const tni_plugin_start_info *info,
-                            tn_plugin_answer *out_answer, tn_error *error)
-{
+                            tn_plugin_answer *out_answer, tn_error *error) {
     tn_host_offer offer = {
         .struct_size = sizeof(offer),
         .struct_type = TN_STRUCT_HOST_OFFER,
@@ -214,8 +207,7 @@ static tn_status call_entry(tni_plugin *plugin, const tni_plugin_start_info *inf
     return status;
 }
 
-static tn_status describe_device(tni_plugin *plugin, uint32_t index, tn_error *error)
-{
+static tn_status describe_device(tni_plugin *plugin, uint32_t index, tn_error *error) {
     tni_device *device = &plugin->devices[index];
     device->plugin = plugin;
     device->index = index;
@@ -250,8 +242,7 @@ static tn_status describe_device(tni_plugin *plugin, uint32_t index, tn_error *e
     return status;
 }
 
-static tn_status find_devices(tni_plugin *plugin, tn_error *error)
-{
+static tn_status find_devices(tni_plugin *plugin, tn_error *error) {
     uint32_t count = 0;
     tn_status status = plugin->core.probe(plugin->handle, &count, error);
     if (status != TN_OK || count == 0) {
@@ -274,8 +265,7 @@ static tn_status find_devices(tni_plugin *plugin, tn_error *error)
 }
 
 static tn_status start(tni_plugin *plugin, const tni_plugin_start_info *info,
-                       tn_load_stage *out_stage, tn_error *error)
-{
+                       tn_load_stage *out_stage, tn_error *error) {
     tn_plugin_answer answer;
     *out_stage = TN_LOAD_ENTRY;
     tn_status status = call_entry(plugin, info, &answer, error);
@@ -297,8 +287,7 @@ static tn_status start(tni_plugin *plugin, const tni_plugin_start_info *info,
 }
 
 tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_plugin,
-                           tn_load_stage *out_stage, tn_error *error)
-{
+                           tn_load_stage *out_stage, tn_error *error) {
     *out_plugin = NULL;
     *out_stage = TN_LOAD_ENTRY;
     tni_plugin *plugin = tni_alloc_zeroed(info->alloc, sizeof(*plugin));
@@ -324,13 +313,13 @@ tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_p
     return TN_OK;
 }
 
-tn_status tni_plugin_stop(tni_plugin *plugin, uint64_t timeout_ns, tn_error *error)
-{
+tn_status tni_plugin_stop(tni_plugin *plugin, uint64_t timeout_ns, tn_error *error) {
     tn_status status = TN_OK;
     if (plugin == NULL) {
         return TN_OK;
     }
     for (uint32_t i = 0; i < plugin->device_count; i++) {
+        tni_worker_destroy(plugin->devices[i].worker);
         if (plugin->devices[i].handle != NULL) {
             plugin->core.device_close(plugin->devices[i].handle);
         }
@@ -344,8 +333,7 @@ tn_status tni_plugin_stop(tni_plugin *plugin, uint64_t timeout_ns, tn_error *err
     if (plugin->handle != NULL && plugin->core.shutdown != NULL) {
         status = plugin->core.shutdown(plugin->handle, timeout_ns, error);
     }
-    tni_free_array(&plugin->alloc, plugin->devices, plugin->device_count,
-                   sizeof(*plugin->devices));
+    tni_free_array(&plugin->alloc, plugin->devices, plugin->device_count, sizeof(*plugin->devices));
     tni_alloc alloc = plugin->alloc;
     // A plugin that did not end may still call its host context: that must stay.
     if (status == TN_OK) {

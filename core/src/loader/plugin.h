@@ -4,6 +4,7 @@
 #ifndef TENON_LOADER_PLUGIN_H
 #define TENON_LOADER_PLUGIN_H
 
+#include "base/worker.h"
 #include "loader/services.h"
 
 #include "tenon/abi/exec.h"
@@ -22,8 +23,8 @@ typedef struct tni_plugin tni_plugin;
 // One device of a plugin. Opened on first use; then its description does not change.
 typedef struct tni_device {
     tni_plugin *plugin;
-    uint32_t index;      // in the plugin
-    uint32_t host_index; // in the host; set by the host
+    uint32_t index;                 // in the plugin
+    uint32_t host_index;            // in the host; set by the host
     char id[TNI_PLUGIN_TEXT_BYTES]; // "plugin:device"
     tn_device_info info;
     tn_device *handle; // null until opened
@@ -39,6 +40,7 @@ typedef struct tni_device {
     bool open_mutex_ready;
     bool open_done_ready;
     bool opening;
+    tni_worker *worker; // runs what a device that is synchronous but not inline cannot do itself
 } tni_device;
 
 struct tni_plugin {
@@ -92,8 +94,7 @@ TN_MUST_USE tn_status tni_device_open(tni_device *device, tn_error *error);
 // Notes TN_ERROR_DEVICE_LOST for good; other statuses pass through. Returns status.
 tn_status tni_device_note(tni_device *device, tn_status status);
 
-static inline bool tni_device_is(const tni_device *device, tn_device_flags flag)
-{
+static inline bool tni_device_is(const tni_device *device, tn_device_flags flag) {
     return (device->info.flags & flag) != 0;
 }
 

@@ -10,23 +10,20 @@
 // Room for the constants of one model; a model's own limit on constants is far below.
 #define KEYS_PER_MODEL ((uint64_t)1 << 32)
 
-tn_status tni_weights_init(tni_weights *weights, const tni_alloc *alloc)
-{
+tn_status tni_weights_init(tni_weights *weights, const tni_alloc *alloc) {
     memset(weights, 0, sizeof(*weights));
     weights->alloc = *alloc;
     weights->next_key_base = KEYS_PER_MODEL;
     return tni_mutex_init(&weights->mutex);
 }
 
-void tni_weights_deinit(tni_weights *weights)
-{
+void tni_weights_deinit(tni_weights *weights) {
     tni_free_array(&weights->alloc, weights->models, weights->model_capacity,
                    sizeof(*weights->models));
     tni_mutex_deinit(&weights->mutex);
 }
 
-uint64_t tni_weights_reserve(tni_weights *weights)
-{
+uint64_t tni_weights_reserve(tni_weights *weights) {
     tni_mutex_lock(&weights->mutex);
     uint64_t base = weights->next_key_base;
     weights->next_key_base += KEYS_PER_MODEL;
@@ -34,8 +31,7 @@ uint64_t tni_weights_reserve(tni_weights *weights)
     return base;
 }
 
-tn_status tni_weights_add(tni_weights *weights, struct tni_model *model)
-{
+tn_status tni_weights_add(tni_weights *weights, struct tni_model *model) {
     void *models = NULL;
     tni_mutex_lock(&weights->mutex);
     models = weights->models;
@@ -49,8 +45,7 @@ tn_status tni_weights_add(tni_weights *weights, struct tni_model *model)
     return status;
 }
 
-void tni_weights_remove(tni_weights *weights, struct tni_model *model)
-{
+void tni_weights_remove(tni_weights *weights, struct tni_model *model) {
     tni_mutex_lock(&weights->mutex);
     for (uint32_t i = 0; i < weights->model_count; i++) {
         if (weights->models[i] == model) {
@@ -62,8 +57,7 @@ void tni_weights_remove(tni_weights *weights, struct tni_model *model)
 }
 
 // The model stays alive without the lock: whoever compiles or runs it holds it.
-static struct tni_model *find_model(tni_weights *weights, uint64_t key, uint32_t *out_constant)
-{
+static struct tni_model *find_model(tni_weights *weights, uint64_t key, uint32_t *out_constant) {
     struct tni_model *found = NULL;
     tni_mutex_lock(&weights->mutex);
     for (uint32_t i = 0; i < weights->model_count && found == NULL; i++) {
@@ -74,13 +68,11 @@ static struct tni_model *find_model(tni_weights *weights, uint64_t key, uint32_t
     return found;
 }
 
-static uint64_t alignment_or_default(uint64_t alignment_bytes)
-{
+static uint64_t alignment_or_default(uint64_t alignment_bytes) {
     return alignment_bytes == 0 ? TNI_ALIGNMENT : alignment_bytes;
 }
 
-static void *service_alloc(tn_host_context *host, uint64_t size_bytes, uint64_t alignment_bytes)
-{
+static void *service_alloc(tn_host_context *host, uint64_t size_bytes, uint64_t alignment_bytes) {
     void *pointer =
         tni_alloc_bytes(&host->alloc, size_bytes, alignment_or_default(alignment_bytes));
     if (pointer != NULL) {
@@ -91,46 +83,38 @@ static void *service_alloc(tn_host_context *host, uint64_t size_bytes, uint64_t 
 }
 
 static void service_free(tn_host_context *host, void *pointer, uint64_t size_bytes,
-                         uint64_t alignment_bytes)
-{
+                         uint64_t alignment_bytes) {
     if (pointer != NULL) {
         atomic_fetch_sub(&host->live_bytes, size_bytes);
-        tni_free_aligned(&host->alloc, pointer, size_bytes,
-                         alignment_or_default(alignment_bytes));
+        tni_free_aligned(&host->alloc, pointer, size_bytes, alignment_or_default(alignment_bytes));
     }
 }
 
-static uint32_t service_log_enabled(tn_host_context *host, tn_log_level level)
-{
+static uint32_t service_log_enabled(tn_host_context *host, tn_log_level level) {
     return tni_log_enabled(&host->log, level) ? 1u : 0u;
 }
 
-static void service_log(tn_host_context *host, tn_log_level level, tn_string text)
-{
+static void service_log(tn_host_context *host, tn_log_level level, tn_string text) {
     int size = text.size_bytes > 1024 ? 1024 : (int)text.size_bytes;
     tni_log_write(&host->log, level, "%.*s", size, text.data == NULL ? "" : text.data);
 }
 
-static uint64_t service_clock_ns(tn_host_context *host)
-{
+static uint64_t service_clock_ns(tn_host_context *host) {
     (void)host;
     return tni_clock_ns();
 }
 
-static uint32_t service_worker_count(tn_host_context *host)
-{
+static uint32_t service_worker_count(tn_host_context *host) {
     return tni_pool_worker_count(host->pool);
 }
 
 static void service_parallel_for(tn_host_context *host, uint64_t count, uint64_t grain,
-                                 tn_parallel_fn body, void *user_data)
-{
+                                 tn_parallel_fn body, void *user_data) {
     tni_pool_run(host->pool, count, grain, body, user_data);
 }
 
 static tn_status service_weight_map(tn_host_context *host, uint64_t key, const void **out_data,
-                                    uint64_t *out_size_bytes)
-{
+                                    uint64_t *out_size_bytes) {
     uint32_t constant = TN_NONE;
     *out_data = NULL;
     *out_size_bytes = 0;
@@ -140,17 +124,15 @@ static tn_status service_weight_map(tn_host_context *host, uint64_t key, const v
 }
 
 static tn_status service_weight_read(tn_host_context *host, uint64_t key, uint64_t offset_bytes,
-                                     uint64_t size_bytes, void *destination)
-{
+                                     uint64_t size_bytes, void *destination) {
     uint32_t constant = TN_NONE;
     struct tni_model *model = find_model(host->weights, key, &constant);
-    return model == NULL ? TN_ERROR_NOT_FOUND
-                         : tni_constant_read(model, constant, offset_bytes, size_bytes, destination,
-                                             NULL);
+    return model == NULL
+               ? TN_ERROR_NOT_FOUND
+               : tni_constant_read(model, constant, offset_bytes, size_bytes, destination, NULL);
 }
 
-void tni_services_fill(tn_host_services *out_services)
-{
+void tni_services_fill(tn_host_services *out_services) {
     *out_services = (tn_host_services){
         .struct_size = sizeof(*out_services),
         .struct_type = TN_STRUCT_HOST_SERVICES,

@@ -21,20 +21,18 @@ typedef struct counting_heap {
     int fail_after;   // 1: every call from fail_at on
 } counting_heap;
 
-static void *counting_alloc(void *user_data, uint64_t size_bytes)
-{
+static void *counting_alloc(void *user_data, uint64_t size_bytes) {
     counting_heap *heap = user_data;
     heap->calls++;
-    if (heap->fail_at != 0 && (heap->calls == heap->fail_at ||
-                               (heap->fail_after && heap->calls > heap->fail_at))) {
+    if (heap->fail_at != 0 &&
+        (heap->calls == heap->fail_at || (heap->fail_after && heap->calls > heap->fail_at))) {
         return NULL;
     }
     heap->live_bytes += size_bytes;
     return malloc(size_bytes);
 }
 
-static void counting_free(void *user_data, void *pointer, uint64_t size_bytes)
-{
+static void counting_free(void *user_data, void *pointer, uint64_t size_bytes) {
     counting_heap *heap = user_data;
     heap->live_bytes -= size_bytes;
     free(pointer);
@@ -49,14 +47,12 @@ typedef struct random_problem {
     int64_t handover_cost[MAX_LABELS * MAX_LABELS];
 } random_problem;
 
-static uint32_t next_random(uint64_t *state)
-{
+static uint32_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005ull + 1442695040888963407ull;
     return (uint32_t)(*state >> 33);
 }
 
-static void fill_matrix(int64_t *matrix, uint32_t labels, uint32_t limit, uint64_t *seed)
-{
+static void fill_matrix(int64_t *matrix, uint32_t labels, uint32_t limit, uint64_t *seed) {
     for (uint32_t a = 0; a < labels; a++) {
         for (uint32_t b = 0; b < labels; b++) {
             matrix[a * labels + b] = a == b ? 0 : next_random(seed) % limit;
@@ -64,8 +60,7 @@ static void fill_matrix(int64_t *matrix, uint32_t labels, uint32_t limit, uint64
     }
 }
 
-static void make_problem(random_problem *r, uint64_t seed)
-{
+static void make_problem(random_problem *r, uint64_t seed) {
     memset(r, 0, sizeof(*r));
     uint32_t ops = 1 + next_random(&seed) % MAX_OPS;
     uint32_t labels = 1 + next_random(&seed) % MAX_LABELS;
@@ -96,8 +91,7 @@ static void make_problem(random_problem *r, uint64_t seed)
     r->problem.handover_cost = r->handover_cost;
 }
 
-static void assert_order_is_topological(const tnp_problem *problem, const uint32_t *order)
-{
+static void assert_order_is_topological(const tnp_problem *problem, const uint32_t *order) {
     uint32_t place[MAX_OPS];
     uint32_t seen = 0;
     memset(place, 0xff, sizeof(place));
@@ -116,8 +110,7 @@ static void assert_order_is_topological(const tnp_problem *problem, const uint32
     }
 }
 
-static int64_t single_label_cost(const tnp_problem *problem, uint32_t label)
-{
+static int64_t single_label_cost(const tnp_problem *problem, uint32_t label) {
     int64_t total = 0;
     for (uint32_t op = 0; op < problem->op_count; op++) {
         int64_t cost = problem->op_cost[op * problem->label_count + label];
@@ -129,8 +122,7 @@ static int64_t single_label_cost(const tnp_problem *problem, uint32_t label)
     return total;
 }
 
-static void check_plan(const tnp_problem *problem, const tnp_plan *plan)
-{
+static void check_plan(const tnp_problem *problem, const tnp_plan *plan) {
     tnp_cost cost;
     assert_order_is_topological(problem, plan->order);
     tnp_cost_of_order(problem, plan->label, plan->order, &cost);
@@ -149,8 +141,7 @@ static void check_plan(const tnp_problem *problem, const tnp_plan *plan)
     assert_int_equal(plan->segment_count, plan->cost.handover_count + 1);
 }
 
-static void plan_init__random_problems_get_valid_plans(void **state)
-{
+static void plan_init__random_problems_get_valid_plans(void **state) {
     (void)state;
     static random_problem r;
     for (uint64_t seed = 1; seed <= 3000; seed++) {
@@ -170,8 +161,7 @@ static void plan_init__random_problems_get_valid_plans(void **state)
     }
 }
 
-static void plan_init__every_allocation_may_fail(void **state)
-{
+static void plan_init__every_allocation_may_fail(void **state) {
     (void)state;
     static random_problem r;
     make_problem(&r, 7);
@@ -191,8 +181,7 @@ static void plan_init__every_allocation_may_fail(void **state)
     }
 }
 
-static void plan_init__names_what_is_wrong(void **state)
-{
+static void plan_init__names_what_is_wrong(void **state) {
     (void)state;
     static random_problem r;
     counting_heap heap = {0};
@@ -225,8 +214,7 @@ static void plan_init__names_what_is_wrong(void **state)
     assert_int_equal(heap.live_bytes, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_init__random_problems_get_valid_plans),
         cmocka_unit_test(plan_init__every_allocation_may_fail),

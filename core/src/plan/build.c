@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole of a compile: ask, partition, compile each island, and plan again with a constraint where
+// a plugin refuses what it had claimed.
+#include "plan/plan.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+#include <string.h>
+
+static void island_deinit(const tni_alloc *alloc, tni_island *island) {
+    if (island->program != NULL) {
+        island->device->plugin->compile.program_destroy(island->program);
+    }
+    tni_free_array(alloc, island->nodes, island->node_count, sizeof(uint32_t));
+    tni_free_array(alloc, island->inlined, island->node_count, sizeof(uint8_t));
+    tni_free_array(alloc, island->inputs, island->input_count > 0 ? island->input_count : 1,
+                   sizeof(uint32_t));
+    tni_free_array(alloc, island->outputs, island->output_count > 0 ? island->output_count : 1,
+                   sizeof(uint32_t));
+}
+
+void tni_plan_clear_islands(tni_plan *plan) {
+    for (uint32_t i = 0; i < plan->island_count; i++) {
+        island_deinit(&plan->alloc, &plan->islands[i]);
+    }
+    tni_free_array(&plan->alloc, plan->islands,
+                   plan->island_capacity > 0 ? plan->island_capacity : 1, sizeof(*plan->islands));
+    plan->islands = NULL;
+    plan->island_count = 0;
+    plan->island_capacity = 0;
+    plan->weight_bytes = 0;
+}
+
+static tni_verdict_set *set_of(tni_plan *plan, const tni_device *device) {
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        if (plan->sets[i].device == device) {
+            return &plan->sets[i];
+        }
+    }
+    return NULL;
+}
+
+// The node the plugin named is ruled out for its device; without a name, the whole island is.
+static void constrain(tni_plan *plan, const tni_island *island, const tni_view *view,
+                      const tn_error *reason) {
+    tni_verdict_set *set = set_of(plan, island->device);
+    uint32_t named =
+        reason->node_index < view->node_count ? view->node_of[reason->node_index] : TN_NONE;
+    bool found = false;
+    for (uint32_t i = 0; i < island->node_count; i++) {
+        if (named == island->nodes[i]) {
+            tni_verdicts_forbid(set, named, TN_REASON_COMPILE_FAILED);
+            found = true;
+        }
+    }
+    for (uint32_t i = 0; i < island->node_count && !found; i++) {
+        tni_verdicts_forbid(set, island->nodes[i], TN_REASON_COMPILE_FAILED);
+    }
+    plan->refused_count++;
+}
+
+typedef struct progress_link {
+    const tni_plan_info *info;
+    uint32_t island;
+    uint32_t island_count;
+} progress_link;
+
+static uint32_t report_progress(void *user_data, uint32_t permille) {
+    const progress_link *link = user_data;
+    if (link->info->progress == NULL) {
+        return 0;
+    }
+    uint64_t part = permille > 1000 ? 1000 : permille;
+    uint64_t whole = ((uint64_t)link->island * 1000 + part) / link->island_count;
+    return link->info->progress(link->info->progress_user_data, "compile", (uint32_t)whole);
+}
+
+static tn_status compile_view(tni_plan *plan, const tni_plan_info *info, uint32_t index,
+                              const tni_view *view, tn_error *error) {
+    tni_island *island = &plan->islands[index];
+    const tn_compile_interface *compile = &island->device->plugin->compile;
+    progress_link link = {info, index, plan->island_count};
+    tn_compile_info request = {
+        .struct_size = sizeof(request),
+        .struct_type = TN_STRUCT_COMPILE_INFO,
+        .view = view->view,
+        .precision = info->precision,
+        .flags = info->compile_flags,
+        .progress = report_progress,
+        .progress_user_data = &link,
+    };
+    tn_status status =
+        tni_device_note(island->device, compile->compile(island->device->handle, &request,
+                                                         &island->program, error));
+    if (status != TN_OK) {
+        return status;
+    }
+    if (island->program == NULL) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "compile.null",
+                        "%s: compile returned OK and no program", island->device->id);
+    }
+    island->program_info.struct_size = sizeof(island->program_info);
+    island->program_info.struct_type = TN_STRUCT_PROGRAM_INFO;
+    status = compile->program_info(island->program, &island->program_info, error);
+    if (status == TN_OK && (island->program_info.input_count != island->input_count ||
+                            island->program_info.output_count != island->output_count)) {
+        status =
+            tni_fail(error, TN_ERROR_INVALID_DATA, "compile.ports",
+                     "%s: the program has %u inputs and %u outputs, the island %u and %u",
+                     island->device->id, island->program_info.input_count,
+                     island->program_info.output_count, island->input_count, island->output_count);
+    }
+    return status;
+}
+
+static tn_status build_island(tni_plan *plan, const tni_plan_info *info, uint32_t index,
+                              tn_error *error) {
+    tni_island *island = &plan->islands[index];
+    tni_view_spec spec = {
+        .nodes = island->nodes,
+        .node_count = island->node_count,
+        .inlined = island->inlined,
+        .inputs = island->inputs,
+        .input_count = island->input_count,
+        .outputs = island->outputs,
+        .output_count = island->output_count,
+        .without_expansions = true,
+    };
+    tni_view *view = NULL;
+    tn_status status = tni_view_build(&plan->alloc, plan->model, &spec, &view, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    tn_error reason;
+    tni_error_init(&reason);
+    status = compile_view(plan, info, index, view, &reason);
+    if (status == TN_ERROR_UNSUPPORTED) {
+        tni_log_write(&plan->model->log, TN_LOG_WARN, "%s refuses an island it had claimed: %s",
+                      island->device->id, reason.text);
+        constrain(plan, island, view, &reason);
+        status = TN_ERROR_STALE;
+    } else if (status != TN_OK) {
+        tni_error_copy(error, &reason);
+    }
+    tni_view_destroy(view);
+    return status;
+}
+
+tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
+    for (uint32_t i = 0; i < plan->island_count; i++) {
+        tn_status status = build_island(plan, info, i, error);
+        if (status != TN_OK) {
+            return status;
+        }
+        plan->weight_bytes += plan->islands[i].program_info.weight_bytes;
+    }
+    return TN_OK;
+}
+
+static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
+    tni_view_spec spec = {0};
+    tni_view *view = NULL;
+    tn_status status = tni_view_build(&plan->alloc, plan->model, &spec, &view, error);
+    for (uint32_t i = 0; i < info->device_count && status == TN_OK; i++) {
+        status = tni_verdicts_ask(&plan->alloc, plan->model, view, info->devices[i],
+                                  info->precision, &plan->sets[i], error);
+        plan->set_count = i + 1;
+    }
+    tni_view_destroy(view);
+    return status;
+}
+
+static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
+    tn_status status = ask_devices(plan, info, error);
+    while (status == TN_OK) {
+        status = tni_plan_partition(plan, info, error);
+        if (status == TN_OK) {
+            status = tni_plan_build(plan, info, error);
+        }
+        if (status != TN_ERROR_STALE) {
+            break;
+        }
+        if (++plan->replan_count > TNI_MAX_REPLANS) {
+            return tni_fail(error, TN_ERROR_UNSUPPORTED, "plan.refused",
+                            "plugins refused what they had claimed %u times; giving up",
+                            plan->refused_count);
+        }
+        tni_plan_clear_islands(plan);
+        status = TN_OK;
+    }
+    return status;
+}
+
+static uint64_t at_least_one(uint64_t count) {
+    return count > 0 ? count : 1;
+}
+
+tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info, tni_plan **out_plan,
+                          tn_error *error) {
+    *out_plan = NULL;
+    tni_plan *plan = tni_alloc_zeroed(alloc, sizeof(*plan));
+    if (plan == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a plan");
+    }
+    plan->alloc = *alloc;
+    plan->model = info->model;
+    plan->listed_count = info->listed_count;
+    plan->set_capacity = info->device_count;
+    plan->node_count = info->model->node_count;
+    plan->sets = tni_alloc_array(alloc, at_least_one(info->device_count), sizeof(*plan->sets));
+    plan->island_of = tni_alloc_array(alloc, at_least_one(plan->node_count), sizeof(uint32_t));
+    tn_status status = plan->sets != NULL && plan->island_of != NULL
+                           ? create(plan, info, error)
+                           : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a plan");
+    if (status != TN_OK) {
+        tni_plan_destroy(plan);
+        return status;
+    }
+    *out_plan = plan;
+    return TN_OK;
+}
+
+void tni_plan_destroy(tni_plan *plan) {
+    if (plan == NULL) {
+        return;
+    }
+    tni_plan_clear_islands(plan);
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        tni_verdicts_deinit(&plan->sets[i]);
+    }
+    tni_free_array(&plan->alloc, plan->sets, at_least_one(plan->set_capacity), sizeof(*plan->sets));
+    tni_free_array(&plan->alloc, plan->island_of, at_least_one(plan->node_count), sizeof(uint32_t));
+    tni_alloc alloc = plan->alloc;
+    tni_free(&alloc, plan, sizeof(*plan));
+}

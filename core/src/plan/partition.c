@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the partition problem of graph 0 and turns the partitioner's segments into islands. Label 0 is
+// the host, which only the two ends of the run are pinned to; label 1 + d is device d.
+#include "plan/cost.h"
+#include "plan/plan.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+
+#include "tenon/partition.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Working arrays of one partition call. Op 0 is the host's start, ops 1..n the nodes, op n + 1 its end.
+typedef struct draft {
+    tni_plan *plan;
+    const tni_plan_info *info;
+    const tni_graph *graph;
+    uint32_t op_count;
+    uint32_t label_count;
+    uint32_t tensor_count;
+    uint32_t tensor_capacity;
+    uint32_t consumer_capacity;
+    uint32_t consumer_count;
+    int64_t *op_cost;
+    tnp_tensor *tensors;
+    uint32_t *consumers;
+    int64_t *copy_cost;
+    int64_t *handover_cost;
+    uint32_t *op_of_node;    // model node -> op
+    uint32_t *tensor_of;     // model value -> tensor, TN_NONE
+    uint32_t *pending_count; // model value -> consumers counted, then filled
+} draft;
+
+static uint64_t at_least_one(uint64_t count) {
+    return count > 0 ? count : 1;
+}
+
+static void draft_deinit(draft *d) {
+    const tni_alloc *alloc = &d->plan->alloc;
+    const tni_model *model = d->plan->model;
+    uint64_t cells = (uint64_t)d->label_count * d->label_count;
+    tni_free_array(alloc, d->op_cost, (uint64_t)d->op_count * d->label_count, sizeof(*d->op_cost));
+    tni_free_array(alloc, d->tensors, at_least_one(d->tensor_capacity), sizeof(*d->tensors));
+    tni_free_array(alloc, d->consumers, at_least_one(d->consumer_capacity), sizeof(*d->consumers));
+    tni_free_array(alloc, d->copy_cost, at_least_one(d->tensor_capacity * cells),
+                   sizeof(*d->copy_cost));
+    tni_free_array(alloc, d->handover_cost, cells, sizeof(*d->handover_cost));
+    tni_free_array(alloc, d->op_of_node, at_least_one(model->node_count), sizeof(uint32_t));
+    tni_free_array(alloc, d->tensor_of, at_least_one(model->value_count), sizeof(uint32_t));
+    tni_free_array(alloc, d->pending_count, at_least_one(model->value_count), sizeof(uint32_t));
+}
+
+static bool is_op_input(const tni_model *model, uint32_t value) {
+    return value != TN_NONE && model->values[value].constant == TN_NONE;
+}
+
+// Counts the consumers of every value that is produced inside or comes from outside.
+static tn_status count_uses(draft *d, tn_error *error) {
+    const tni_model *model = d->plan->model;
+    for (uint32_t i = 0; i < d->graph->node_count; i++) {
+        const tni_node *node = &model->nodes[d->graph->nodes[i]];
+        for (uint32_t k = 0; k < node->input_count; k++) {
+            if (is_op_input(model, node->inputs[k])) {
+                d->pending_count[node->inputs[k]]++;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < d->graph->output_count; i++) {
+        d->pending_count[d->graph->outputs[i]]++;
+    }
+    uint64_t tensors = 0;
+    uint64_t consumers = 0;
+    for (uint32_t value = 0; value < model->value_count; value++) {
+        tensors += d->pending_count[value] > 0;
+        consumers += d->pending_count[value];
+    }
+    if (tensors >= UINT32_MAX || consumers >= UINT32_MAX) {
+        return tni_fail_plain(error, TN_ERROR_LIMIT_EXCEEDED, "the partition problem");
+    }
+    d->tensor_capacity = (uint32_t)tensors;
+    d->consumer_capacity = (uint32_t)consumers;
+    return TN_OK;
+}
+
+static tn_status draft_alloc(draft *d, tn_error *error) {
+    const tni_alloc *alloc = &d->plan->alloc;
+    const tni_model *model = d->plan->model;
+    uint64_t cells = (uint64_t)d->label_count * d->label_count;
+    d->op_of_node = tni_alloc_array(alloc, at_least_one(model->node_count), sizeof(uint32_t));
+    d->tensor_of = tni_alloc_array(alloc, at_least_one(model->value_count), sizeof(uint32_t));
+    d->pending_count = tni_alloc_array(alloc, at_least_one(model->value_count), sizeof(uint32_t));
+    if (d->op_of_node == NULL || d->tensor_of == NULL || d->pending_count == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition problem");
+    }
+    tn_status status = count_uses(d, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    d->op_cost =
+        tni_alloc_array(alloc, (uint64_t)d->op_count * d->label_count, sizeof(*d->op_cost));
+    d->tensors = tni_alloc_array(alloc, at_least_one(d->tensor_capacity), sizeof(*d->tensors));
+    d->consumers =
+        tni_alloc_array(alloc, at_least_one(d->consumer_capacity), sizeof(*d->consumers));
+    d->copy_cost =
+        tni_alloc_array(alloc, at_least_one(d->tensor_capacity * cells), sizeof(*d->copy_cost));
+    d->handover_cost = tni_alloc_array(alloc, cells, sizeof(*d->handover_cost));
+    return d->op_cost != NULL && d->tensors != NULL && d->consumers != NULL &&
+                   d->copy_cost != NULL && d->handover_cost != NULL
+               ? TN_OK
+               : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition problem");
+}
+
+static bool listed_can(const tni_plan *plan, uint32_t node) {
+    for (uint32_t d = 0; d < plan->listed_count; d++) {
+        if (plan->sets[d].options[node].possible) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fill_op_costs(draft *d) {
+    const tni_plan *plan = d->plan;
+    uint64_t labels = d->label_count;
+    for (uint64_t i = 0; i < d->op_count * labels; i++) {
+        d->op_cost[i] = TNP_UNSUPPORTED;
+    }
+    d->op_cost[0] = 0;
+    d->op_cost[(d->op_count - 1) * labels] = 0;
+    for (uint32_t i = 0; i < d->graph->node_count; i++) {
+        uint32_t node = d->graph->nodes[i];
+        bool only_listed = listed_can(plan, node);
+        tni_work work = tni_node_work(plan->model, node);
+        for (uint32_t k = 0; k < plan->set_count; k++) {
+            const tni_option *option = &plan->sets[k].options[node];
+            if (!option->possible || (only_listed && k >= plan->listed_count)) {
+                continue;
+            }
+            int64_t cost = option->origin == TN_COST_UNKNOWN || option->cost_ns > (1ull << 40)
+                               ? tni_cost_roofline(plan->sets[k].device, work)
+                               : (int64_t)option->cost_ns;
+            d->op_cost[(i + 1) * labels + k + 1] = cost;
+        }
+    }
+}
+
+static const tni_device *label_device(const draft *d, uint32_t label) {
+    return label == 0 ? NULL : d->plan->sets[label - 1].device;
+}
+
+// A value becomes a tensor when it has consumers; its consumer list is filled afterwards.
+static void add_tensor(draft *d, uint32_t value, uint32_t producer_op) {
+    if (d->pending_count[value] == 0) {
+        return;
+    }
+    uint32_t tensor = d->tensor_count++;
+    d->tensor_of[value] = tensor;
+    d->tensors[tensor].producer = producer_op;
+    d->tensors[tensor].consumer_begin = d->consumer_count;
+    d->consumer_count += d->pending_count[value];
+    uint64_t bytes = tni_value_bytes(d->plan->model, value);
+    int64_t *cost = d->copy_cost + (uint64_t)tensor * d->label_count * d->label_count;
+    for (uint32_t from = 0; from < d->label_count; from++) {
+        for (uint32_t to = 0; to < d->label_count; to++) {
+            cost[from * d->label_count + to] =
+                tni_cost_copy(label_device(d, from), label_device(d, to), bytes);
+        }
+    }
+}
+
+static void add_use(draft *d, uint32_t value, uint32_t op) {
+    uint32_t tensor = is_op_input(d->plan->model, value) ? d->tensor_of[value] : TN_NONE;
+    if (tensor != TN_NONE) {
+        tnp_tensor *t = &d->tensors[tensor];
+        d->consumers[t->consumer_begin + t->consumer_count++] = op;
+    }
+}
+
+static void fill_tensors(draft *d) {
+    const tni_model *model = d->plan->model;
+    memset(d->tensor_of, 0xff, (uint64_t)model->value_count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < d->graph->input_count; i++) {
+        if (is_op_input(model, d->graph->inputs[i])) {
+            add_tensor(d, d->graph->inputs[i], 0);
+        }
+    }
+    for (uint32_t i = 0; i < d->graph->node_count; i++) {
+        const tni_node *node = &model->nodes[d->graph->nodes[i]];
+        d->op_of_node[d->graph->nodes[i]] = i + 1;
+        for (uint32_t k = 0; k < node->input_count; k++) {
+            add_use(d, node->inputs[k], i + 1);
+        }
+        for (uint32_t k = 0; k < node->output_count; k++) {
+            if (node->outputs[k] != TN_NONE) {
+                add_tensor(d, node->outputs[k], i + 1);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < d->graph->output_count; i++) {
+        add_use(d, d->graph->outputs[i], d->op_count - 1);
+    }
+    for (uint32_t from = 0; from < d->label_count; from++) {
+        for (uint32_t to = 0; to < d->label_count; to++) {
+            d->handover_cost[from * d->label_count + to] =
+                tni_cost_handover(label_device(d, from), label_device(d, to));
+        }
+    }
+}
+
+void tni_option_text(const tni_option *option, char *text, uint32_t capacity) {
+    int used = snprintf(text, capacity, "%s", tn_reason_text(option->reason));
+    if (option->subject != TN_NONE && used > 0 && (uint32_t)used < capacity) {
+        used += snprintf(text + used, capacity - (uint32_t)used, " at %u", option->subject);
+    }
+    if ((option->limit != 0 || option->actual != 0) && used > 0 && (uint32_t)used < capacity) {
+        snprintf(text + used, capacity - (uint32_t)used, " (limit %lld, actual %lld)",
+                 (long long)option->limit, (long long)option->actual);
+    }
+}
+
+static tn_status refuse_node(const draft *d, uint32_t node_index, tn_error *error) {
+    const tni_plan *plan = d->plan;
+    const tni_node *node = &plan->model->nodes[node_index];
+    char reasons[320] = "";
+    uint32_t used = 0;
+    for (uint32_t k = 0; k < plan->set_count && used + 1 < sizeof(reasons); k++) {
+        char one[96];
+        tni_option_text(&plan->sets[k].options[node_index], one, sizeof(one));
+        int wrote = snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s",
+                             used > 0 ? "; " : "", plan->sets[k].device->id, one);
+        used += wrote > 0 ? (uint32_t)wrote : 0;
+    }
+    return tni_fail_node(
+        error, d->info->no_fallback ? TN_ERROR_DENIED : TN_ERROR_UNSUPPORTED, "plan.no-device",
+        node_index, TN_NONE, "no device takes node \"%.*s\" (%.*s): %s", (int)node->name.size_bytes,
+        node->name.data == NULL ? "" : node->name.data, (int)node->op_type.size_bytes,
+        node->op_type.data, used > 0 ? reasons : "there is none");
+}
+
+static void *pool_alloc(void *user_data, uint64_t size_bytes) {
+    return tni_alloc_zeroed(user_data, size_bytes);
+}
+
+static void pool_free(void *user_data, void *pointer, uint64_t size_bytes) {
+    tni_free(user_data, pointer, size_bytes);
+}
+
+static uint32_t *copy_ids(const tni_alloc *alloc, const uint32_t *ids, uint32_t count) {
+    uint32_t *copy = tni_alloc_array(alloc, at_least_one(count), sizeof(*copy));
+    if (copy != NULL && count > 0) {
+        memcpy(copy, ids, (uint64_t)count * sizeof(*copy));
+    }
+    return copy;
+}
+
+// Working arrays for the borders of islands: mark[value] is 1 + the island that lists it already.
+typedef struct borders {
+    uint32_t *seen_in;  // as input
+    uint32_t *seen_out; // as output
+    uint32_t *list;
+    uint32_t capacity;
+} borders;
+
+static bool crosses(const draft *d, const tnp_plan *answer, uint32_t value, uint32_t label_op) {
+    // A value leaves its island when any consumer is in another one; ops carry their island in label.
+    uint32_t tensor = d->tensor_of[value];
+    if (tensor == TN_NONE) {
+        return false;
+    }
+    const tnp_tensor *t = &d->tensors[tensor];
+    for (uint32_t i = 0; i < t->consumer_count; i++) {
+        if (answer->label[d->consumers[t->consumer_begin + i]] != label_op) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Values read from outside the island; answer->label holds islands here.
+static tn_status find_inputs(const draft *d, const tnp_plan *answer, borders *b, uint32_t index,
+                             tni_island *island) {
+    const tni_model *model = d->plan->model;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < island->node_count; i++) {
+        const tni_node *node = &model->nodes[island->nodes[i]];
+        for (uint32_t k = 0; k < node->input_count; k++) {
+            uint32_t value = node->inputs[k];
+            if (!is_op_input(model, value) || b->seen_in[value] == index + 1) {
+                continue;
+            }
+            uint32_t producer = model->values[value].producer;
+            if (producer == TN_NONE || answer->label[d->op_of_node[producer]] != index) {
+                b->seen_in[value] = index + 1;
+                b->list[count++] = value;
+            }
+        }
+    }
+    island->inputs = copy_ids(&d->plan->alloc, b->list, count);
+    island->input_count = island->inputs != NULL ? count : 0;
+    return island->inputs != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+}
+
+static tn_status find_outputs(const draft *d, const tnp_plan *answer, borders *b, uint32_t index,
+                              tni_island *island) {
+    const tni_model *model = d->plan->model;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < island->node_count; i++) {
+        const tni_node *node = &model->nodes[island->nodes[i]];
+        for (uint32_t k = 0; k < node->output_count; k++) {
+            uint32_t value = node->outputs[k];
+            if (value != TN_NONE && b->seen_out[value] != index + 1 &&
+                crosses(d, answer, value, index)) {
+                b->seen_out[value] = index + 1;
+                b->list[count++] = value;
+            }
+        }
+    }
+    island->outputs = copy_ids(&d->plan->alloc, b->list, count);
+    island->output_count = island->outputs != NULL ? count : 0;
+    return island->outputs != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+}
+
+// Takes the nodes of one segment; ops 0 and n + 1 are the host's and belong to no island.
+static tn_status make_island(draft *d, tnp_plan *answer, const tnp_segment *segment) {
+    tni_plan *plan = d->plan;
+    const tni_alloc *alloc = &plan->alloc;
+    uint32_t index = plan->island_count;
+    tni_island *island = &plan->islands[index];
+    island->device = plan->sets[segment->label - 1].device;
+    island->nodes = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
+    island->inlined = tni_alloc_array(alloc, segment->count, sizeof(uint8_t));
+    island->node_count = segment->count;
+    plan->island_count++;
+    if (island->nodes == NULL || island->inlined == NULL) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    for (uint32_t i = 0; i < segment->count; i++) {
+        uint32_t op = answer->order[segment->begin + i];
+        uint32_t node = d->graph->nodes[op - 1];
+        island->nodes[i] = node;
+        island->inlined[i] = plan->sets[segment->label - 1].options[node].inlined;
+        plan->island_of[node] = index;
+    }
+    return TN_OK;
+}
+
+static tn_status find_borders(draft *d, tnp_plan *answer) {
+    tni_plan *plan = d->plan;
+    uint64_t values = at_least_one(plan->model->value_count);
+    borders b = {
+        .seen_in = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
+        .seen_out = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
+        .list = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
+    };
+    tn_status status =
+        b.seen_in != NULL && b.seen_out != NULL && b.list != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+    for (uint32_t op = 0; op < answer->op_count; op++) {
+        bool host = op == 0 || op + 1 == answer->op_count;
+        answer->label[op] = host ? TN_NONE : plan->island_of[d->graph->nodes[op - 1]];
+    }
+    for (uint32_t i = 0; i < plan->island_count && status == TN_OK; i++) {
+        status = find_inputs(d, answer, &b, i, &plan->islands[i]);
+        if (status == TN_OK) {
+            status = find_outputs(d, answer, &b, i, &plan->islands[i]);
+        }
+    }
+    tni_free_array(&plan->alloc, b.seen_in, values, sizeof(uint32_t));
+    tni_free_array(&plan->alloc, b.seen_out, values, sizeof(uint32_t));
+    tni_free_array(&plan->alloc, b.list, values, sizeof(uint32_t));
+    return status;
+}
+
+static tn_status make_islands(draft *d, tnp_plan *answer, tn_error *error) {
+    tni_plan *plan = d->plan;
+    plan->islands =
+        tni_alloc_array(&plan->alloc, at_least_one(answer->segment_count), sizeof(*plan->islands));
+    plan->island_capacity = plan->islands != NULL ? answer->segment_count : 0;
+    tn_status status = plan->islands != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+    memset(plan->island_of, 0xff, at_least_one(plan->node_count) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < answer->segment_count && status == TN_OK; i++) {
+        if (answer->segments[i].label != 0) {
+            status = make_island(d, answer, &answer->segments[i]);
+        }
+    }
+    if (status == TN_OK) {
+        status = find_borders(d, answer);
+    }
+    return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "islands");
+}
+
+static tn_status solve(draft *d, tn_error *error) {
+    tnp_allocator allocator = {pool_alloc, pool_free, &d->plan->alloc};
+    tnp_problem problem = {
+        .op_count = d->op_count,
+        .label_count = d->label_count,
+        .tensor_count = d->tensor_count,
+        .consumer_total = d->consumer_count,
+        .op_cost = d->op_cost,
+        .tensors = d->tensors,
+        .consumers = d->consumers,
+        .copy_cost = d->copy_cost,
+        .handover_cost = d->handover_cost,
+    };
+    tnp_plan answer;
+    tnp_status solved = tnp_plan_init(&allocator, &problem, &answer);
+    if (solved == TNP_INFEASIBLE) {
+        return refuse_node(d, d->graph->nodes[answer.culprit - 1], error);
+    }
+    if (solved == TNP_OUT_OF_MEMORY) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");
+    }
+    if (solved != TNP_OK) {
+        return tni_fail(error, TN_ERROR_INTERNAL, "plan.problem",
+                        "the partition problem is invalid at %u", answer.culprit);
+    }
+    d->plan->cost_ns = answer.cost.total;
+    d->plan->lower_bound_ns = answer.lower_bound;
+    tn_status status = make_islands(d, &answer, error);
+    tnp_plan_deinit(&allocator, &answer);
+    return status;
+}
+
+tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
+    if (plan->set_count + 1 > TNP_MAX_LABELS) {
+        return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "plan.devices",
+                        "%u devices; at most %u can be planned at once", plan->set_count,
+                        TNP_MAX_LABELS - 1);
+    }
+    draft d = {.plan = plan, .info = info, .graph = &plan->model->graphs[0]};
+    d.op_count = d.graph->node_count + 2;
+    d.label_count = plan->set_count + 1;
+    tn_status status = draft_alloc(&d, error);
+    if (status == TN_OK) {
+        fill_op_costs(&d);
+        fill_tensors(&d);
+        status = solve(&d, error);
+    }
+    draft_deinit(&d);
+    return status;
+}

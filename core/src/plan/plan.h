@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// From verdicts to islands: the partition problem of a model, its answer, and for every island the
+// values that cross its border and its program. Immutable once made.
+#ifndef TENON_PLAN_PLAN_H
+#define TENON_PLAN_PLAN_H
+
+#include "plan/verdicts.h"
+
+#include "tenon/compiled.h"
+
+// A maximal run of one device: its nodes, and the values it exchanges with the rest.
+typedef struct tni_island {
+    tni_device *device;
+    uint32_t node_count;
+    uint32_t input_count;
+    uint32_t output_count;
+    uint32_t *nodes;   // of graph 0, in execution order
+    uint8_t *inlined;  // per node: compiled as its expansion
+    uint32_t *inputs;  // values: the program's input ports, in order
+    uint32_t *outputs; // values: the program's output ports, in order
+    tn_program *program;
+    tn_program_info program_info;
+} tni_island;
+
+// What to plan. Borrowed for the call, devices must outlive the plan.
+typedef struct tni_plan_info {
+    tni_model *model;
+    tni_device *const *devices; // open; listed ones first
+    uint32_t device_count;
+    uint32_t listed_count; // the first of devices; the others only take what no listed one takes
+    tn_precision precision;
+    tn_compile_flags compile_flags;
+    bool no_fallback;
+    tn_compile_progress_fn progress; // may be null
+    void *progress_user_data;
+} tni_plan_info;
+
+// Single owner; read by any thread.
+typedef struct tni_plan {
+    tni_alloc alloc;
+    tni_model *model;
+    uint32_t set_count;
+    uint32_t set_capacity;
+    tni_verdict_set *sets; // one a device asked, in order of the devices
+    uint32_t listed_count;
+    uint32_t island_count;
+    uint32_t island_capacity;
+    tni_island *islands; // in execution order
+    uint32_t node_count;
+    uint32_t *island_of; // model node -> island; TN_NONE for nodes that are not in graph 0
+    int64_t cost_ns;
+    int64_t lower_bound_ns;
+    uint32_t replan_count;
+    uint32_t refused_count;
+    uint64_t weight_bytes;
+} tni_plan;
+
+// Asks, partitions, and compiles every island; a refused island becomes a constraint and the whole is
+// planned again, at most TNI_MAX_REPLANS times.
+// TN_OK · TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each device's reason) ·
+// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_CANCELLED ·
+// TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_plan is null on failure; free with
+// tni_plan_destroy.
+#define TNI_MAX_REPLANS 8u
+TN_MUST_USE tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info,
+                                      tni_plan **out_plan, tn_error *error);
+void tni_plan_destroy(tni_plan *plan); // null is ignored
+
+// Fills islands from the current verdicts (partition.c). TN_OK or the errors above.
+TN_MUST_USE tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info,
+                                         tn_error *error);
+// Frees islands and their programs.
+void tni_plan_clear_islands(tni_plan *plan);
+// Compiles every island (build.c). TN_OK · TN_ERROR_STALE one was refused: verdicts have changed, plan
+// again · the errors above.
+TN_MUST_USE tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *error);
+
+// "DTYPE operand 1: 8, limit 0" and the like, for messages. Always terminated.
+void tni_option_text(const tni_option *option, char *text, uint32_t capacity);
+
+#endif // TENON_PLAN_PLAN_H

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// The call of query_support, its growing arrays, and the reading of its answer.
+#include "plan/verdicts.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+// A plugin may ask for larger arrays this often, and never for more records than this.
+#define MAX_ROUNDS 3
+#define MAX_RECORDS (1u << 24)
+
+typedef struct answer_arrays {
+    const tni_alloc *alloc;
+    tn_verdicts verdicts;
+} answer_arrays;
+
+static void arrays_deinit(answer_arrays *arrays) {
+    tn_verdicts *v = &arrays->verdicts;
+    tni_free_array(arrays->alloc, v->nodes, v->node_capacity, sizeof(*v->nodes));
+    tni_free_array(arrays->alloc, v->claims, v->claim_capacity, sizeof(*v->claims));
+    tni_free_array(arrays->alloc, v->claim_nodes, v->claim_node_capacity, sizeof(*v->claim_nodes));
+    tni_free_array(arrays->alloc, v->bounds, v->bound_capacity, sizeof(*v->bounds));
+    memset(v, 0, sizeof(*v));
+}
+
+static tn_status arrays_init(answer_arrays *arrays, uint32_t nodes, uint32_t claims,
+                             uint32_t claim_nodes, uint32_t bounds) {
+    tn_verdicts *v = &arrays->verdicts;
+    const tni_alloc *alloc = arrays->alloc;
+    memset(v, 0, sizeof(*v));
+    v->struct_size = sizeof(*v);
+    v->struct_type = TN_STRUCT_VERDICTS;
+    v->node_stride_bytes = sizeof(*v->nodes);
+    v->claim_stride_bytes = sizeof(*v->claims);
+    v->bound_stride_bytes = sizeof(*v->bounds);
+    v->nodes = tni_alloc_array(alloc, nodes, sizeof(*v->nodes));
+    v->node_capacity = v->nodes != NULL ? nodes : 0;
+    v->claims = tni_alloc_array(alloc, claims, sizeof(*v->claims));
+    v->claim_capacity = v->claims != NULL ? claims : 0;
+    v->claim_nodes = tni_alloc_array(alloc, claim_nodes, sizeof(*v->claim_nodes));
+    v->claim_node_capacity = v->claim_nodes != NULL ? claim_nodes : 0;
+    v->bounds = tni_alloc_array(alloc, bounds, sizeof(*v->bounds));
+    v->bound_capacity = v->bounds != NULL ? bounds : 0;
+    return v->nodes != NULL && v->claims != NULL && v->claim_nodes != NULL && v->bounds != NULL
+               ? TN_OK
+               : TN_ERROR_OUT_OF_MEMORY;
+}
+
+// Calls the plugin until its arrays are long enough.
+static tn_status ask(answer_arrays *arrays, const tni_view *view, tni_device *device,
+                     const tn_query_info *query, tn_error *error) {
+    uint32_t claims = 64;
+    uint32_t claim_nodes = 1024;
+    uint32_t bounds = 64;
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        arrays_deinit(arrays);
+        tn_status status = arrays_init(arrays, view->node_count > 0 ? view->node_count : 1, claims,
+                                       claim_nodes, bounds);
+        if (status != TN_OK) {
+            return tni_fail_plain(error, status, "verdicts");
+        }
+        status = device->plugin->compile.query_support(device->handle, view->view, query,
+                                                       &arrays->verdicts, error);
+        if (status != TN_ERROR_LIMIT_EXCEEDED) {
+            return tni_device_note(device, status);
+        }
+        const tn_verdicts *v = &arrays->verdicts;
+        claims = v->claim_count > claims ? v->claim_count : claims;
+        claim_nodes = v->claim_node_count > claim_nodes ? v->claim_node_count : claim_nodes;
+        bounds = v->bound_count > bounds ? v->bound_count : bounds;
+        if (claims > MAX_RECORDS || claim_nodes > MAX_RECORDS || bounds > MAX_RECORDS) {
+            break;
+        }
+    }
+    return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.never-enough",
+                    "%s: query_support asks for ever larger arrays", device->id);
+}
+
+static tn_status check(const answer_arrays *arrays, const tni_view *view, const tni_device *device,
+                       tn_error *error) {
+    const tn_verdicts *v = &arrays->verdicts;
+    if (v->claim_count > v->claim_capacity || v->claim_node_count > v->claim_node_capacity ||
+        v->bound_count > v->bound_capacity) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.count",
+                        "%s: query_support reports more records than there is room for",
+                        device->id);
+    }
+    for (uint32_t i = 0; i < view->node_count; i++) {
+        const tn_node_verdict *node = &v->nodes[i];
+        if (node->answer > TN_ANSWER_IN_CLAIM ||
+            (node->answer == TN_ANSWER_NO && node->reason == TN_REASON_NONE)) {
+            return tni_fail_node(error, TN_ERROR_INVALID_DATA, "verdict.no-reason", i, TN_NONE,
+                                 "%s: answer %u with reason %u for node %u (ABI-46)", device->id,
+                                 node->answer, node->reason, i);
+        }
+    }
+    return TN_OK;
+}
+
+static tni_option option_of(const tn_node_verdict *verdict) {
+    return (tni_option){
+        .possible = verdict->answer == TN_ANSWER_YES,
+        .reason = verdict->answer == TN_ANSWER_YES    ? TN_REASON_NONE
+                  : verdict->reason != TN_REASON_NONE ? verdict->reason
+                                                      : TN_REASON_OP_UNSUPPORTED,
+        .subject = verdict->subject,
+        .limit = verdict->limit,
+        .actual = verdict->actual,
+        .cost_ns = verdict->origin == TN_COST_UNKNOWN ? 0 : verdict->cost_ns,
+        .origin = verdict->origin,
+        .numerics = verdict->numerics,
+    };
+}
+
+static const tn_graph_node *view_node(const tn_graph_view *view, uint32_t index) {
+    const unsigned char *base = (const unsigned char *)view;
+    return (const tn_graph_node *)(const void *)(base + view->nodes.offset_bytes +
+                                                 (uint64_t)index * view->nodes.stride_bytes);
+}
+
+static const tn_graph_record *view_graph(const tn_graph_view *view, uint32_t index) {
+    const unsigned char *base = (const unsigned char *)view;
+    return (const tn_graph_record *)(const void *)(base + view->graphs.offset_bytes +
+                                                   (uint64_t)index * view->graphs.stride_bytes);
+}
+
+// The device takes a function op through its expansion when it takes every node of it.
+static bool option_of_expansion(const answer_arrays *arrays, const tni_view *view,
+                                uint32_t expansion, tni_option *out_option) {
+    tni_option sum = {.possible = true, .inlined = true, .origin = TN_COST_DECLARED};
+    tn_range nodes = view_graph(view->view, expansion)->nodes;
+    for (uint32_t i = nodes.begin; i < nodes.begin + nodes.count; i++) {
+        tni_option one = option_of(&arrays->verdicts.nodes[i]);
+        if (!one.possible) {
+            return false;
+        }
+        sum.cost_ns += one.cost_ns;
+        sum.origin = one.origin == TN_COST_UNKNOWN ? TN_COST_UNKNOWN : sum.origin;
+        sum.numerics = one.numerics > sum.numerics ? one.numerics : sum.numerics;
+    }
+    sum.cost_ns = sum.origin == TN_COST_UNKNOWN ? 0 : sum.cost_ns;
+    *out_option = sum;
+    return nodes.count > 0;
+}
+
+static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const tni_view *view) {
+    tn_range outermost = view_graph(view->view, 0)->nodes;
+    for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
+        tni_option *option = &set->options[view->node_of[i]];
+        *option = option_of(&arrays->verdicts.nodes[i]);
+        uint32_t expansion = view_node(view->view, i)->expansion;
+        if (!option->possible && expansion != TN_NONE) {
+            option_of_expansion(arrays, view, expansion, option);
+        }
+    }
+}
+
+tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_model *model, const tni_view *view,
+                           tni_device *device, tn_precision precision, tni_verdict_set *out_set,
+                           tn_error *error) {
+    memset(out_set, 0, sizeof(*out_set));
+    out_set->alloc = *alloc;
+    out_set->device = device;
+    out_set->options = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
+                                       sizeof(*out_set->options));
+    if (out_set->options == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
+    }
+    out_set->node_count = model->node_count;
+    tn_query_info query = {sizeof(query), TN_STRUCT_QUERY_INFO, precision, 0};
+    answer_arrays arrays = {.alloc = alloc};
+    tn_status status = ask(&arrays, view, device, &query, error);
+    if (status == TN_OK) {
+        status = check(&arrays, view, device, error);
+    }
+    if (status == TN_OK) {
+        read_answer(out_set, &arrays, view);
+    }
+    arrays_deinit(&arrays);
+    return status;
+}
+
+void tni_verdicts_deinit(tni_verdict_set *set) {
+    tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
+                   sizeof(*set->options));
+    memset(set, 0, sizeof(*set));
+}
+
+void tni_verdicts_forbid(tni_verdict_set *set, uint32_t node, tn_reason reason) {
+    set->options[node] = (tni_option){.possible = false, .reason = reason, .subject = TN_NONE};
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asking devices what they can do: one batched call a device, and per node of graph 0 the answer that
+// counts, whether the device takes the op itself or the whole expansion of a function op.
+#ifndef TENON_PLAN_VERDICTS_H
+#define TENON_PLAN_VERDICTS_H
+
+#include "graph/view.h"
+#include "loader/plugin.h"
+
+// What one device says about one node of graph 0.
+typedef struct tni_option {
+    bool possible;
+    bool inlined;     // through its expansion
+    tn_reason reason; // when not possible
+    uint32_t subject;
+    int64_t limit;
+    int64_t actual;
+    uint64_t cost_ns; // 0 with TN_COST_UNKNOWN
+    tn_cost_origin origin;
+    tn_numerics numerics;
+} tni_option;
+
+// One device's answers, by model node id. Single owner.
+typedef struct tni_verdict_set {
+    tni_alloc alloc;
+    tni_device *device;
+    tni_option *options; // node_count
+    uint32_t node_count;
+} tni_verdict_set;
+
+// Asks an open device about view (all of graph 0 with expansions). TN_OK · TN_ERROR_INVALID_DATA the
+// plugin breaks the contract (a count above the capacity, NO without a reason) · TN_ERROR_OUT_OF_MEMORY ·
+// the plugin's errors. Deinit in every case.
+TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_model *model,
+                                       const tni_view *view, tni_device *device,
+                                       tn_precision precision, tni_verdict_set *out_set,
+                                       tn_error *error);
+void tni_verdicts_deinit(tni_verdict_set *set);
+
+// Rules a node out after the fact, e.g. TN_REASON_COMPILE_FAILED.
+void tni_verdicts_forbid(tni_verdict_set *set, uint32_t node, tn_reason reason);
+
+#endif // TENON_PLAN_VERDICTS_H
