@@ -22,7 +22,7 @@ static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error
     const tn_helper_simple_plugin *simple = tni_adapter_simple(device);
     const tn_op_list list = {.ops = simple->ops,
                              .op_count = simple->op_count,
-                             .op_stride_bytes = (uint32_t)sizeof(tn_op_record)};
+                             .op_stride_bytes = simple->op_stride_bytes};
     tn_helper_copy_out(out_ops, &list, (uint32_t)sizeof list);
     return TN_OK;
 }
@@ -47,10 +47,11 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
     for (uint32_t i = 0; i < view->nodes.count; ++i) {
         const tn_op_record *record = NULL;
         tn_node_verdict verdict;
-        if (tn_helper_find_op(view, tn_view_node(view, i), simple->ops, simple->op_count, &record,
-                              &verdict)) {
+        if (tn_helper_find_op(view, tn_view_node(view, i), simple->ops, simple->op_count,
+                              simple->op_stride_bytes, &record, &verdict)) {
             tn_helper_yes(&verdict, TN_NUMERICS_EXACT);
-            simple->supports(tni_adapter_host(device), device->index, view, i, &query, &verdict);
+            simple->supports(tni_adapter_host(device), device->index, view, i, record, &query,
+                             &verdict);
         }
         tn_helper_put_verdict(inout_verdicts, i, &verdict);
     }

@@ -19,22 +19,21 @@ void tn_helper_no(tn_node_verdict *out_verdict, tn_reason reason, uint32_t subje
 }
 
 uint32_t tn_helper_find_op(const tn_graph_view *view, const tn_graph_node *node,
-                           const tn_op_record *ops, uint32_t count, const tn_op_record **out_record,
-                           tn_node_verdict *out_verdict) {
+                           const tn_op_record *ops, uint32_t count, uint32_t stride_bytes,
+                           const tn_op_record **out_record, tn_node_verdict *out_verdict) {
     *out_record = NULL;
+    const unsigned char *base = (const unsigned char *)(const void *)ops;
     for (uint32_t i = 0; i < count; ++i) {
-        if (!tn_view_node_is(view, node, ops[i].domain, ops[i].op_type)) {
+        const tn_op_record *op = (const void *)(base + (uint64_t)i * stride_bytes);
+        if (!tn_view_node_is(view, node, op->domain, op->op_type)) {
             continue;
         }
-        *out_record = &ops[i];
-        if (node->since_version > ops[i].newest_version) {
-            tn_helper_no(out_verdict, TN_REASON_OP_VERSION, TN_NONE, ops[i].newest_version,
-                         node->since_version);
-            return 0;
-        }
-        if (node->since_version < ops[i].oldest_version) {
-            tn_helper_no(out_verdict, TN_REASON_OP_VERSION, TN_NONE, ops[i].oldest_version,
-                         node->since_version);
+        *out_record = op;
+        const uint32_t version = node->since_version;
+        if (version > op->newest_version || version < op->oldest_version) {
+            const uint32_t limit =
+                version > op->newest_version ? op->newest_version : op->oldest_version;
+            tn_helper_no(out_verdict, TN_REASON_OP_VERSION, TN_NONE, limit, version);
             return 0;
         }
         return 1;

@@ -31,8 +31,9 @@ typedef struct tn_helper_port {
 typedef struct tn_helper_simple_plugin {
     tn_helper_plugin_desc desc; // get_interface is the adapter's: leave it null
     uint32_t device_count;
-    const tn_op_record *ops;
+    const tn_op_record *ops; // may be the first members of longer records of the author's
     uint32_t op_count;
+    uint32_t op_stride_bytes; // sizeof of those records
 
     // Fills name, description, vendor, driver, physical_id, resource_group, kind, memory_bytes and
     // costs of a device. *out_info arrives zeroed, and the adapter adds the flags HOST_MEMORY and
@@ -40,9 +41,11 @@ typedef struct tn_helper_simple_plugin {
     tn_status (*device_info)(const tn_helper_host *host, uint32_t device_index,
                              tn_device_info *out_info, tn_error *error);
 
-    // Judges one node whose op and version are in ops. *out_verdict arrives as a yes. view is valid.
+    // Judges one node whose op and version are those of record. view is valid. *out_verdict arrives
+    // as a yes: write it with tn_helper_yes or tn_helper_no.
     void (*supports)(const tn_helper_host *host, uint32_t device_index, const tn_graph_view *view,
-                     uint32_t node_index, const tn_query_info *info, tn_node_verdict *out_verdict);
+                     uint32_t node_index, const tn_op_record *record, const tn_query_info *info,
+                     tn_node_verdict *out_verdict);
 
     // Builds a program. info->view is valid and lives for the call only: copy what is kept.
     tn_status (*compile)(const tn_helper_host *host, uint32_t device_index,

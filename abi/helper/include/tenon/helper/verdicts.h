@@ -21,13 +21,14 @@ void tn_helper_yes(tn_node_verdict *out_verdict, tn_numerics numerics);
 void tn_helper_no(tn_node_verdict *out_verdict, tn_reason reason, uint32_t subject, int64_t limit,
                   int64_t actual);
 
-// Finds a node's op in a table of count records. *out_record is its record, or null.
+// Finds a node's op in a table of count records, stride_bytes apart, so that a plugin may keep its
+// own columns behind each tn_op_record. *out_record is its record, or null.
 // out_verdict is written only when the answer is no: OP_UNSUPPORTED when the table lacks the op,
 // OP_VERSION with limit and actual when the node's version lies outside [oldest, newest].
 // Returns 1 when the table has the op in the node's version.
 uint32_t tn_helper_find_op(const tn_graph_view *view, const tn_graph_node *node,
-                           const tn_op_record *ops, uint32_t count, const tn_op_record **out_record,
-                           tn_node_verdict *out_verdict);
+                           const tn_op_record *ops, uint32_t count, uint32_t stride_bytes,
+                           const tn_op_record **out_record, tn_node_verdict *out_verdict);
 
 // Writes a verdict at node_index of the host's array, honouring its stride. node_index must be below
 // node_capacity.

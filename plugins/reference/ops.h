@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an op is to this plugin: a row of the table in op_table.c, which names its versions, operand
+// types, attributes and kernel. Kernels check the shapes they are given, so that a wrong view ends
+// in an error and not in a stray access.
+#ifndef TENON_REFERENCE_OPS_H
+#define TENON_REFERENCE_OPS_H
+
+#include "tenon/helper/sync_adapter.h"
+
+#include "tensor.h"
+
+// No op of the table has more operands than this, variadic ones excepted, which read their list.
+#define REF_MAX_OUTPUTS 8u
+#define REF_MAX_TYPED_INPUTS 4u
+#define REF_VARIADIC 255u
+
+typedef struct ref_op ref_op;
+
+// One node at run time. inputs and outputs have null where an optional is absent.
+typedef struct ref_call {
+    const tn_helper_host *host;
+    const ref_op *op;
+    const tn_graph_view *view;
+    const tn_graph_node *node;
+    uint32_t node_index;
+    const ref_tensor *constants; // by constant index: for tensor attributes
+    const ref_tensor *const *inputs;
+    uint32_t input_count;
+    ref_tensor *const *outputs;
+    uint32_t output_count;
+    tn_error *error;
+} ref_call;
+
+// Computes a node. [no-alloc] TN_OK · TN_ERROR_INVALID_DATA shapes or values break the op's rules ·
+// TN_ERROR_UNSUPPORTED something only the values of an input show.
+typedef tn_status (*ref_kernel)(const ref_call *call);
+
+// Judges what the table's columns cannot say. Returns 1 for yes; else it wrote a refusal.
+typedef uint32_t (*ref_check)(const tn_graph_view *view, const tn_graph_node *node,
+                              tn_node_verdict *out_verdict);
+
+// Scalar functions of the elementwise kernels. a and b are the op's attributes, where it has any.
+typedef double (*ref_unary_fn)(double x, double a, double b);
+typedef double (*ref_binary_fn)(double x, double y);
+// Integers travel as 64 bits; is_unsigned says how to read them.
+typedef uint64_t (*ref_integer_fn)(uint64_t x, uint64_t y, uint32_t is_unsigned);
+
+// An attribute that an elementwise function takes, and its default.
+typedef struct ref_parameter {
+    const char *name;
+    float otherwise;
+} ref_parameter;
+
+typedef uint32_t ref_dtype_mask;
+#define REF_TYPE(dtype) (1u << (dtype))
+
+struct ref_op {
+    tn_op_record record; // first: the helper walks the table by this
+    ref_kernel run;
+    ref_check check; // may be null
+    const char *attributes; // every attribute the op may carry, separated by spaces; null: none
+    // Types allowed per input; the last entry that is not 0 goes on for the rest.
+    ref_dtype_mask types[REF_MAX_TYPED_INPUTS];
+    uint8_t input_min;
+    uint8_t input_max; // REF_VARIADIC: no limit
+    uint8_t output_max;
+    uint8_t numerics; // tn_numerics
+    // For the elementwise kernels, else null.
+    ref_unary_fn unary;
+    ref_binary_fn binary;
+    ref_integer_fn integer;
+    ref_parameter parameters[2];
+    // For reductions: what to do with each element and with the sum.
+    uint32_t variant;
+};
+
+// Rows of the table; op_table.c asserts that it is right.
+#define REF_OP_COUNT 3u
+extern const ref_op tni_ref_ops[REF_OP_COUNT];
+
+// The table's row for a node that the device claims, or null.
+const ref_op *tni_ref_find_op(const tn_graph_view *view, const tn_graph_node *node);
+
+// Judges a node of a known op: operand counts, types, shapes, attributes, then the op's own check.
+void tni_ref_judge(const tn_graph_view *view, const tn_graph_node *node, const ref_op *op,
+                   tn_node_verdict *out_verdict);
+
+// Fills the call's error with the op's name in front and returns TN_ERROR_INVALID_DATA.
+tn_status tni_ref_invalid(const ref_call *call, const char *what);
+
+// Attributes of the call's node.
+int64_t tni_ref_int(const ref_call *call, const char *name, int64_t otherwise);
+double tni_ref_float(const ref_call *call, const char *name, float otherwise);
+uint32_t tni_ref_has(const ref_call *call, const char *name);
+// An input, or null when it is absent or beyond the list.
+const ref_tensor *tni_ref_input(const ref_call *call, uint32_t index);
+ref_tensor *tni_ref_output(const ref_call *call, uint32_t index);
+// Makes axis count from the front. Returns 0 when it lies outside [-rank, rank).
+uint32_t tni_ref_axis(int64_t axis, uint32_t rank, uint32_t *out_axis);
+// Reads an integer list from the input at index when it is there, else from the attribute name.
+// Returns the count, or -1 when it exceeds capacity.
+int64_t tni_ref_int_list(const ref_call *call, uint32_t index, const char *name,
+                         int64_t *out_values, uint32_t capacity);
+
+// Runs body over [0, count) on the host's workers; cost is the rough work of one item in
+// nanoseconds, from which the grain follows.
+void tni_ref_parallel(const ref_call *call, int64_t count, int64_t cost, tn_parallel_fn body,
+                      void *user_data);
+
+#endif // TENON_REFERENCE_OPS_H

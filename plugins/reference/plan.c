@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sizes for given symbols, and the layout of the workspace by liveness: each value gets the lowest
+// bytes that no value alive at the same time has.
+#include "program.h"
+
+#include <inttypes.h>
+
+static tn_status symbol_size(const ref_program *program, const tn_symbol_value *symbols,
+                             uint64_t symbol_count, uint32_t symbol, int64_t *out_size,
+                             tn_error *error) {
+    const tn_graph_symbol *record = tn_view_symbol(program->view, symbol);
+    for (uint64_t i = 0; i < symbol_count; ++i) {
+        if (symbols[i].symbol != symbol) {
+            continue;
+        }
+        *out_size = symbols[i].size;
+        if (symbols[i].size < record->min || symbols[i].size > record->max) {
+            return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "reference.symbol-range",
+                                  "symbol %u is %" PRId64 ", outside [%" PRId64 ", %" PRId64 "]",
+                                  symbol, symbols[i].size, record->min, record->max);
+        }
+        return TN_OK;
+    }
+    return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "reference.symbol-missing",
+                          "symbol %u has no size", symbol);
+}
+
+static tn_status fill_tensor(const ref_program *program, uint32_t index,
+                             const tn_symbol_value *symbols, uint64_t symbol_count,
+                             ref_tensor *out_tensor, tn_error *error) {
+    const tn_graph_value *value = tn_view_value(program->view, index);
+    *out_tensor = (ref_tensor){.dtype = value->dtype, .rank = value->dims.count, .count = 1};
+    const int64_t element_bytes = tni_ref_element_bytes(value->dtype);
+    if (value->dims.count == TN_RANK_UNKNOWN || element_bytes == 0) {
+        return tn_helper_fail_at(error, TN_ERROR_INVALID_DATA, TN_NONE, index, "reference.value",
+                                 "value %u has no rank or no plain type", index);
+    }
+    for (uint32_t axis = 0; axis < value->dims.count; ++axis) {
+        const tn_graph_dim *dim = tn_view_value_dim(program->view, value, axis);
+        int64_t size = dim->size;
+        if (size < 0) {
+            if (dim->symbol == TN_NONE) {
+                return tn_helper_fail_at(error, TN_ERROR_INVALID_DATA, TN_NONE, index,
+                                         "reference.value", "value %u: axis %u is unknown", index,
+                                         axis);
+            }
+            const tn_status status =
+                symbol_size(program, symbols, symbol_count, dim->symbol, &size, error);
+            if (status != TN_OK) {
+                return status;
+            }
+        }
+        if (size < 0 || (size != 0 && out_tensor->count > INT64_MAX / 16 / size)) {
+            return tn_helper_fail_at(error, TN_ERROR_LIMIT_EXCEEDED, TN_NONE, index,
+                                     "reference.value-bytes", "value %u is too large", index);
+        }
+        out_tensor->dims[axis] = size;
+        out_tensor->count *= size;
+    }
+    out_tensor->size_bytes = out_tensor->count * element_bytes;
+    return TN_OK;
+}
+
+tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
+                          uint64_t symbol_count, ref_tensor *tensors, tn_error *error) {
+    for (uint32_t i = 0; i < program->view->values.count; ++i) {
+        const ref_place *place = &program->places[i];
+        if (place->home == REF_HOME_CONSTANT) {
+            tensors[i] = program->constants[place->index];
+            continue;
+        }
+        if (place->home == REF_HOME_NOWHERE) {
+            continue;
+        }
+        const tn_status status =
+            fill_tensor(program, i, symbols, symbol_count, &tensors[i], error);
+        if (status != TN_OK) {
+            return status;
+        }
+    }
+    return TN_OK;
+}
+
+static uint32_t live_together(const ref_place *a, const ref_place *b) {
+    return a->first_node <= b->last_node && b->first_node <= a->last_node ? 1u : 0u;
+}
+
+// The lowest offset at which size bytes clash with no earlier placed value.
+static int64_t lowest_offset(const ref_program *program, const ref_tensor *tensors,
+                             const int64_t *offsets, uint32_t index, int64_t size) {
+    int64_t offset = 0;
+    uint32_t moved = 1;
+    while (moved) {
+        moved = 0;
+        for (uint32_t other = 0; other < index; ++other) {
+            const ref_place *place = &program->places[other];
+            if (place->home != REF_HOME_WORKSPACE ||
+                !live_together(place, &program->places[index])) {
+                continue;
+            }
+            const int64_t begin = offsets[other];
+            const int64_t end = begin + tensors[other].size_bytes;
+            if (begin < offset + size && offset < end) {
+                offset = (end + REF_WORKSPACE_ALIGNMENT - 1) / REF_WORKSPACE_ALIGNMENT *
+                         REF_WORKSPACE_ALIGNMENT;
+                moved = 1;
+            }
+        }
+    }
+    return offset;
+}
+
+tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, int64_t *offsets,
+                       int64_t *out_bytes, tn_error *error) {
+    // At least one unit, so that a workspace port always has memory behind it.
+    int64_t total = REF_WORKSPACE_ALIGNMENT;
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < program->view->values.count; ++i) {
+        if (program->places[i].home != REF_HOME_WORKSPACE) {
+            continue;
+        }
+        const int64_t size = tensors[i].size_bytes;
+        if (size > INT64_MAX / 4 - sum) {
+            return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, "reference.workspace",
+                                  "the intermediates are too large");
+        }
+        sum += size;
+        offsets[i] = lowest_offset(program, tensors, offsets, i, size);
+        if (offsets[i] + size > total) {
+            total = offsets[i] + size;
+        }
+    }
+    *out_bytes = total;
+    return TN_OK;
+}
