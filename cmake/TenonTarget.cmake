@@ -47,13 +47,3 @@ function(tenon_target_defaults target)
     target_link_libraries(${target} PRIVATE
         $<BUILD_INTERFACE:tenon_warnings> $<BUILD_INTERFACE:tenon_sanitizers>)
 endfunction()
-
-# Keeps a target valid while its folder has no source yet.
-function(tenon_placeholder_if_empty target)
-    get_target_property(sources ${target} SOURCES)
-    if(NOT sources)
-        set(placeholder "${CMAKE_CURRENT_BINARY_DIR}/${target}_placeholder.c")
-        file(CONFIGURE OUTPUT "${placeholder}" CONTENT "typedef int ${target}_placeholder;\n")
-        target_sources(${target} PRIVATE "${placeholder}")
-    endif()
-endfunction()

@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 import check_arrows
 import check_banned
 import check_links
+import check_listed
 import check_sizes
 import check_symbols
 import check_text
@@ -242,6 +243,35 @@ class LinksTest(unittest.TestCase):
         self.assertEqual(len(self.find({"README.md": "[a](nowhere.md)"})), 1)
         self.assertEqual(len(self.find({"docs/guide/a.md": "[a](../b.md)", "docs/README.md": ""})), 1)
         self.assertEqual(len(self.find({"core/src/a.c": ""})), 1)
+
+
+class ListedTest(unittest.TestCase):
+    TREE = {
+        "core/CMakeLists.txt": "add_library(core src/a.c) # src/forgotten.c\n",
+        "core/src/a.c": "",
+        "tests/unit/base/CMakeLists.txt": "tenon_add_test(NAME b SOURCES b_test.c)\n",
+        "tests/unit/base/b_test.c": "",
+        "cmake/TenonFuzz.cmake": "target_sources(x ${PROJECT_SOURCE_DIR}/tests/fuzz/main.c)\n",
+        "tests/fuzz/main.c": "",
+    }
+
+    def find(self, files):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, text in files.items():
+                target = pathlib.Path(folder, path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            return check_listed.find_violations(pathlib.Path(folder),
+                                                source_tree.sources(folder, (".c",)))
+
+    def test_listed_sources_pass(self):
+        self.assertEqual(self.find(self.TREE), [])
+
+    def test_unlisted_sources_are_found(self):
+        for path in ("core/src/forgotten.c", "core/src/graph/a.c", "tests/unit/base/c_test.c",
+                     "tests/unit/main.c"):
+            with self.subTest(path=path):
+                self.assertEqual(len(self.find(dict(self.TREE, **{path: ""}))), 1)
 
 
 class SummaryTest(unittest.TestCase):
