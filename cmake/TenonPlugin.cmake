@@ -12,7 +12,7 @@
 #       [REQUIRES_PATH path...]   at least one of these must exist, e.g. /dev/dri
 #       [STATIC]                  also build tenon::plugin_<name>_static, whose entry function is
 #                                 tn_plugin_entry_1_<name>, for embedders that link plugins in
-#       [OUTPUT_DIR dir]          where both files land; default ${CMAKE_BINARY_DIR}/plugins
+#       [OUTPUT_DIR dir]          where both files land; default TENON_PLUGIN_OUTPUT_DIR
 #       [NO_INSTALL])             for tests: neither installed nor held to what shipped plugins are
 #
 # The targets are tenon_plugin_<name> (alias tenon::plugin_<name>) and tenon_plugin_<name>_manifest.
@@ -21,6 +21,8 @@
 # again with TenonManifest.cmake, which is why the library is installed byte for byte.
 include_guard(GLOBAL)
 include(GNUInstallDirs)
+# Beside where libtenon is built, as in an installation: it is found there without being told.
+set(TENON_PLUGIN_OUTPUT_DIR "${CMAKE_BINARY_DIR}/lib/tenon/plugins")
 set(TENON_PLUGIN_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 
 # Quotes one text as a JSON string.
@@ -90,7 +92,7 @@ function(tenon_add_plugin)
     endif()
 
     if(NOT arg_OUTPUT_DIR)
-        set(arg_OUTPUT_DIR "${CMAKE_BINARY_DIR}/plugins")
+        set(arg_OUTPUT_DIR "${TENON_PLUGIN_OUTPUT_DIR}")
     endif()
     set(target tenon_plugin_${arg_NAME})
     set(version_script "${TENON_PLUGIN_CMAKE_DIR}/plugin.map")

@@ -40,7 +40,7 @@ function(tenon_add_test)
         "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/tests" ${arg_INCLUDES})
     target_compile_definitions(${arg_NAME} PRIVATE
         _GNU_SOURCE
-        TN_TEST_PLUGIN_DIR="${CMAKE_BINARY_DIR}/plugins"
+        TN_TEST_PLUGIN_DIR="${TENON_PLUGIN_OUTPUT_DIR}"
         TN_TEST_PROBE="${CMAKE_BINARY_DIR}/bin/tenon-probe"
         TN_TEST_CLI="${CMAKE_BINARY_DIR}/bin/tenon"
         TN_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
