@@ -19,7 +19,7 @@
 # Both files are installed in ${CMAKE_INSTALL_LIBDIR}/tenon/plugins. The manifest carries the SHA-256
 # of the library: whoever changes the library afterwards (strip, patchelf) must write the manifest
 # again with TenonManifest.cmake, which is why the library is installed byte for byte.
-include_guard(GLOBAL)
+include_guard()
 include(GNUInstallDirs)
 # Beside where libtenon is built, as in an installation: it is found there without being told.
 set(TENON_PLUGIN_OUTPUT_DIR "${CMAKE_BINARY_DIR}/lib/tenon/plugins")
