@@ -51,10 +51,12 @@ def check_manifest(path):
     return manifest
 
 
-def check_own_plugin(work, prefix, compiler):
+def check_own_plugin(source, work, prefix, compiler):
     """A plugin project that sees only the installed package builds, and its own install is right."""
-    build, stage = work / "plugin-build", work / "plugin-stage"
-    run("cmake", "-G", "Ninja", "-S", HERE / "plugin", "-B", build, f"-DCMAKE_C_COMPILER={compiler}",
+    project, build, stage = work / "plugin", work / "plugin-build", work / "plugin-stage"
+    shutil.copytree(HERE / "plugin", project)
+    shutil.copytree(source / "plugins" / "null", project / "null")
+    run("cmake", "-G", "Ninja", "-S", project, "-B", build, f"-DCMAKE_C_COMPILER={compiler}",
         f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_INSTALL_PREFIX={stage}",
         "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror")
     run("cmake", "--build", build)
@@ -66,8 +68,10 @@ def check_own_plugin(work, prefix, compiler):
     expect(manifest["description"].endswith("; with a semicolon"), "description text is whole")
     expect(manifest["requires_cpu"] == ["avx2", "fma"], "CPU requirements")
     expect(manifest["requires_path"] == ["/dev/dri", "/dev/a b"], "path requirements")
-    faults = check_symbols.plugin_faults(str(installed[0].with_name("outside.so")))
-    expect(not faults, f"exports only the entry {faults}")
+    check_manifest(installed[0].with_name("cloned.tenon.json"))
+    for name in ("outside.so", "cloned.so"):
+        faults = check_symbols.plugin_faults(str(installed[0].with_name(name)))
+        expect(not faults, f"{name} exports only the entry {faults}")
 
 
 def build_with_pkg_config(prefix, compiler, program):
@@ -122,7 +126,7 @@ def main():
         expect((prefix / name).is_file(), f"installed {name}")
     for manifest in sorted(prefix.rglob("*.tenon.json")):
         check_manifest(manifest)
-    check_own_plugin(options.work, prefix, options.compiler)
+    check_own_plugin(options.source, options.work, prefix, options.compiler)
     check_pkg_config(options.work, prefix, options.compiler)
     if options.model:
         check_readme(options.source, options.work, prefix, options.compiler, options.model)
