@@ -23,8 +23,8 @@ typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, u
 typedef struct tn_compile_config {
     uint32_t struct_size;
     uint32_t struct_type;
-    // Device ids in order of preference for equal cost; none: every device of the host. Devices that
-    // are not listed are used only for nodes no listed one takes, and never with NO_FALLBACK.
+    // Device ids in order of preference for equal cost; none: every device of the host. Devices
+    // that are not listed are used only for nodes no listed one takes, and never with NO_FALLBACK.
     const char *const *devices;
     uint32_t device_count;
     tn_compile_policy policy;
@@ -40,9 +40,9 @@ TN_API void tn_compile_config_init(tn_compile_config *config);
 // Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
 // config may be null.
 // TN_ERROR_NOT_FOUND a device id · TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the
-// text has every device's reason · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED ·
-// TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is null on
-// failure; else give it back with tn_compiled_release.
+// text has every device's reason · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED
+// · TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is
+// null on failure; else give it back with tn_compiled_release.
 TN_API TN_MUST_USE tn_status tn_compile(tn_model *model, const tn_compile_config *config,
                                         tn_compiled **out_compiled, tn_error *error);
 
@@ -55,12 +55,12 @@ typedef struct tn_plan_summary {
     uint32_t struct_type;
     uint32_t island_count;
     uint32_t fallback_count; // nodes on a device that was not listed
-    // Predicted for one run. Transfers and bytes hold when all shapes are known at compile; the
-    // request's stats carry the prediction for its own shapes.
+    // Predicted for one run; waits and transfers depend on the shapes and are in the request's
+    // stats.
     uint32_t handovers;
-    uint32_t host_waits;
     uint32_t refused_programs; // islands a plugin claimed and then refused to compile
     uint32_t replans;
+    uint32_t reserved;
     int64_t cost_ns;        // estimate
     int64_t lower_bound_ns; // no plan can cost less, by the same estimates
     uint64_t compile_ns;    // measured
@@ -99,7 +99,8 @@ typedef struct tn_placement {
     uint64_t cost_ns;
 } tn_placement;
 
-// TN_ERROR_INVALID_ARGUMENT node or device out of range · TN_ERROR_NOT_FOUND the device was not asked.
+// TN_ERROR_INVALID_ARGUMENT node or device out of range · TN_ERROR_NOT_FOUND the device was not
+// asked.
 TN_API TN_MUST_USE tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node,
                                                        uint32_t device,
                                                        tn_placement *out_placement);

@@ -16,8 +16,8 @@ typedef struct tn_request tn_request;
 typedef struct tn_request_config {
     uint32_t struct_size;
     uint32_t struct_type;
-    // 1: tn_request_submit works even when the host must act between islands; prepare then starts one
-    // thread for this request. Without it such a submit returns TN_ERROR_UNSUPPORTED.
+    // 1: tn_request_submit works; prepare then starts one thread for this request. Without it
+    // submit returns TN_ERROR_UNSUPPORTED and the request starts no thread.
     uint32_t background;
     uint32_t reserved;
 } tn_request_config;
@@ -29,8 +29,9 @@ TN_API TN_MUST_USE tn_status tn_request_create(tn_compiled *compiled,
                                                const tn_request_config *config,
                                                tn_request **out_request, tn_error *error);
 
-// Frees the request; null is ignored. Work that is still running is cancelled. Where a device cannot
-// stop, what it may still touch is kept aside until it has finished, so this never waits for long.
+// Frees the request; null is ignored. Work that is still running is cancelled. Where a device
+// cannot stop, what it may still touch is kept aside until it has finished, so this never waits for
+// long.
 TN_API void tn_request_destroy(tn_request *request);
 
 // Sizes of one input, by position in the model.
@@ -42,13 +43,15 @@ typedef struct tn_input_shape {
 
 // Fixes the shapes, plans memory and readies every context. Inputs that are not listed must have
 // known dimensions. May be repeated between runs; bound inputs and outputs are forgotten.
-// [may-block] TN_ERROR_INVALID_ARGUMENT a shape contradicts the model: text names input and dimension
-// · TN_ERROR_LIMIT_EXCEEDED over the memory cap: text names the largest tensors ·
-// TN_ERROR_INVALID_STATE running · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED · TN_ERROR_DEVICE_LOST
+// [may-block] TN_ERROR_INVALID_ARGUMENT a shape contradicts the model: text names input and
+// dimension · TN_ERROR_LIMIT_EXCEEDED over the memory cap: text names the largest tensors ·
+// TN_ERROR_INVALID_STATE running · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED ·
+// TN_ERROR_DEVICE_LOST
 TN_API TN_MUST_USE tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
                                                 uint32_t shape_count, tn_error *error);
 
-// A tensor's place and shape; dense row-major. data and dims live until the next prepare or destroy.
+// A tensor's place and shape; dense row-major. data and dims live until the next prepare or
+// destroy.
 typedef struct tn_tensor_view {
     uint32_t struct_size;
     uint32_t struct_type;
@@ -66,6 +69,11 @@ TN_API TN_MUST_USE tn_status tn_request_input(tn_request *request, uint32_t inpu
 TN_API TN_MUST_USE tn_status tn_request_output(tn_request *request, uint32_t output,
                                                tn_tensor_view *out_view);
 
+// What became of one output in the last run: TN_OK, or the status of the first failure it depends
+// on. After a run that failed, outputs that do not depend on the failure are good.
+// TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_INVALID_ARGUMENT no such output.
+TN_API TN_MUST_USE tn_status tn_request_output_status(tn_request *request, uint32_t output);
+
 // Copies size_bytes into the request's memory for the input.
 // TN_ERROR_INVALID_ARGUMENT wrong index or size · TN_ERROR_INVALID_STATE not prepared, or running.
 TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
@@ -73,8 +81,9 @@ TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t inpu
 
 // Runs once and returns when the outputs are there. deadline_ns: from now; 0: none.
 // TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_TIMEOUT · TN_ERROR_CANCELLED ·
-// TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · what a program failed with. After an error outputs
-// are undefined, and the request may be run again once its devices are done with it (TN_ERROR_BUSY).
+// TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · what a program failed with. After an error
+// tn_request_output_status tells which outputs hold, and the request may be run again once its
+// devices are done with it (TN_ERROR_BUSY).
 TN_API TN_MUST_USE tn_status tn_request_run(tn_request *request, uint64_t deadline_ns,
                                             tn_error *error);
 
@@ -87,8 +96,8 @@ TN_API TN_MUST_USE tn_status tn_request_submit(tn_request *request, uint64_t dea
                                                tn_request_done_fn done, void *user_data,
                                                tn_error *error);
 
-// Waits for a submitted run and gives its result. TN_ERROR_TIMEOUT with error.id "request.wait": it is
-// still running · TN_ERROR_INVALID_STATE nothing was submitted.
+// Waits for a submitted run and gives its result. TN_ERROR_TIMEOUT with error.id "request.wait": it
+// is still running · TN_ERROR_INVALID_STATE nothing was submitted.
 TN_API TN_MUST_USE tn_status tn_request_wait(tn_request *request, uint64_t timeout_ns,
                                              tn_error *error);
 

@@ -65,7 +65,8 @@ struct tni_plugin {
     tni_device *devices;
 };
 
-// What a plugin is started with. Texts are borrowed for the call, except path, which must outlive it.
+// What a plugin is started with. Texts are borrowed for the call, except path, which must outlive
+// it.
 typedef struct tni_plugin_start_info {
     const tni_alloc *alloc;
     const tni_log *log;
@@ -78,9 +79,9 @@ typedef struct tni_plugin_start_info {
 
 // Calls the entry function, checks the answer and every table, and looks for devices.
 // *out_stage is the stage begun last (TN_LOAD_ENTRY to TN_LOAD_READY), for the load report.
-// TN_OK · TN_ERROR_VERSION_MISMATCH · TN_ERROR_INVALID_DATA the plugin breaks the contract: error says
-// which rule · TN_ERROR_OUT_OF_MEMORY · whatever the plugin returned. *out_plugin is null on failure,
-// and the plugin was shut down again where it had started.
+// TN_OK · TN_ERROR_VERSION_MISMATCH · TN_ERROR_INVALID_DATA the plugin breaks the contract: error
+// says which rule · TN_ERROR_OUT_OF_MEMORY · whatever the plugin returned. *out_plugin is null on
+// failure, and the plugin was shut down again where it had started.
 TN_MUST_USE tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_plugin,
                                        tn_load_stage *out_stage, tn_error *error);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the host gives one plugin: the table of tenon/abi/host.h over the embedder's allocator and log,
-// the host's pool and the models being compiled.
+// What the host gives one plugin: the table of tenon/abi/host.h over the embedder's allocator and
+// log, the host's pool and the models being compiled.
 #ifndef TENON_LOADER_SERVICES_H
 #define TENON_LOADER_SERVICES_H
 

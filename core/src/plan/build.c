@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole of a compile: ask, partition, compile each island, and plan again with a constraint where
-// a plugin refuses what it had claimed.
+// The whole of a compile: ask, partition, compile each island, and plan again with a constraint
+// where a plugin refuses what it had claimed.
 #include "plan/plan.h"
 
 #include "base/error.h"
@@ -13,6 +13,7 @@ static void island_deinit(const tni_alloc *alloc, tni_island *island) {
         island->device->plugin->compile.program_destroy(island->program);
     }
     tni_free_array(alloc, island->nodes, island->node_count, sizeof(uint32_t));
+    tni_free_array(alloc, island->positions, island->node_count, sizeof(uint32_t));
     tni_free_array(alloc, island->inlined, island->node_count, sizeof(uint8_t));
     tni_free_array(alloc, island->inputs, island->input_count > 0 ? island->input_count : 1,
                    sizeof(uint32_t));

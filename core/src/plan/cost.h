@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What things cost before anything was measured: operations and bytes of a node by the op's definition, a
-// roofline over a device's declared rates, and fixed defaults for handovers and copies. Every number is
-// an estimate and is reported as one.
+// What things cost before anything was measured: operations and bytes of a node by the op's
+// definition, a roofline over a device's declared rates, and fixed defaults for handovers and
+// copies. Every number is an estimate and is reported as one.
 #ifndef TENON_PLAN_COST_H
 #define TENON_PLAN_COST_H
 
@@ -20,7 +20,8 @@ tni_work tni_node_work(const tni_model *model, uint32_t node);
 // Bytes of a value; unknown sizes count as 1. 0 for types without a fixed size.
 uint64_t tni_value_bytes(const tni_model *model, uint32_t value);
 
-// max(flops / rate, bytes / bandwidth) in nanoseconds; rates the device does not declare have defaults.
+// max(flops / rate, bytes / bandwidth) in nanoseconds; rates the device does not declare have
+// defaults.
 int64_t tni_cost_roofline(const tni_device *device, tni_work work);
 
 // Whether values in host memory are usable by the device without a copy.

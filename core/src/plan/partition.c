@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the partition problem of graph 0 and turns the partitioner's segments into islands. Label 0 is
-// the host, which only the two ends of the run are pinned to; label 1 + d is device d.
+// Builds the partition problem of graph 0 and turns the partitioner's segments into islands. Label
+// 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
 #include "plan/cost.h"
 #include "plan/plan.h"
 
@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Working arrays of one partition call. Op 0 is the host's start, ops 1..n the nodes, op n + 1 its end.
+// Working arrays of one partition call. Op 0 is the host's start, ops 1..n the nodes, op n + 1 its
+// end.
 typedef struct draft {
     tni_plan *plan;
     const tni_plan_info *info;
@@ -264,7 +265,8 @@ typedef struct borders {
 } borders;
 
 static bool crosses(const draft *d, const tnp_plan *answer, uint32_t value, uint32_t label_op) {
-    // A value leaves its island when any consumer is in another one; ops carry their island in label.
+    // A value leaves its island when any consumer is in another one; ops carry their island in
+    // label.
     uint32_t tensor = d->tensor_of[value];
     if (tensor == TN_NONE) {
         return false;
@@ -330,16 +332,18 @@ static tn_status make_island(draft *d, tnp_plan *answer, const tnp_segment *segm
     tni_island *island = &plan->islands[index];
     island->device = plan->sets[segment->label - 1].device;
     island->nodes = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
+    island->positions = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
     island->inlined = tni_alloc_array(alloc, segment->count, sizeof(uint8_t));
     island->node_count = segment->count;
     plan->island_count++;
-    if (island->nodes == NULL || island->inlined == NULL) {
+    if (island->nodes == NULL || island->positions == NULL || island->inlined == NULL) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < segment->count; i++) {
         uint32_t op = answer->order[segment->begin + i];
         uint32_t node = d->graph->nodes[op - 1];
         island->nodes[i] = node;
+        island->positions[i] = op - 1;
         island->inlined[i] = plan->sets[segment->label - 1].options[node].inlined;
         plan->island_of[node] = index;
     }

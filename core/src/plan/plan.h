@@ -14,10 +14,11 @@ typedef struct tni_island {
     uint32_t node_count;
     uint32_t input_count;
     uint32_t output_count;
-    uint32_t *nodes;   // of graph 0, in execution order
-    uint8_t *inlined;  // per node: compiled as its expansion
-    uint32_t *inputs;  // values: the program's input ports, in order
-    uint32_t *outputs; // values: the program's output ports, in order
+    uint32_t *nodes;     // of the model, in execution order
+    uint32_t *positions; // of the same nodes in graph 0's list
+    uint8_t *inlined;    // per node: compiled as its expansion
+    uint32_t *inputs;    // values: the program's input ports, in order
+    uint32_t *outputs;   // values: the program's output ports, in order
     tn_program *program;
     tn_program_info program_info;
 } tni_island;
@@ -55,12 +56,11 @@ typedef struct tni_plan {
     uint64_t weight_bytes;
 } tni_plan;
 
-// Asks, partitions, and compiles every island; a refused island becomes a constraint and the whole is
-// planned again, at most TNI_MAX_REPLANS times.
-// TN_OK · TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each device's reason) ·
-// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_CANCELLED ·
-// TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_plan is null on failure; free with
-// tni_plan_destroy.
+// Asks, partitions, and compiles every island; a refused island becomes a constraint and the whole
+// is planned again, at most TNI_MAX_REPLANS times. TN_OK · TN_ERROR_UNSUPPORTED no device takes a
+// node (node_index; the text has each device's reason) · TN_ERROR_DENIED the same when listed
+// devices alone may be used · TN_ERROR_CANCELLED · TN_ERROR_OUT_OF_MEMORY · the plugins' errors.
+// *out_plan is null on failure; free with tni_plan_destroy.
 #define TNI_MAX_REPLANS 8u
 TN_MUST_USE tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info,
                                       tni_plan **out_plan, tn_error *error);
@@ -71,8 +71,8 @@ TN_MUST_USE tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *in
                                          tn_error *error);
 // Frees islands and their programs.
 void tni_plan_clear_islands(tni_plan *plan);
-// Compiles every island (build.c). TN_OK · TN_ERROR_STALE one was refused: verdicts have changed, plan
-// again · the errors above.
+// Compiles every island (build.c). TN_OK · TN_ERROR_STALE one was refused: verdicts have changed,
+// plan again · the errors above.
 TN_MUST_USE tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *error);
 
 // "DTYPE operand 1: 8, limit 0" and the like, for messages. Always terminated.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asking devices what they can do: one batched call a device, and per node of graph 0 the answer that
-// counts, whether the device takes the op itself or the whole expansion of a function op.
+// Asking devices what they can do: one batched call a device, and per node of graph 0 the answer
+// that counts, whether the device takes the op itself or the whole expansion of a function op.
 #ifndef TENON_PLAN_VERDICTS_H
 #define TENON_PLAN_VERDICTS_H
 
@@ -28,9 +28,9 @@ typedef struct tni_verdict_set {
     uint32_t node_count;
 } tni_verdict_set;
 
-// Asks an open device about view (all of graph 0 with expansions). TN_OK · TN_ERROR_INVALID_DATA the
-// plugin breaks the contract (a count above the capacity, NO without a reason) · TN_ERROR_OUT_OF_MEMORY ·
-// the plugin's errors. Deinit in every case.
+// Asks an open device about view (all of graph 0 with expansions). TN_OK · TN_ERROR_INVALID_DATA
+// the plugin breaks the contract (a count above the capacity, NO without a reason) ·
+// TN_ERROR_OUT_OF_MEMORY · the plugin's errors. Deinit in every case.
 TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_model *model,
                                        const tni_view *view, tni_device *device,
                                        tn_precision precision, tni_verdict_set *out_set,

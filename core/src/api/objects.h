@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is behind the handles of the embedding API. Handles are reference counted: a model holds its
+// host, a compiled model its model, a request its compiled model.
+#ifndef TENON_API_OBJECTS_H
+#define TENON_API_OBJECTS_H
+
+#include "exec/request.h"
+#include "loader/loader.h"
+
+#include "tenon/tenon.h"
+
+#include <stdatomic.h>
+
+struct tn_host {
+    atomic_uint references;
+    tn_allocator allocator; // the embedder's, when given
+    tni_alloc alloc;        // counts, then passes on
+    atomic_uint_fast64_t live_bytes;
+    atomic_uint_fast64_t peak_bytes;
+    atomic_uint_fast64_t allocation_count;
+    tn_log_fn log_fn;
+    void *log_user_data;
+    tni_log log;
+    tni_pool *pool;
+    tni_weights weights;
+    bool weights_ready;
+    tni_loader loader;
+    bool loader_ready;
+    tni_device **devices; // of all plugins, by host index
+    uint32_t device_count;
+    tni_trace trace;
+    tni_mutex mutex; // guards the rest
+    bool mutex_ready;
+    bool shut_down;
+    uint32_t compiled_count;
+    tni_execution *undrained; // runs given up that a device may still be at
+};
+
+struct tn_model {
+    atomic_uint references;
+    tn_host *host;
+    tni_model *model;
+    tn_model_summary summary;
+    char producer[128];
+    char graph_name[128];
+    bool sensitive;
+};
+
+struct tn_compiled {
+    atomic_uint references;
+    tn_model *model;
+    tni_plan *plan;
+    uint64_t memory_cap_bytes;
+    uint64_t compile_ns;
+    bool counted;       // as a compiled model of the host
+    bool weights_added; // the model's constants are visible to plugins
+};
+
+// The embedder's struct has a header we know and room for it.
+static inline bool tni_struct_ok(const void *given, uint32_t type, uint32_t min_bytes) {
+    const tn_struct_header *header = given;
+    return given != NULL && header->struct_type == type && header->struct_size >= min_bytes;
+}
+
+// Copies an out-struct as far as the caller's size reaches, keeping the caller's header.
+void tni_struct_out(void *destination, const void *source, uint32_t source_bytes);
+
+// Drops a reference without waiting for runs that were given up.
+void tni_host_drop(tn_host *host);
+
+// Frees executions that no device can touch any more; waits for the rest until deadline_ns. Returns
+// whether none is left. Any thread.
+bool tni_host_reap(tn_host *host, uint64_t deadline_ns);
+// Frees it now or, when a device may still touch it, later.
+void tni_host_retire(tn_host *host, tni_execution *execution);
+
+#endif // TENON_API_OBJECTS_H

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a run that was given up: asking devices to stop, and knowing when none of them can
+// touch its memory any more.
+#include "exec/request.h"
+
+#include "base/clock.h"
+
+#include <time.h>
+
+#define DRAIN_POLL_NS 200000
+
+void tni_execution_abandon(tni_execution *e) {
+    const tni_schedule *s = e->schedule;
+    atomic_store(&e->cancelled, true);
+    for (uint32_t i = 0; i < s->step_count; i++) {
+        if (s->steps[i].kind == TNI_STEP_ISLAND && atomic_load(&e->steps[i].submitted)) {
+            // UNIMPLEMENTED is an answer too: then the work runs on and is waited for.
+            tn_status status = s->steps[i].device->plugin->exec.cancel(e->steps[i].context, NULL);
+            (void)status;
+        }
+    }
+}
+
+static bool step_is_over(const tni_execution *e, uint32_t index) {
+    const tni_step_state *state = &e->steps[index];
+    if (atomic_load(&state->queued)) {
+        return false;
+    }
+    if (!atomic_load(&state->submitted)) {
+        return true;
+    }
+    uint64_t value = 0;
+    tn_status status =
+        e->schedule->steps[index].device->plugin->sync.fence_query(state->fence, &value, NULL);
+    return status != TN_OK || value >= e->run;
+}
+
+bool tni_execution_drained(tni_execution *e) {
+    for (uint32_t i = 0; i < e->schedule->step_count; i++) {
+        if (!step_is_over(e, i)) {
+            return false;
+        }
+    }
+    return atomic_load(&e->pending_bridges) == 0;
+}
+
+bool tni_execution_drain(tni_execution *e, uint64_t deadline_ns) {
+    while (!tni_execution_drained(e)) {
+        if (tni_clock_ns() >= deadline_ns) {
+            return false;
+        }
+        struct timespec pause = {.tv_sec = 0, .tv_nsec = DRAIN_POLL_NS};
+        nanosleep(&pause, NULL);
+    }
+    // What a fence failed with while nobody looked makes it useless for the next run.
+    for (uint32_t i = 0; i < e->schedule->step_count; i++) {
+        uint64_t value = 0;
+        if (e->schedule->steps[i].device->plugin->sync.fence_query(e->steps[i].fence, &value,
+                                                                   NULL) != TN_OK) {
+            atomic_store(&e->steps[i].fence_failed, true);
+        }
+    }
+    return true;
+}
+
+tn_status tni_execution_output_status(tni_execution *e, uint32_t output) {
+    uint32_t writer = e->schedule->places[e->schedule->output_places[output]].writer;
+    return writer == TN_NONE ? TN_OK : atomic_load(&e->steps[writer].status);
+}
