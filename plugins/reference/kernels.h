@@ -10,9 +10,77 @@
 tn_status tni_ref_unary(const ref_call *call);
 tn_status tni_ref_binary(const ref_call *call);
 
-// conv.c
+// elementwise_more.c
+tn_status tni_ref_fold(const ref_call *call);
+tn_status tni_ref_pow(const ref_call *call);
+tn_status tni_ref_mod(const ref_call *call);
+tn_status tni_ref_gelu(const ref_call *call);
+tn_status tni_ref_isinf(const ref_call *call);
+tn_status tni_ref_clip(const ref_call *call);
+tn_status tni_ref_where(const ref_call *call);
+tn_status tni_ref_cast(const ref_call *call);
+uint32_t tni_ref_check_cast(const tn_graph_view *view, const tn_graph_node *node,
+                            tn_node_verdict *out_verdict);
+
+// conv.c, conv_transpose.c
 tn_status tni_ref_conv(const ref_call *call);
+tn_status tni_ref_conv_transpose(const ref_call *call);
 uint32_t tni_ref_check_conv(const tn_graph_view *view, const tn_graph_node *node,
                             tn_node_verdict *out_verdict);
+
+// pool.c
+tn_status tni_ref_pool(const ref_call *call);
+tn_status tni_ref_global_pool(const ref_call *call);
+
+// matmul.c
+tn_status tni_ref_matmul(const ref_call *call);
+tn_status tni_ref_gemm(const ref_call *call);
+
+// norm.c
+tn_status tni_ref_batch_norm(const ref_call *call);
+uint32_t tni_ref_check_batch_norm(const tn_graph_view *view, const tn_graph_node *node,
+                                  tn_node_verdict *out_verdict);
+tn_status tni_ref_group_norm(const ref_call *call);
+tn_status tni_ref_layer_norm(const ref_call *call);
+tn_status tni_ref_lrn(const ref_call *call);
+
+// softmax.c
+tn_status tni_ref_softmax(const ref_call *call);
+
+// movement.c
+tn_status tni_ref_copy(const ref_call *call);
+tn_status tni_ref_dropout(const ref_call *call);
+tn_status tni_ref_transpose(const ref_call *call);
+tn_status tni_ref_expand(const ref_call *call);
+tn_status tni_ref_slice(const ref_call *call);
+tn_status tni_ref_concat(const ref_call *call);
+tn_status tni_ref_split(const ref_call *call);
+
+// index_ops.c
+tn_status tni_ref_gather(const ref_call *call);
+tn_status tni_ref_gather_elements(const ref_call *call);
+tn_status tni_ref_gather_nd(const ref_call *call);
+tn_status tni_ref_tile(const ref_call *call);
+tn_status tni_ref_pad(const ref_call *call);
+tn_status tni_ref_trilu(const ref_call *call);
+tn_status tni_ref_depth_space(const ref_call *call);
+tn_status tni_ref_one_hot(const ref_call *call);
+
+// reduce.c
+tn_status tni_ref_reduce(const ref_call *call);
+tn_status tni_ref_arg(const ref_call *call);
+tn_status tni_ref_cumsum(const ref_call *call);
+
+// shape_ops.c
+tn_status tni_ref_shape(const ref_call *call);
+tn_status tni_ref_size(const ref_call *call);
+tn_status tni_ref_constant(const ref_call *call);
+tn_status tni_ref_constant_of_shape(const ref_call *call);
+tn_status tni_ref_range(const ref_call *call);
+
+// quantize.c
+tn_status tni_ref_quantize(const ref_call *call);
+tn_status tni_ref_dequantize(const ref_call *call);
+tn_status tni_ref_dynamic_quantize(const ref_call *call);
 
 #endif // TENON_REFERENCE_KERNELS_H

@@ -70,12 +70,34 @@ struct ref_op {
     ref_binary_fn binary;
     ref_integer_fn integer;
     ref_parameter parameters[2];
-    // For reductions: what to do with each element and with the sum.
-    uint32_t variant;
+    uint32_t variant; // one of the REF_ numbers below, where several ops share a kernel
 };
 
+// Values of ref_op.variant.
+#define REF_FOLD_PLAIN 0u
+#define REF_FOLD_MEAN 1u
+#define REF_POOL_MAX 0u
+#define REF_POOL_AVERAGE 1u
+#define REF_NORM_LAYER 0u
+#define REF_NORM_RMS 1u
+#define REF_SOFTMAX_PLAIN 0u
+#define REF_SOFTMAX_LOG 1u
+#define REF_SOFTMAX_HARD 2u
+#define REF_SPACE_TO_DEPTH 0u
+#define REF_DEPTH_TO_SPACE 1u
+#define REF_REDUCE_SUM 0u
+#define REF_REDUCE_MEAN 1u
+#define REF_REDUCE_MAX 2u
+#define REF_REDUCE_MIN 3u
+#define REF_REDUCE_PROD 4u
+#define REF_REDUCE_L1 5u
+#define REF_REDUCE_L2 6u
+#define REF_REDUCE_SUM_SQUARE 7u
+#define REF_REDUCE_LOG_SUM 8u
+#define REF_REDUCE_LOG_SUM_EXP 9u
+
 // Rows of the table; op_table.c asserts that it is right.
-#define REF_OP_COUNT 3u
+#define REF_OP_COUNT 126u
 extern const ref_op tni_ref_ops[REF_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

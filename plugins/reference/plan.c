@@ -29,7 +29,7 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
                              const tn_symbol_value *symbols, uint64_t symbol_count,
                              ref_tensor *out_tensor, tn_error *error) {
     const tn_graph_value *value = tn_view_value(program->view, index);
-    *out_tensor = (ref_tensor){.dtype = value->dtype, .rank = value->dims.count, .count = 1};
+    *out_tensor = (ref_tensor){.dtype = value->dtype, .rank = value->dims.count};
     const int64_t element_bytes = tni_ref_element_bytes(value->dtype);
     if (value->dims.count == TN_RANK_UNKNOWN || element_bytes == 0) {
         return tn_helper_fail_at(error, TN_ERROR_INVALID_DATA, TN_NONE, index, "reference.value",
@@ -50,12 +50,11 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
                 return status;
             }
         }
-        if (size < 0 || (size != 0 && out_tensor->count > INT64_MAX / 16 / size)) {
-            return tn_helper_fail_at(error, TN_ERROR_LIMIT_EXCEEDED, TN_NONE, index,
-                                     "reference.value-bytes", "value %u is too large", index);
-        }
         out_tensor->dims[axis] = size;
-        out_tensor->count *= size;
+    }
+    if (!tni_ref_count(out_tensor->dims, out_tensor->rank, &out_tensor->count)) {
+        return tn_helper_fail_at(error, TN_ERROR_LIMIT_EXCEEDED, TN_NONE, index,
+                                 "reference.value-bytes", "value %u is too large", index);
     }
     out_tensor->size_bytes = out_tensor->count * element_bytes;
     return TN_OK;

@@ -64,10 +64,13 @@ static tn_status read_constant(ref_program *program, uint32_t index, tn_error *e
     const tn_helper_host *host = &program->host;
     const tn_graph_constant *constant = tn_view_constant(program->view, index);
     ref_tensor *tensor = &program->constants[index];
-    *tensor = (ref_tensor){.dtype = constant->dtype, .rank = constant->dims.count, .count = 1};
+    *tensor = (ref_tensor){.dtype = constant->dtype, .rank = constant->dims.count};
     for (uint32_t axis = 0; axis < constant->dims.count; ++axis) {
         tensor->dims[axis] = tn_view_dim(program->view, constant->dims.begin + axis)->size;
-        tensor->count *= tensor->dims[axis];
+    }
+    if (!tni_ref_count(tensor->dims, tensor->rank, &tensor->count)) {
+        return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, "reference.constant",
+                              "constant %u is too large", index);
     }
     tensor->size_bytes = tensor->count * tni_ref_element_bytes(constant->dtype);
     if ((uint64_t)tensor->size_bytes != constant->size_bytes || constant->size_bytes == 0) {

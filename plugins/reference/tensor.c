@@ -254,6 +254,19 @@ void tni_ref_store_int(ref_tensor *tensor, int64_t index, int64_t value) {
     }
 }
 
+uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count) {
+    int64_t all = 1;
+    *out_count = 1;
+    for (uint32_t i = 0; i < rank; ++i) {
+        if (dims[i] < 0 || (dims[i] != 0 && all > INT64_MAX / 64 / dims[i])) {
+            return 0;
+        }
+        all *= dims[i] == 0 ? 1 : dims[i];
+        *out_count *= dims[i];
+    }
+    return 1;
+}
+
 int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end) {
     int64_t product = 1;
     for (uint32_t i = begin; i < end; ++i) {

@@ -37,6 +37,9 @@ void tni_ref_store(ref_tensor *tensor, int64_t index, double value);
 // Writes the low bits of an integer; floating point gets the nearest number; bool is "not zero".
 void tni_ref_store_int(ref_tensor *tensor, int64_t index, int64_t value);
 
+// Number of elements of a shape. Returns 0 when it, or any part of it, would not fit: zero sizes do not
+// hide the others, so that partial products are safe too.
+uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count);
 // Product of dims[begin, end).
 int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end);
 // Position in source of the element that broadcasting puts at index of the shape (rank, dims).

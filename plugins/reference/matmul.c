@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// MatMul (numpy.matmul) and Gemm (alpha * A' * B' + beta * C). Floating-point sums are double;
+// integer sums wrap around.
+#include "kernels.h"
+
+// Columns of one row that are summed at a time, on the stack.
+#define TILE 256
+
+// One matrix of a stack: element (row, column) lies at begin + row * row_step + column * column_step.
+typedef struct matrix {
+    const ref_tensor *tensor;
+    int64_t begin;
+    int64_t row_step;
+    int64_t column_step;
+} matrix;
+
+typedef struct matmul_job {
+    const ref_tensor *left;
+    const ref_tensor *right;
+    ref_tensor *output;
+    int64_t rows;
+    int64_t depth;
+    int64_t columns;
+    uint32_t batch_rank;
+    int64_t batch_dims[TN_MAX_RANK];
+    uint32_t left_transposed;
+    uint32_t right_transposed;
+    double alpha;
+    double beta;
+    const ref_tensor *addend; // may be null
+} matmul_job;
+
+static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
+                    int64_t begin, int64_t end, double *sums) {
+    if (b->column_step == 1) {
+        for (int64_t k = 0; k < job->depth; ++k) {
+            const double weight = tni_ref_load(a->tensor, a->begin + row * a->row_step +
+                                                              k * a->column_step);
+            tni_ref_add_scaled(sums, end - begin, weight, b->tensor,
+                               b->begin + k * b->row_step + begin, 1);
+        }
+        return;
+    }
+    for (int64_t j = begin; j < end; ++j) {
+        double sum = 0.0;
+        for (int64_t k = 0; k < job->depth; ++k) {
+            sum += tni_ref_load(a->tensor, a->begin + row * a->row_step + k * a->column_step) *
+                   tni_ref_load(b->tensor, b->begin + k * b->row_step + j * b->column_step);
+        }
+        sums[j - begin] = sum;
+    }
+}
+
+static int64_t sum_integers(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
+                            int64_t column) {
+    uint64_t sum = 0;
+    for (int64_t k = 0; k < job->depth; ++k) {
+        sum += (uint64_t)tni_ref_load_int(a->tensor,
+                                          a->begin + row * a->row_step + k * a->column_step) *
+               (uint64_t)tni_ref_load_int(b->tensor,
+                                          b->begin + k * b->row_step + column * b->column_step);
+    }
+    return (int64_t)sum;
+}
+
+// alpha * sum + beta * C, with C broadcast to the output.
+static double finish(const matmul_job *job, double sum, int64_t at) {
+    const double product = job->alpha * sum;
+    if (job->addend == NULL) {
+        return product;
+    }
+    const int64_t from =
+        tni_ref_broadcast(job->addend, job->output->dims, job->output->rank, at);
+    return product + job->beta * tni_ref_load(job->addend, from);
+}
+
+// The matrix of one batch index, broadcast over the leading axes.
+static matrix select_matrix(const matmul_job *job, const ref_tensor *tensor, int64_t batch,
+                            int64_t rows, int64_t columns, uint32_t transposed) {
+    ref_tensor stack = *tensor;
+    stack.rank = tensor->rank > 2 ? tensor->rank - 2 : 0;
+    const int64_t index =
+        tni_ref_broadcast(&stack, job->batch_dims, job->batch_rank, batch);
+    return (matrix){.tensor = tensor,
+                    .begin = index * rows * columns,
+                    .row_step = transposed ? 1 : columns,
+                    .column_step = transposed ? rows : 1};
+}
+
+// One item: one row of one matrix of the output.
+static void matmul_rows(void *user_data, uint64_t first, uint64_t last, uint32_t worker) {
+    (void)worker;
+    const matmul_job *job = user_data;
+    const uint32_t floats = tni_ref_is_float(job->output->dtype);
+    for (int64_t item = (int64_t)first; item < (int64_t)last; ++item) {
+        const int64_t batch = item / job->rows;
+        const int64_t row = item % job->rows;
+        const matrix a = select_matrix(job, job->left, batch, job->rows, job->depth,
+                                       job->left_transposed);
+        const matrix b = select_matrix(job, job->right, batch, job->depth, job->columns,
+                                       job->right_transposed);
+        for (int64_t begin = 0; begin < job->columns; begin += TILE) {
+            const int64_t end = begin + TILE < job->columns ? begin + TILE : job->columns;
+            double sums[TILE] = {0.0};
+            if (floats) {
+                sum_row(job, &a, &b, row, begin, end, sums);
+            }
+            for (int64_t j = begin; j < end; ++j) {
+                const int64_t at = item * job->columns + j;
+                if (floats) {
+                    tni_ref_store(job->output, at, finish(job, sums[j - begin], at));
+                } else {
+                    tni_ref_store_int(job->output, at, sum_integers(job, &a, &b, row, j));
+                }
+            }
+        }
+    }
+}
+
+static void run_job(const ref_call *call, matmul_job *job) {
+    const int64_t batches = tni_ref_product(job->batch_dims, 0, job->batch_rank);
+    if (job->output->count != 0) {
+        tni_ref_parallel(call, batches * job->rows, job->depth * job->columns + 1, matmul_rows,
+                         job);
+    }
+}
+
+// A vector on the left is a row, one on the right a column; the added axis is not in the output.
+tn_status tni_ref_matmul(const ref_call *call) {
+    ref_tensor left = *call->inputs[0];
+    ref_tensor right = *call->inputs[1];
+    ref_tensor *output = call->outputs[0];
+    if (left.rank == 0 || right.rank == 0 || left.dtype != right.dtype ||
+        left.dtype != output->dtype) {
+        return tni_ref_invalid(call, "ranks or types");
+    }
+    if (left.rank == 1) {
+        left.rank = 2;
+        left.dims[1] = left.dims[0];
+        left.dims[0] = 1;
+    }
+    if (right.rank == 1) {
+        right.rank = 2;
+        right.dims[1] = 1;
+    }
+    matmul_job job = {.left = &left,
+                      .right = &right,
+                      .output = output,
+                      .rows = left.dims[left.rank - 2],
+                      .depth = left.dims[left.rank - 1],
+                      .columns = right.dims[right.rank - 1],
+                      .batch_rank = (left.rank > right.rank ? left.rank : right.rank) - 2,
+                      .alpha = 1.0};
+    // The batch axes are the output's leading ones; what is left must be rows times columns.
+    const uint32_t matrix_axes =
+        (call->inputs[0]->rank > 1 ? 1u : 0u) + (call->inputs[1]->rank > 1 ? 1u : 0u);
+    if (right.dims[right.rank - 2] != job.depth ||
+        output->rank != job.batch_rank + matrix_axes) {
+        return tni_ref_invalid(call, "shapes");
+    }
+    memcpy(job.batch_dims, output->dims, job.batch_rank * sizeof output->dims[0]);
+    ref_tensor left_stack = left;
+    ref_tensor right_stack = right;
+    left_stack.rank -= 2;
+    right_stack.rank -= 2;
+    if (!tni_ref_broadcasts_to(&left_stack, job.batch_dims, job.batch_rank) ||
+        !tni_ref_broadcasts_to(&right_stack, job.batch_dims, job.batch_rank) ||
+        tni_ref_product(job.batch_dims, 0, job.batch_rank) * job.rows * job.columns !=
+            output->count) {
+        return tni_ref_invalid(call, "shapes");
+    }
+    run_job(call, &job);
+    return TN_OK;
+}
+
+tn_status tni_ref_gemm(const ref_call *call) {
+    const ref_tensor *left = call->inputs[0];
+    const ref_tensor *right = call->inputs[1];
+    ref_tensor *output = call->outputs[0];
+    if (left->rank != 2 || right->rank != 2 || output->rank != 2 ||
+        left->dtype != right->dtype || left->dtype != output->dtype) {
+        return tni_ref_invalid(call, "ranks or types");
+    }
+    const uint32_t left_transposed = tni_ref_int(call, "transA", 0) != 0 ? 1u : 0u;
+    const uint32_t right_transposed = tni_ref_int(call, "transB", 0) != 0 ? 1u : 0u;
+    matmul_job job = {.left = left,
+                      .right = right,
+                      .output = output,
+                      .rows = left->dims[left_transposed],
+                      .depth = left->dims[1 - left_transposed],
+                      .columns = right->dims[1 - right_transposed],
+                      .left_transposed = left_transposed,
+                      .right_transposed = right_transposed,
+                      .alpha = tni_ref_float(call, "alpha", 1.0f),
+                      .beta = tni_ref_float(call, "beta", 1.0f),
+                      .addend = tni_ref_input(call, 2)};
+    if (right->dims[right_transposed] != job.depth || output->dims[0] != job.rows ||
+        output->dims[1] != job.columns ||
+        (job.addend != NULL &&
+         !tni_ref_broadcasts_to(job.addend, output->dims, output->rank))) {
+        return tni_ref_invalid(call, "shapes");
+    }
+    run_job(call, &job);
+    return TN_OK;
+}
