@@ -50,6 +50,8 @@ tn_status tni_ref_softmax(const ref_call *call);
 // movement.c
 tn_status tni_ref_copy(const ref_call *call);
 tn_status tni_ref_dropout(const ref_call *call);
+uint32_t tni_ref_check_dropout(const tn_graph_view *view, const tn_graph_node *node,
+                               tn_node_verdict *out_verdict);
 tn_status tni_ref_transpose(const ref_call *call);
 tn_status tni_ref_expand(const ref_call *call);
 tn_status tni_ref_slice(const ref_call *call);

@@ -55,6 +55,17 @@ tn_status tni_ref_copy(const ref_call *call) {
     return TN_OK;
 }
 
+// Whether to train is only known at run time unless it is a constant.
+uint32_t tni_ref_check_dropout(const tn_graph_view *view, const tn_graph_node *node,
+                               tn_node_verdict *out_verdict) {
+    const uint32_t training = tn_view_node_input(view, node, 2);
+    if (training != TN_NONE && tn_view_value(view, training)->constant == TN_NONE) {
+        tn_helper_no(out_verdict, TN_REASON_NEEDS_CONSTANT, 2, 0, 0);
+        return 0;
+    }
+    return 1;
+}
+
 // Dropout at inference: the identity, and a mask of ones.
 tn_status tni_ref_dropout(const ref_call *call) {
     const ref_tensor *training = tni_ref_input(call, 2);

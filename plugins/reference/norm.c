@@ -34,12 +34,14 @@ tn_status tni_ref_batch_norm(const ref_call *call) {
     return TN_OK;
 }
 
-// Training mode computes its own statistics and has more outputs; old versions say so by spatial = 0
-// or by the number of outputs, which the table limits.
+// Training mode computes its own statistics: training_mode since version 14, more outputs before, which
+// the table limits, and no is_test before version 7. spatial = 0 has statistics of another shape.
 uint32_t tni_ref_check_batch_norm(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict) {
-    uint32_t attribute = 0;
-    if (tn_view_attr_int(view, node, "training_mode", 0) != 0) {
+    uint32_t attribute = TN_NONE;
+    if (node->since_version < 7 && tn_view_attr_int(view, node, "is_test", 0) == 0) {
+        (void)tn_view_find_attr(view, node, "is_test", &attribute);
+    } else if (tn_view_attr_int(view, node, "training_mode", 0) != 0) {
         (void)tn_view_find_attr(view, node, "training_mode", &attribute);
     } else if (tn_view_attr_int(view, node, "spatial", 1) == 0) {
         (void)tn_view_find_attr(view, node, "spatial", &attribute);

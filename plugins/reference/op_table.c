@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of ops. Columns: newest and oldest since_version, kernel, types per input, operand
 // counts, attributes. Versions: a node written in a form between oldest and newest means the same
-// to the kernel, or the kernel looks at since_version itself. Every op follows the section of its name
+// to the kernel, or the kernel looks at since_version itself. The attribute "broadcast" of the oldest
+// forms allows what later ones always do; their "axis" is another rule and is refused. Every op follows the section of its name
 // in the ONNX operator list; all are exact in the sense of verdict.h: their result is the definition.
 #include "kernels.h"
 #include "scalars.h"
@@ -113,13 +114,13 @@ const ref_op tni_ref_ops[] = {
     {{"", "ThresholdedRelu", 22, 10}, .run = tni_ref_unary, .types = {FLOATS}, .input_min = 1,
      .input_max = 1, .attributes = "alpha", .unary = f_thresholded_relu,
      .parameters = {{"alpha", 1.0f}}},
-    {{"", "Add", 14, 7}, .run = tni_ref_binary, .types = {NUMBERS}, .input_min = 2, .input_max = 2,
+    {{"", "Add", 14, 1}, .run = tni_ref_binary, .attributes = "broadcast", .types = {NUMBERS}, .input_min = 2, .input_max = 2,
      .binary = f_add, .integer = i_add},
-    {{"", "Sub", 14, 7}, .run = tni_ref_binary, .types = {NUMBERS}, .input_min = 2, .input_max = 2,
+    {{"", "Sub", 14, 1}, .run = tni_ref_binary, .attributes = "broadcast", .types = {NUMBERS}, .input_min = 2, .input_max = 2,
      .binary = f_sub, .integer = i_sub},
-    {{"", "Mul", 14, 7}, .run = tni_ref_binary, .types = {NUMBERS}, .input_min = 2, .input_max = 2,
+    {{"", "Mul", 14, 1}, .run = tni_ref_binary, .attributes = "broadcast", .types = {NUMBERS}, .input_min = 2, .input_max = 2,
      .binary = f_mul, .integer = i_mul},
-    {{"", "Div", 14, 7}, .run = tni_ref_binary, .types = {NUMBERS}, .input_min = 2, .input_max = 2,
+    {{"", "Div", 14, 1}, .run = tni_ref_binary, .attributes = "broadcast", .types = {NUMBERS}, .input_min = 2, .input_max = 2,
      .binary = f_div, .integer = i_div},
     {{"", "And", 7, 7}, .run = tni_ref_binary, .types = {BOOL}, .input_min = 2, .input_max = 2,
      .integer = i_and},
@@ -153,7 +154,7 @@ const ref_op tni_ref_ops[] = {
      .input_max = REF_VARIADIC, .binary = f_add},
     {{"", "Mean", 13, 6}, .run = tni_ref_fold, .types = {FLOATS}, .input_min = 1,
      .input_max = REF_VARIADIC, .binary = f_add, .variant = REF_FOLD_MEAN},
-    {{"", "Pow", 15, 7}, .run = tni_ref_pow, .types = {NUMBERS}, .input_min = 2, .input_max = 2},
+    {{"", "Pow", 15, 1}, .run = tni_ref_pow, .attributes = "broadcast", .types = {NUMBERS}, .input_min = 2, .input_max = 2},
     {{"", "Mod", 13, 10}, .run = tni_ref_mod, .types = {NUMBERS}, .input_min = 2, .input_max = 2,
      .attributes = "fmod", .integer = i_mod},
     {{"", "Gelu", 20, 20}, .run = tni_ref_gelu, .types = {FLOATS}, .input_min = 1, .input_max = 1,
@@ -180,7 +181,7 @@ const ref_op tni_ref_ops[] = {
      .input_max = 1,
      .attributes = "auto_pad ceil_mode dilations kernel_shape pads storage_order strides",
      .output_max = 2, .check = tni_ref_check_conv},
-    {{"", "AveragePool", 22, 7}, .run = tni_ref_pool, .types = {FLOATS}, .input_min = 1,
+    {{"", "AveragePool", 22, 1}, .run = tni_ref_pool, .types = {FLOATS}, .input_min = 1,
      .input_max = 1,
      .attributes = "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides",
      .variant = REF_POOL_AVERAGE, .check = tni_ref_check_conv},
@@ -188,8 +189,8 @@ const ref_op tni_ref_ops[] = {
      .input_min = 1, .input_max = 1, .variant = REF_POOL_AVERAGE},
     {{"", "GlobalMaxPool", 22, 1}, .run = tni_ref_global_pool, .types = {FLOATS}, .input_min = 1,
      .input_max = 1},
-    {{"", "BatchNormalization", 15, 7}, .run = tni_ref_batch_norm, .types = {FLOATS},
-     .input_min = 5, .input_max = 5, .attributes = "epsilon momentum spatial training_mode",
+    {{"", "BatchNormalization", 15, 6}, .run = tni_ref_batch_norm, .types = {FLOATS},
+     .input_min = 5, .input_max = 5, .attributes = "epsilon is_test momentum spatial training_mode",
      .check = tni_ref_check_batch_norm},
     {{"", "InstanceNormalization", 22, 6}, .run = tni_ref_group_norm, .types = {FLOATS},
      .input_min = 3, .input_max = 3, .attributes = "epsilon"},
@@ -202,8 +203,8 @@ const ref_op tni_ref_ops[] = {
      .variant = REF_NORM_RMS},
     {{"", "LRN", 13, 1}, .run = tni_ref_lrn, .types = {FLOATS}, .input_min = 1, .input_max = 1,
      .attributes = "alpha beta bias size"},
-    {{"", "Gemm", 13, 7}, .run = tni_ref_gemm, .types = {NUMBERS}, .input_min = 2, .input_max = 3,
-     .attributes = "alpha beta transA transB"},
+    {{"", "Gemm", 13, 6}, .run = tni_ref_gemm, .types = {NUMBERS}, .input_min = 2, .input_max = 3,
+     .attributes = "alpha beta broadcast transA transB"},
     {{"", "MatMul", 13, 1}, .run = tni_ref_matmul, .types = {NUMBERS}, .input_min = 2,
      .input_max = 2},
     {{"", "Softmax", 13, 1}, .run = tni_ref_softmax, .types = {FLOATS}, .input_min = 1,
@@ -222,7 +223,8 @@ const ref_op tni_ref_ops[] = {
      .attributes = "axes"},
     {{"", "Identity", 24, 1}, .run = tni_ref_copy, .types = {ANY}, .input_min = 1, .input_max = 1},
     {{"", "Dropout", 22, 7}, .run = tni_ref_dropout, .types = {ANY}, .input_min = 1, .input_max = 3,
-     .attributes = "ratio seed", .output_max = 2},
+     .attributes = "ratio seed", .output_max = 2,
+     .check = tni_ref_check_dropout},
     {{"", "Transpose", 24, 1}, .run = tni_ref_transpose, .types = {ANY}, .input_min = 1,
      .input_max = 1, .attributes = "perm"},
     {{"", "Expand", 13, 8}, .run = tni_ref_expand, .types = {ANY}, .input_min = 2, .input_max = 2},

@@ -97,12 +97,19 @@ static void host_parallel_for(tn_host_context *context, uint64_t count, uint64_t
     }
 }
 
+static const void *find_weight(const abi_host *host, uint64_t key, uint64_t *out_bytes) {
+    if (host->weights != NULL) {
+        return view_builder_weight(host->weights, key, out_bytes);
+    }
+    return host->find_weight == NULL
+               ? NULL
+               : host->find_weight(host->find_weight_user_data, key, out_bytes);
+}
+
 static tn_status host_weight_map(tn_host_context *context, uint64_t key, const void **out_data,
                                  uint64_t *out_size_bytes) {
     abi_host *host = self(context);
-    *out_data = host->weights == NULL
-                    ? NULL
-                    : view_builder_weight(host->weights, key, out_size_bytes);
+    *out_data = find_weight(host, key, out_size_bytes);
     host->map_count += *out_data != NULL ? 1u : 0u;
     return *out_data == NULL ? TN_ERROR_NOT_FOUND : TN_OK;
 }
@@ -111,8 +118,7 @@ static tn_status host_weight_read(tn_host_context *context, uint64_t key, uint64
                                   uint64_t size_bytes, void *destination) {
     abi_host *host = self(context);
     uint64_t all = 0;
-    const unsigned char *data =
-        host->weights == NULL ? NULL : view_builder_weight(host->weights, key, &all);
+    const unsigned char *data = find_weight(host, key, &all);
     host->read_count += 1;
     if (data == NULL) {
         return TN_ERROR_NOT_FOUND;

@@ -14,6 +14,9 @@ typedef struct abi_host {
     tn_host_offer offer;
     tn_interface_digest digests[5];
     const view_builder *weights; // may be null
+    // Where weights are null: the bytes of a constant by its key, or null.
+    const void *(*find_weight)(void *user_data, uint64_t key, uint64_t *out_bytes);
+    void *find_weight_user_data;
     uint64_t live_blocks;        // allocated and not freed
     uint64_t allocation_count;   // since the last reset by the test
     uint64_t fail_at;            // 0: never; n: the n-th allocation fails

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs ONNX's node tests: each is a folder with a model, inputs and expected outputs. Every test that
+// does not pass is printed with its reason; floors keep the counts from falling unnoticed.
+#include "support/abi_host.h"
+#include "support/tensor_pb.h"
+
+#include "graph/view.h"
+#include "onnx/import.h"
+
+#include "tenon/helper/graph_reader.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DATA_DIR "/usr/share/libonnx-testdata/data/"
+#define MAX_TENSORS 32u
+#define TEXT 512
+
+tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
+                                      tn_error *error);
+
+// How one test ended. Refused and skipped tests are outside the reference's ops; failed ones are bugs.
+typedef enum outcome {
+    OUTCOME_PASSED,
+    OUTCOME_FAILED,
+    OUTCOME_REFUSED, // the plugin said no, with a reason
+    OUTCOME_SKIPPED, // not importable, or data that is not plain tensors
+    OUTCOME_COUNT,
+} outcome;
+
+typedef struct node_test {
+    char folder[1024];
+    char why[TEXT];
+    tni_model *model;
+    tni_view *view;
+    pb_tensor inputs[MAX_TENSORS];
+    pb_tensor outputs[MAX_TENSORS];
+    uint32_t input_count;
+    uint32_t output_count;
+} node_test;
+
+static tn_error fresh_error(void) {
+    return (tn_error){.struct_size = (uint32_t)sizeof(tn_error), .struct_type = TN_STRUCT_ERROR};
+}
+
+static uint32_t read_tensors(const node_test *test, const char *kind, pb_tensor *out_tensors) {
+    uint32_t count = 0;
+    for (; count < MAX_TENSORS; ++count) {
+        char path[1200];
+        (void)snprintf(path, sizeof path, "%s/test_data_set_0/%s_%u.pb", test->folder, kind, count);
+        if (!pb_tensor_read(path, &out_tensors[count])) {
+            break;
+        }
+    }
+    return count;
+}
+
+// Shape inference is not what is tested here: inputs and outputs get the shapes of their data.
+static tn_status fix_shapes(tni_model *model, const uint32_t *values, uint32_t value_count,
+                            pb_tensor *tensors, uint32_t tensor_count) {
+    for (uint32_t i = 0; i < value_count && i < tensor_count; ++i) {
+        tn_graph_dim dims[TN_MAX_RANK];
+        for (uint32_t axis = 0; axis < tensors[i].rank; ++axis) {
+            dims[axis] = (tn_graph_dim){.size = tensors[i].dims[axis], .symbol = TN_NONE};
+        }
+        const tn_status status =
+            tni_value_set_dims(model, values[i], tensors[i].rank, dims);
+        if (status != TN_OK) {
+            return status;
+        }
+        // Where the files disagree (bfloat16 data stored as uint16), the model is right.
+        if (model->values[values[i]].dtype == TN_DTYPE_UNDEFINED) {
+            model->values[values[i]].dtype = tensors[i].dtype;
+        }
+        tensors[i].dtype = model->values[values[i]].dtype;
+    }
+    return TN_OK;
+}
+
+static outcome load(node_test *test) {
+    char path[1200];
+    tn_error error = fresh_error();
+    (void)snprintf(path, sizeof path, "%s/model.onnx", test->folder);
+    const tni_import_info info = {.path = path};
+    if (tni_onnx_import(&info, &test->model, &error) != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "import: %s", error.text);
+        return OUTCOME_SKIPPED;
+    }
+    const tni_graph *graph = &test->model->graphs[0];
+    test->input_count = read_tensors(test, "input", test->inputs);
+    test->output_count = read_tensors(test, "output", test->outputs);
+    if (test->input_count != graph->input_count || test->output_count != graph->output_count) {
+        (void)snprintf(test->why, sizeof test->why, "data: %u of %u inputs, %u of %u outputs",
+                       test->input_count, graph->input_count, test->output_count,
+                       graph->output_count);
+        return OUTCOME_SKIPPED;
+    }
+    if (fix_shapes(test->model, graph->inputs, graph->input_count, test->inputs,
+                   test->input_count) != TN_OK ||
+        fix_shapes(test->model, graph->outputs, graph->output_count, test->outputs,
+                   test->output_count) != TN_OK) {
+        return OUTCOME_SKIPPED;
+    }
+    const tni_view_spec spec = {.without_expansions = true};
+    if (tni_view_build(tni_alloc_default(), test->model, &spec, &test->view, &error) != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "view: %s", error.text);
+        return OUTCOME_SKIPPED;
+    }
+    return OUTCOME_PASSED;
+}
+
+static const void *find_weight(void *user_data, uint64_t key, uint64_t *out_bytes) {
+    const tni_model *model = user_data;
+    const void *data = NULL;
+    const tn_status status =
+        tni_constant_map(model, tni_constant_of_key(model, key), &data, out_bytes, NULL);
+    return status == TN_OK ? data : NULL;
+}
+
+static outcome judge(node_test *test, abi_plugin *plugin) {
+    const tn_graph_view *view = test->view->view;
+    tn_error error = fresh_error();
+    tn_node_verdict verdicts[512] = {{0}};
+    const tn_query_info query = {.struct_size = (uint32_t)sizeof query,
+                                 .struct_type = TN_STRUCT_QUERY_INFO};
+    tn_verdicts all = {.struct_size = (uint32_t)sizeof all,
+                       .struct_type = TN_STRUCT_VERDICTS,
+                       .nodes = verdicts,
+                       .node_capacity = 512,
+                       .node_stride_bytes = (uint32_t)sizeof verdicts[0]};
+    if (plugin->compile->query_support(plugin->device, view, &query, &all, &error) != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "query: %s", error.text);
+        return OUTCOME_FAILED;
+    }
+    for (uint32_t i = 0; i < view->nodes.count; ++i) {
+        if (verdicts[i].answer == TN_ANSWER_YES) {
+            continue;
+        }
+        const tn_string type = tn_view_text(view, tn_view_node(view, i)->op_type);
+        (void)snprintf(test->why, sizeof test->why, "%.*s: reason %u, subject %d, limit %lld, actual %lld",
+                       (int)type.size_bytes, type.data, verdicts[i].reason,
+                       (int)verdicts[i].subject, (long long)verdicts[i].limit,
+                       (long long)verdicts[i].actual);
+        // A no without a reason is a bug of its own (ABI-46).
+        return verdicts[i].reason == TN_REASON_NONE ? OUTCOME_FAILED : OUTCOME_REFUSED;
+    }
+    return OUTCOME_PASSED;
+}
+
+static double half_to_double(uint16_t bits, int exponent_bits, int fraction_bits) {
+    const int bias = (1 << (exponent_bits - 1)) - 1;
+    const int exponent = (bits >> fraction_bits) & ((1 << exponent_bits) - 1);
+    const int fraction = bits & ((1 << fraction_bits) - 1);
+    double value = exponent == 0
+                       ? ldexp(fraction, 1 - bias - fraction_bits)
+                       : ldexp(fraction + (1 << fraction_bits), exponent - bias - fraction_bits);
+    if (exponent == (1 << exponent_bits) - 1) {
+        value = fraction != 0 ? (double)NAN : (double)INFINITY;
+    }
+    return bits >> 15 != 0 ? -value : value;
+}
+
+static double element(const pb_tensor *tensor, const unsigned char *data, uint64_t index) {
+    if (tensor->dtype == TN_DTYPE_FLOAT) {
+        float value;
+        memcpy(&value, data + index * 4, sizeof value);
+        return (double)value;
+    }
+    if (tensor->dtype == TN_DTYPE_DOUBLE) {
+        double value;
+        memcpy(&value, data + index * 8, sizeof value);
+        return value;
+    }
+    uint16_t bits;
+    memcpy(&bits, data + index * 2, sizeof bits);
+    return tensor->dtype == TN_DTYPE_FLOAT16 ? half_to_double(bits, 5, 10)
+                                             : half_to_double(bits, 8, 7);
+}
+
+// Floating point: relative 1e-5 (float16 1e-3; bfloat16 1e-2, because the data was made by cutting bits
+// off where ONNX now rounds), absolute 1e-6. Everything else: equal bytes.
+static uint32_t equal(const pb_tensor *expected, const unsigned char *data, char *why) {
+    const uint32_t narrow =
+        expected->dtype == TN_DTYPE_FLOAT16 || expected->dtype == TN_DTYPE_BFLOAT16 ? 1u : 0u;
+    if (expected->dtype != TN_DTYPE_FLOAT && expected->dtype != TN_DTYPE_DOUBLE && !narrow) {
+        const uint32_t same = memcmp(expected->data, data, expected->size_bytes) == 0 ? 1u : 0u;
+        (void)snprintf(why, TEXT, "bytes differ");
+        return same;
+    }
+    const double relative = expected->dtype == TN_DTYPE_BFLOAT16 ? 1e-2 : (narrow ? 1e-3 : 1e-5);
+    for (uint64_t i = 0; i < expected->count; ++i) {
+        const double want = element(expected, expected->data, i);
+        const double got = element(expected, data, i);
+        const uint32_t same_special = (isnan(want) && isnan(got)) || want == got ? 1u : 0u;
+        if (!same_special && !(fabs(want - got) <= 1e-6 + relative * fabs(want))) {
+            (void)snprintf(why, TEXT, "element %llu: %.9g, expected %.9g", (unsigned long long)i, got,
+                           want);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static outcome execute(node_test *test, abi_plugin *plugin) {
+    tn_error error = fresh_error();
+    abi_program program;
+    void *buffers[2 * MAX_TENSORS] = {0};
+    tn_status status =
+        abi_program_open(plugin, test->view->view, NULL, 0, &program, &error);
+    if (status != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "compile or prepare: %s", error.text);
+        return OUTCOME_FAILED;
+    }
+    for (uint32_t i = 0; i < test->input_count; ++i) {
+        buffers[i] = test->inputs[i].data;
+    }
+    for (uint32_t i = 0; i < test->output_count; ++i) {
+        buffers[test->input_count + i] = malloc(test->outputs[i].size_bytes + 1);
+        assert_non_null(buffers[test->input_count + i]);
+        memset(buffers[test->input_count + i], 0x5a, test->outputs[i].size_bytes + 1);
+    }
+    status = abi_program_run(&program, buffers, &error);
+    outcome result = status == TN_OK ? OUTCOME_PASSED : OUTCOME_FAILED;
+    if (status != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "run: %s", error.text);
+    }
+    for (uint32_t i = 0; result == OUTCOME_PASSED && i < test->output_count; ++i) {
+        if (!equal(&test->outputs[i], buffers[test->input_count + i], test->why)) {
+            result = OUTCOME_FAILED;
+        }
+    }
+    for (uint32_t i = 0; i < test->output_count; ++i) {
+        free(buffers[test->input_count + i]);
+    }
+    abi_program_close(&program);
+    return result;
+}
+
+static outcome run_one(node_test *test) {
+    outcome result = load(test);
+    if (result == OUTCOME_PASSED) {
+        abi_host host;
+        abi_plugin plugin;
+        tn_error error = fresh_error();
+        abi_host_init(&host, NULL);
+        host.find_weight = find_weight;
+        host.find_weight_user_data = test->model;
+        assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error),
+                         TN_OK);
+        result = judge(test, &plugin);
+        if (result == OUTCOME_PASSED) {
+            result = execute(test, &plugin);
+        }
+        assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+        assert_int_equal(host.live_blocks, 0);
+    }
+    for (uint32_t i = 0; i < MAX_TENSORS; ++i) {
+        pb_tensor_deinit(&test->inputs[i]);
+        pb_tensor_deinit(&test->outputs[i]);
+    }
+    tni_view_destroy(test->view);
+    tni_model_destroy(test->model);
+    return result;
+}
+
+static void run_folder(const char *name, uint32_t passed_floor) {
+    static const char *const words[OUTCOME_COUNT] = {"passed", "FAILED", "refused", "skipped"};
+    uint32_t counts[OUTCOME_COUNT] = {0};
+    char folder[512];
+    struct dirent **entries = NULL;
+    (void)snprintf(folder, sizeof folder, DATA_DIR "%s", name);
+    const int count = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < count; ++i) {
+        if (strncmp(entries[i]->d_name, "test_", 5) == 0) {
+            node_test test;
+            memset(&test, 0, sizeof test);
+            (void)snprintf(test.folder, sizeof test.folder, "%s/%s", folder, entries[i]->d_name);
+            const outcome result = run_one(&test);
+            counts[result] += 1;
+            if (result != OUTCOME_PASSED) {
+                print_message("%s %s: %s\n", words[result], entries[i]->d_name, test.why);
+            }
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    print_message("%s: %u passed, %u failed, %u refused, %u skipped\n", name,
+                  counts[OUTCOME_PASSED], counts[OUTCOME_FAILED], counts[OUTCOME_REFUSED],
+                  counts[OUTCOME_SKIPPED]);
+    assert_int_equal(counts[OUTCOME_FAILED], 0);
+    assert_true(counts[OUTCOME_PASSED] >= passed_floor);
+}
+
+static void node__matches_expected_outputs(void **state) {
+    (void)state;
+    run_folder("node", 590);
+}
+
+static void pytorch_operator__matches_expected_outputs(void **state) {
+    (void)state;
+    run_folder("pytorch-operator", 25);
+}
+
+static void pytorch_converted__matches_expected_outputs(void **state) {
+    (void)state;
+    run_folder("pytorch-converted", 67);
+}
+
+static void simple__matches_expected_outputs(void **state) {
+    (void)state;
+    run_folder("simple", 7);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(node__matches_expected_outputs),
+        cmocka_unit_test(simple__matches_expected_outputs),
+        cmocka_unit_test(pytorch_operator__matches_expected_outputs),
+        cmocka_unit_test(pytorch_converted__matches_expected_outputs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
