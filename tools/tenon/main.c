@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line's entry: which subcommand, and help.
+#include "cli.h"
+
+#include <string.h>
+
+static const char general_help[] =
+    "usage: tenon COMMAND [options]\n"
+    "\n"
+    "  run MODEL       run a model and show what ran where, and how long it took\n"
+    "  inspect MODEL   show ops, shapes, parameters and cost of a model\n"
+    "  plugins         list plugins and their devices\n"
+    "  doctor          check every plugin and device of this machine\n"
+    "\n"
+    "Options of every command:\n"
+    "  --json              print one JSON document instead of text\n"
+    "  --plugin FILE       open this plugin (library or manifest); may be repeated\n"
+    "  --plugin-dir DIR    search this folder first; may be repeated\n"
+    "  --no-search         only the plugins and folders given\n"
+    "  --allow PATTERN     open only plugins with such names; may be repeated\n"
+    "  --deny PATTERN      never open plugins with such names; may be repeated\n"
+    "  --threads N         threads that plugins may share, the main one included (default 1)\n"
+    "  --verbose           show what plugins log\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit codes: 0 ok, 1 a criterion was not met, 2 usage or bad input, 3 environment,\n"
+    "4 internal error.\n"
+    "\n"
+    "Examples:\n"
+    "  tenon run resnet50.onnx\n"
+    "  tenon run bert.onnx --input ids=ids.npy --device opencl --no-fallback --trace t.json\n"
+    "  tenon inspect resnet50.onnx --dot | dot -Tsvg > resnet50.svg\n"
+    "  tenon COMMAND --help\n";
+
+typedef struct command {
+    const char *name;
+    int (*run)(cli_args *args);
+    const char *help;
+} command;
+
+static const command commands[] = {
+    {"run", cli_run,
+     "usage: tenon run MODEL [options]\n"
+     "\n"
+     "  --input NAME=FILE   an input from FILE.npy or FILE.pb (ONNX TensorProto); may be "
+     "repeated.\n"
+     "                      Inputs that are not given are random, from --seed\n"
+     "  --shape NAME=AxBxC  the shape of a random input with unknown dimensions (default 1 each)\n"
+     "  --seed N            of random inputs (default 1)\n"
+     "  --output DIR        write every output as DIR/NAME.npy\n"
+     "  --device LIST       devices to use, by preference, separated by commas\n"
+     "  --no-fallback       fail (exit 1) rather than use a device that is not listed\n"
+     "  --precise           no algebraic rewrites, no narrower types\n"
+     "  --deadline-ms N     give the run up after N ms (exit 1)\n"
+     "  --memory-mb N       refuse to use more for tensors and workspaces\n"
+     "  --repeat N          run N times, report the last (default 1)\n"
+     "  --top N             how many classes to show (default 5)\n"
+     "  --trace FILE        write what happened when, for chrome://tracing or Perfetto\n"
+     "\n"
+     "Examples:\n"
+     "  tenon run digits.onnx --shape image=1x1x8x8\n"
+     "  tenon run resnet50.onnx --input image=cat.npy --output out --trace trace.json\n"},
+    {"inspect", cli_inspect,
+     "usage: tenon inspect MODEL [--dot] [--no-rewrites] [--nodes]\n"
+     "\n"
+     "  --dot           print the graph for Graphviz\n"
+     "  --nodes         list every node\n"
+     "  --no-rewrites   as imported: no folding, no no-op removal\n"
+     "\n"
+     "Examples:\n"
+     "  tenon inspect resnet50.onnx\n"
+     "  tenon inspect resnet50.onnx --json\n"},
+    {"plugins", cli_plugins,
+     "usage: tenon plugins\n"
+     "\n"
+     "Lists loaded plugins, their devices, and what could not be loaded.\n"
+     "\n"
+     "Example:\n"
+     "  tenon plugins --plugin-dir build/release/lib/tenon/plugins\n"},
+    {"doctor", cli_doctor,
+     "usage: tenon doctor\n"
+     "\n"
+     "Shows every candidate with the stage it reached and why, runs one op on every device, and\n"
+     "prints versions. Exit code 3 when no device works.\n"
+     "\n"
+     "Example:\n"
+     "  tenon doctor --json\n"},
+};
+
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        fputs(general_help, stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        fputs(general_help, stdout);
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("tenon %s\n", tn_version_text());
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[1], commands[i].name) != 0) {
+            continue;
+        }
+        if (asks_for_help(argc, argv)) {
+            fputs(commands[i].help, stdout);
+            return CLI_OK;
+        }
+        cli_options options = {.threads = 1};
+        cli_args args = {argc, argv, 2, commands[i].name, &options, CLI_OK};
+        int code = commands[i].run(&args);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+            cli_message(commands[i].name, "standard output cannot be written");
+            return code == CLI_OK ? CLI_ENVIRONMENT : code;
+        }
+        return code;
+    }
+    fprintf(stderr, "tenon: there is no command \"%s\"; see tenon --help\n", argv[1]);
+    return CLI_USAGE;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of reports about a host that `plugins` and `doctor` share.
+#ifndef TENON_TOOLS_REPORT_H
+#define TENON_TOOLS_REPORT_H
+
+#include "cli.h"
+
+// New references; null when out of memory.
+json_t *report_devices_json(const tn_host *host);
+json_t *report_load_json(const tn_host *host);
+const char *report_kind_text(uint32_t kind);
+
+#endif // TENON_TOOLS_REPORT_H

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// State of `tenon run`: what was asked (run.c) and what came of it (run_report.c).
+#ifndef TENON_TOOLS_RUN_H
+#define TENON_TOOLS_RUN_H
+
+#include "cli.h"
+#include "tensor_file.h"
+
+typedef struct run_options {
+    const char *model;
+    const char *inputs[CLI_MAX_LIST]; // NAME=FILE
+    const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
+    const char *devices[CLI_MAX_LIST];
+    const char *output_dir;
+    const char *trace;
+    char *device_list; // owned copy that devices points into
+    uint32_t input_count;
+    uint32_t shape_count;
+    uint32_t device_count;
+    bool no_fallback;
+    bool precise;
+    uint64_t seed;
+    uint64_t deadline_ms;
+    uint64_t memory_mb;
+    uint64_t repeat;
+    uint64_t top;
+} run_options;
+
+typedef struct run_session {
+    const cli_options *common;
+    run_options options;
+    tn_host *host;
+    tn_model *model;
+    tn_compiled *compiled;
+    tn_request *request;
+    uint64_t host_ns;
+    uint64_t load_ns;
+    uint64_t compile_ns;
+    uint64_t prepare_ns;
+    uint64_t first_run_ns;
+    uint64_t last_run_ns;
+} run_session;
+
+// Prints the report as text or JSON. An exit code.
+int run_report(run_session *session);
+
+#endif // TENON_TOOLS_RUN_H
