@@ -140,8 +140,7 @@ static bool copy_text(char destination[TNI_PLUGIN_TEXT_BYTES], const char *text)
     return fits;
 }
 
-// [a-z][a-z0-9_-]{0,31}
-static bool name_is_valid(const char *name) {
+bool tni_plugin_name_is_valid(const char *name) {
     size_t size = strnlen(name, 33);
     if (size == 0 || size > 32 || name[0] < 'a' || name[0] > 'z') {
         return false;
@@ -170,7 +169,7 @@ static tn_status check_answer(tni_plugin *plugin, const tn_plugin_answer *answer
                         "built with sanitizers 0x%x, the host with 0x%x", answer->sanitizers,
                         (unsigned)HOST_SANITIZERS);
     }
-    if (!copy_text(plugin->name, answer->name) || !name_is_valid(plugin->name)) {
+    if (!copy_text(plugin->name, answer->name) || !tni_plugin_name_is_valid(plugin->name)) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "plugin.name",
                         "the plugin's name \"%s\" is not [a-z][a-z0-9_-]{0,31}", plugin->name);
     }
@@ -227,7 +226,7 @@ static tn_status describe_device(tni_plugin *plugin, uint32_t index, tn_error *e
         texts[i][sizes[i] - 1] = '\0';
         tni_text_sanitise(texts[i]);
     }
-    if (!name_is_valid(device->info.name) || device->info.heap_count > TNI_MAX_HEAPS) {
+    if (!tni_plugin_name_is_valid(device->info.name) || device->info.heap_count > TNI_MAX_HEAPS) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "plugin.device",
                         "device %u: name \"%s\", %u heaps (at most %u)", index, device->info.name,
                         device->info.heap_count, TNI_MAX_HEAPS);

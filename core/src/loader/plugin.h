@@ -89,6 +89,9 @@ TN_MUST_USE tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_pl
 // TN_OK · TN_ERROR_TIMEOUT and others of shutdown: the library must stay mapped.
 tn_status tni_plugin_stop(tni_plugin *plugin, uint64_t timeout_ns, tn_error *error);
 
+// Whether name is [a-z][a-z0-9_-]{0,31}: names of plugins and of devices.
+bool tni_plugin_name_is_valid(const char *name);
+
 // Opens the device if nobody has yet. Any thread. TN_OK · the plugin's errors.
 TN_MUST_USE tn_status tni_device_open(tni_device *device, tn_error *error);
 

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stages of a candidate, in order, and dlopen. Nothing else in the tree opens libraries.
+#include "loader/candidate.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/string.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct candidate {
+    tni_loader *loader;
+    tni_load_record *record;
+    bool has_manifest;
+    tni_manifest manifest;
+    tni_file library; // what was checked
+    char path[PATH_MAX];
+    tn_reason reason; // of the failure under way
+    tn_error error;
+} candidate;
+
+static bool is_manifest(const char *path) {
+    const size_t length = strlen(path);
+    const size_t suffix = sizeof(TNI_MANIFEST_SUFFIX) - 1;
+    return length >= suffix && strcmp(path + length - suffix, TNI_MANIFEST_SUFFIX) == 0;
+}
+
+static tn_status real_path(candidate *own, const char *path, char resolved[PATH_MAX]) {
+    if (realpath(path, resolved) != NULL) {
+        return TN_OK;
+    }
+    const int reason = errno;
+    const tn_status status = tni_fail_errno(&own->error, reason, "load.path", "%.300s", path);
+    return reason == ENOENT || reason == ENOTDIR ? TN_ERROR_NOT_FOUND : status;
+}
+
+// The record's path becomes the library's: plugins are told where they lie, and it outlives them.
+static tn_status keep_path(candidate *own) {
+    const tni_alloc *alloc = &own->loader->alloc;
+    const size_t size = strlen(own->path) + 1;
+    char *copy = tni_alloc_bytes(alloc, size, TNI_ALIGNMENT);
+    if (copy == NULL) {
+        return tni_fail_plain(&own->error, TN_ERROR_OUT_OF_MEMORY, "the path of a plugin");
+    }
+    memcpy(copy, own->path, size);
+    tni_free(alloc, own->record->path, strlen(own->record->path) + 1);
+    own->record->path = copy;
+    return TN_OK;
+}
+
+static tn_status stage_found(candidate *own) {
+    tn_status status = real_path(own, own->record->path, own->path);
+    own->has_manifest = status == TN_OK && is_manifest(own->path);
+    return status == TN_OK ? keep_path(own) : status;
+}
+
+static tn_status stage_manifest(candidate *own) {
+    if (!own->has_manifest) {
+        return TN_OK;
+    }
+    tn_status status =
+        tni_manifest_read(&own->loader->alloc, own->path, &own->manifest, &own->error);
+    if (status == TN_OK) {
+        snprintf(own->record->name, sizeof(own->record->name), "%s", own->manifest.name);
+    }
+    return status;
+}
+
+// tni_loader_allows completes the record itself.
+static tn_status stage_policy(candidate *own) {
+    return tni_loader_allows(own->loader, own->record) ? TN_OK : TN_ERROR_DENIED;
+}
+
+static tn_status stage_target(candidate *own) {
+    return own->has_manifest ? tni_target_check(&own->manifest, &own->reason, &own->error) : TN_OK;
+}
+
+static tn_status stage_cpu(candidate *own) {
+    own->reason = TN_REASON_ISA_REJECTED;
+    return own->has_manifest ? tni_cpu_check(&own->manifest.requires_cpu, &own->error) : TN_OK;
+}
+
+// Replaces the manifest's path by the library's. Links are followed: where they end must lie in or
+// below the manifest's own folder.
+static tn_status find_library(candidate *own) {
+    char folder[PATH_MAX];
+    char joined[PATH_MAX];
+    const char *slash = strrchr(own->path, '/');
+    const size_t folder_bytes = (size_t)(slash - own->path) + 1;
+    memcpy(folder, own->path, folder_bytes);
+    folder[folder_bytes] = '\0';
+    const int length = snprintf(joined, sizeof(joined), "%s%s", folder, own->manifest.library);
+    if (length < 0 || (size_t)length >= sizeof(joined)) {
+        return tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.path-too-long",
+                        "the path of the library has %d bytes", length);
+    }
+    tn_status status = real_path(own, joined, own->path);
+    if (status == TN_OK && strncmp(own->path, folder, folder_bytes) != 0) {
+        status = tni_fail(&own->error, TN_ERROR_DENIED, "load.outside",
+                          "the library is a link to %.300s, outside the manifest's folder",
+                          own->path);
+    }
+    return status == TN_OK ? keep_path(own) : status;
+}
+
+static tn_status stage_digest(candidate *own) {
+    tn_status status = own->has_manifest ? find_library(own) : TN_OK;
+    if (status == TN_OK) {
+        status = tni_file_open(own->path, "load.library", &own->library, &own->error);
+    }
+    if (status == TN_OK && own->has_manifest) {
+        status = tni_digest_check(&own->loader->alloc, &own->library, own->manifest.sha256,
+                                  &own->error);
+    }
+    return status;
+}
+
+// dlopen takes a path, not the file that was checked. So it is looked at before, to keep accidents
+// away, and after, so that nothing of a file that was swapped in between is called.
+static tn_status check_same(candidate *own) {
+    return tni_file_is_at(&own->library, own->path)
+               ? TN_OK
+               : tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.changed",
+                          "%.300s changed while it was being loaded", own->path);
+}
+
+static tn_status stage_open(candidate *own) {
+    tn_status status = check_same(own);
+    if (status != TN_OK) {
+        return status;
+    }
+    own->record->library = dlopen(own->path, RTLD_NOW | RTLD_LOCAL);
+    if (own->record->library == NULL) {
+        const char *text = dlerror();
+        text = text == NULL ? "no reason given" : text;
+        own->reason = strstr(text, "cannot open shared object file") != NULL
+                          ? TN_REASON_DEP_MISSING
+                          : TN_REASON_NOT_USABLE;
+        return tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.dlopen", "%s", text);
+    }
+    return check_same(own);
+}
+
+// ISO C has no conversion from an object pointer to a function pointer; POSIX promises the bytes.
+static tn_plugin_entry_fn find_entry(void *library) {
+    void *symbol = dlsym(library, TN_PLUGIN_ENTRY_NAME);
+    tn_plugin_entry_fn entry = NULL;
+    memcpy(&entry, &symbol, sizeof(entry));
+    return entry;
+}
+
+static void start(candidate *own) {
+    tn_plugin_entry_fn entry = find_entry(own->record->library);
+    if (entry == NULL) {
+        (void)tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.no-entry",
+                       "the library does not export " TN_PLUGIN_ENTRY_NAME);
+        tni_load_record_fail(own->record, TN_LOAD_ENTRY, TN_REASON_ABI_REJECTED, &own->error);
+        return;
+    }
+    tni_loader_start(own->loader, own->record, entry);
+    if (own->record->plugin != NULL) {
+        own->record->plugin->library = own->record->library;
+    }
+}
+
+typedef struct stage {
+    tn_load_stage number;
+    tn_status (*run)(candidate *own);
+} stage;
+
+static const stage stages[] = {
+    {TN_LOAD_FOUND, stage_found},   {TN_LOAD_MANIFEST, stage_manifest},
+    {TN_LOAD_POLICY, stage_policy}, {TN_LOAD_TARGET, stage_target},
+    {TN_LOAD_CPU, stage_cpu},       {TN_LOAD_DIGEST, stage_digest},
+    {TN_LOAD_OPEN, stage_open},
+};
+
+static void run_stages(candidate *own) {
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        own->reason = TN_REASON_NOT_USABLE;
+        const tn_status status = stages[i].run(own);
+        if (status == TN_OK) {
+            continue;
+        }
+        if (stages[i].number != TN_LOAD_POLICY) {
+            own->error.status = status;
+            tni_load_record_fail(own->record, stages[i].number, own->reason, &own->error);
+        }
+        return;
+    }
+    start(own);
+}
+
+tn_status tni_candidate_load(tni_loader *loader, tn_load_source source, const char *name,
+                             const char *path) {
+    const uint64_t begin = tni_clock_ns();
+    tni_load_record *record = NULL;
+    tn_status status = tni_loader_add_record(loader, source, name, path, &record);
+    if (status != TN_OK) {
+        return status;
+    }
+    candidate *own = tni_alloc_zeroed(&loader->alloc, sizeof(*own));
+    if (own == NULL) {
+        tn_error error;
+        tni_error_init(&error);
+        (void)tni_fail_plain(&error, TN_ERROR_OUT_OF_MEMORY, "a candidate");
+        tni_load_record_fail(record, TN_LOAD_FOUND, TN_REASON_NOT_USABLE, &error);
+        return TN_OK;
+    }
+    own->loader = loader;
+    own->record = record;
+    own->library.descriptor = -1;
+    tni_error_init(&own->error);
+    run_stages(own);
+    record->duration_ns = tni_clock_ns() - begin;
+    if (record->status != TN_OK) {
+        tni_log_write(&loader->log, TN_LOG_INFO, "plugin %s: %s", record->name, record->text);
+    }
+    tni_file_close(&own->library);
+    tni_manifest_deinit(&own->manifest);
+    tni_free(&loader->alloc, own, sizeof(*own));
+    return TN_OK;
+}
+
+// Under AddressSanitizer a leak is reported at the end of the process, and without the library its
+// stack could not be named.
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEP_MAPPED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEP_MAPPED 1
+#endif
+#endif
+#ifndef KEEP_MAPPED
+#define KEEP_MAPPED 0
+#endif
+
+void tni_loader_close_library(tni_load_record *record, bool unloadable) {
+    if (record->library != NULL && unloadable && !KEEP_MAPPED) {
+        (void)dlclose(record->library);
+    }
+    record->library = NULL;
+}
