@@ -8,8 +8,8 @@
 struct tn_context {
     tn_program *program;
     tn_device *device;
-    void *own;            // the author's
-    tn_port_info *infos;  // of the last prepare
+    void *own;             // the author's
+    tn_port_info *infos;   // of the last prepare
     tn_helper_port *ports; // filled by each submit
     uint32_t port_count;
     uint32_t prepared;
@@ -139,8 +139,7 @@ static tn_status bind_port(const tn_port_info *info, const tn_binding *binding, 
 static tn_status bind_ports(tn_context *context, const tn_submit_info *info, tn_error *error) {
     if (info->binding_count != context->port_count) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "submit.binding-count",
-                              "%u bindings for %u ports", info->binding_count,
-                              context->port_count);
+                              "%u bindings for %u ports", info->binding_count, context->port_count);
     }
     const uint32_t stride = info->binding_stride_bytes;
     for (uint32_t i = 0; i < context->port_count; ++i) {

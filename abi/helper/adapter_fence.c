@@ -181,8 +181,7 @@ static struct timespec deadline_after(uint64_t timeout_ns) {
     return deadline;
 }
 
-static tn_status fence_wait(tn_fence *fence, uint64_t value, uint64_t timeout_ns,
-                            tn_error *error) {
+static tn_status fence_wait(tn_fence *fence, uint64_t value, uint64_t timeout_ns, tn_error *error) {
     const uint32_t for_ever = timeout_ns == UINT64_MAX ? 1u : 0u;
     const struct timespec deadline = deadline_after(for_ever ? 0 : timeout_ns);
     (void)pthread_mutex_lock(&fence->mutex);
@@ -241,12 +240,10 @@ tn_status tni_adapter_check_points(const tn_fence_point *waits, uint64_t wait_co
     for (uint64_t i = 0; i < signal_count; ++i) {
         uint64_t reached = 0;
         if (signals[i].fence == NULL) {
-            return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
-                                  "signal without a fence");
+            return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "signal without a fence");
         }
         (void)fence_query(signals[i].fence, &reached, NULL);
-        if (signals[i].value <= reached ||
-            signals[i].value - reached > TN_FENCE_MAX_DISTANCE) {
+        if (signals[i].value <= reached || signals[i].value - reached > TN_FENCE_MAX_DISTANCE) {
             return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "fence.signal-value",
                                   "signal of %" PRIu64 " while %" PRIu64 " is reached",
                                   signals[i].value, reached);

@@ -69,9 +69,8 @@ static tn_status memory_alloc(tn_device *device, const tn_memory_alloc_info *inf
     }
     const tn_helper_host *host = tni_adapter_host(device);
     tn_memory *memory = tn_helper_alloc(host, sizeof *memory);
-    void *data = memory == NULL
-                     ? NULL
-                     : host->services->alloc(host->context, read.size_bytes, alignment);
+    void *data =
+        memory == NULL ? NULL : host->services->alloc(host->context, read.size_bytes, alignment);
     if (data == NULL) {
         tn_helper_free(host, memory, sizeof *memory);
         (void)atomic_fetch_sub(&device->allocated_bytes, read.size_bytes);
@@ -127,7 +126,8 @@ static void memory_free(tn_memory *memory) {
                              memory->alignment_bytes);
         (void)atomic_fetch_sub(&memory->device->allocated_bytes, memory->size_bytes);
     } else if (memory->release != NULL) {
-        // All work is done before submit returns, so nothing can touch the memory any more (ABI-63).
+        // All work is done before submit returns, so nothing can touch the memory any more
+        // (ABI-63).
         memory->release(memory->release_user_data);
     }
     tn_helper_free(host, memory, sizeof *memory);
@@ -137,7 +137,8 @@ static tn_status check_range(const tn_memory *memory, uint64_t offset_bytes, uin
                              tn_error *error) {
     if (offset_bytes > memory->size_bytes || size_bytes > memory->size_bytes - offset_bytes) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "memory.range",
-                              "%" PRIu64 " bytes at %" PRIu64 " leave a memory of %" PRIu64 " bytes",
+                              "%" PRIu64 " bytes at %" PRIu64 " leave a memory of %" PRIu64
+                              " bytes",
                               size_bytes, offset_bytes, memory->size_bytes);
     }
     return TN_OK;
@@ -204,7 +205,8 @@ static tn_status copy(tn_device *device, const tn_copy_info *info, tn_error *err
     }
     const uintptr_t from_address = (uintptr_t)from;
     const uintptr_t to_address = (uintptr_t)to;
-    if (from_address < to_address + read.size_bytes && to_address < from_address + read.size_bytes) {
+    if (from_address < to_address + read.size_bytes &&
+        to_address < from_address + read.size_bytes) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "the ranges overlap");
     }
     const tn_status status = tni_adapter_check_points(read.waits, read.wait_count, read.signals,

@@ -108,8 +108,7 @@ uint32_t tn_view_node_input(const tn_graph_view *view, const tn_graph_node *node
     return listed_value(view, node->inputs, index);
 }
 
-uint32_t tn_view_node_output(const tn_graph_view *view, const tn_graph_node *node,
-                             uint32_t index) {
+uint32_t tn_view_node_output(const tn_graph_view *view, const tn_graph_node *node, uint32_t index) {
     return listed_value(view, node->outputs, index);
 }
 
@@ -214,8 +213,7 @@ uint32_t tn_view_attr_floats(const tn_graph_view *view, const tn_graph_node *nod
 const tn_graph_constant *tn_view_attr_tensor(const tn_graph_view *view, const tn_graph_node *node,
                                              const char *name) {
     const tn_graph_attribute *found = find_kind(view, node, name, TN_ATTR_TENSOR, TN_ATTR_TENSORS);
-    return found == NULL ? NULL
-                         : tn_view_constant(view, tn_view_index(view, found->values.begin));
+    return found == NULL ? NULL : tn_view_constant(view, tn_view_index(view, found->values.begin));
 }
 
 uint32_t tn_view_attr_graph(const tn_graph_view *view, const tn_graph_node *node,

@@ -87,8 +87,8 @@ tn_status tn_helper_negotiate(const tn_host_offer *offer, tn_plugin_answer *answ
         return status;
     }
     tn_plugin_answer filled = {
-        .abi_minor = offer->abi_minor_max < desc->abi_minor_max ? offer->abi_minor_max
-                                                                : desc->abi_minor_max,
+        .abi_minor =
+            offer->abi_minor_max < desc->abi_minor_max ? offer->abi_minor_max : desc->abi_minor_max,
         .sanitizers = desc->sanitizers,
         .flags = desc->flags,
         .name = desc->name,
@@ -114,8 +114,7 @@ tn_status tn_helper_stub_fence_on_reach(tn_fence *fence, uint64_t value,
     (void)value;
     (void)callback;
     (void)user_data;
-    return tn_helper_fail(error, TN_ERROR_UNIMPLEMENTED, NULL,
-                          "fence_on_reach is not implemented");
+    return tn_helper_fail(error, TN_ERROR_UNIMPLEMENTED, NULL, "fence_on_reach is not implemented");
 }
 
 tn_status tn_helper_stub_copy(tn_device *device, const tn_copy_info *info, tn_error *error) {

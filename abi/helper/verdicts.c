@@ -5,8 +5,8 @@
 #include <string.h>
 
 void tn_helper_yes(tn_node_verdict *out_verdict, tn_numerics numerics) {
-    *out_verdict = (tn_node_verdict){
-        .answer = TN_ANSWER_YES, .subject = TN_NONE, .numerics = numerics};
+    *out_verdict =
+        (tn_node_verdict){.answer = TN_ANSWER_YES, .subject = TN_NONE, .numerics = numerics};
 }
 
 void tn_helper_no(tn_node_verdict *out_verdict, tn_reason reason, uint32_t subject, int64_t limit,

@@ -50,8 +50,7 @@ static tn_status check_span(const checker *check, const char *name, const tn_spa
     return TN_OK;
 }
 
-static tn_status check_header(const tn_graph_view *view, uint64_t readable_bytes,
-                              tn_error *error) {
+static tn_status check_header(const tn_graph_view *view, uint64_t readable_bytes, tn_error *error) {
     if (view == NULL || readable_bytes < sizeof *view || (uintptr_t)view % 8 != 0) {
         return tn_helper_fail(error, TN_ERROR_INVALID_DATA, "view.header",
                               "the view is null, misaligned or shorter than its header");
@@ -67,8 +66,9 @@ static tn_status check_header(const tn_graph_view *view, uint64_t readable_bytes
 
 #define CHECK_SPAN(member, type)                                                                   \
     do {                                                                                           \
-        const tn_status span_status = check_span(check, #member, &check->view->member,             \
-                                                 (uint32_t)sizeof(type), (uint32_t)_Alignof(type)); \
+        const tn_status span_status =                                                              \
+            check_span(check, #member, &check->view->member, (uint32_t)sizeof(type),               \
+                       (uint32_t) _Alignof(type));                                                 \
         if (span_status != TN_OK) {                                                                \
             return span_status;                                                                    \
         }                                                                                          \
@@ -89,7 +89,8 @@ static tn_status check_spans(const checker *check) {
     CHECK_SPAN(constants, tn_graph_constant);
     CHECK_SPAN(strings, char);
     if (check->view->strings.count != 0 && check->view->strings.stride_bytes != 1) {
-        return broken(check, "view.span", "stride of the strings,", check->view->strings.stride_bytes);
+        return broken(check, "view.span", "stride of the strings,",
+                      check->view->strings.stride_bytes);
     }
     if (check->view->graphs.count == 0) {
         return broken(check, "view.graphs", "graph count", 0);
@@ -164,9 +165,9 @@ static tn_status check_graphs(checker *check) {
         }
     }
     // Every node names a graph that lists it, and the lists hold as many nodes as there are.
-    return owned_nodes == view->nodes.count ? TN_OK
-                                            : broken(check, "view.graph-nodes", "owned node count",
-                                                     owned_nodes);
+    return owned_nodes == view->nodes.count
+               ? TN_OK
+               : broken(check, "view.graph-nodes", "owned node count", owned_nodes);
 }
 
 static tn_status check_nesting(const checker *check) {
@@ -239,9 +240,9 @@ static tn_status check_values(const checker *check) {
             (value->constant >= view->constants.count || value->producer != TN_NONE)) {
             return broken_value(check, i, "view.value-constant", "constant");
         }
-        if (value->producer != TN_NONE && (value->producer >= view->nodes.count ||
-                                           tn_view_node(view, value->producer)->graph !=
-                                               value->graph)) {
+        if (value->producer != TN_NONE &&
+            (value->producer >= view->nodes.count ||
+             tn_view_node(view, value->producer)->graph != value->graph)) {
             return broken_value(check, i, "view.value-producer", "producer");
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The null plugin: the skeleton of a synchronous plugin, complete and loadable, that claims no node.
-// Clone the folder as README.md says, then fill the functions in the order in which they stand here.
+// The null plugin: the skeleton of a synchronous plugin, complete and loadable, that claims no
+// node. Clone the folder as README.md says, then fill the functions in the order in which they
+// stand here.
 #include "tenon/helper/sync_adapter.h"
 
 #include <stdio.h>
@@ -22,8 +23,8 @@ typedef struct null_context {
     null_program *program;
 } null_context;
 
-// 1. Describe each device. *out_info arrives zeroed; say as much as you know, because the partitioner
-// plans with dispatch_ns and the two rates until the device is calibrated.
+// 1. Describe each device. *out_info arrives zeroed; say as much as you know, because the
+// partitioner plans with dispatch_ns and the two rates until the device is calibrated.
 static tn_status null_device_info(const tn_helper_host *host, uint32_t device_index,
                                   tn_device_info *out_info, tn_error *error) {
     (void)host;
@@ -45,8 +46,8 @@ static tn_status null_device_info(const tn_helper_host *host, uint32_t device_in
 //     static const tn_op_record ops[] = {{"", "Relu", 14, 6}};
 // and .ops = ops, .op_count = 1, .op_stride_bytes = sizeof ops[0] below.
 
-// 3. Judge one node of an op on that list. A refusal says why, with limit and actual value where the
-// reason has them (verdict.h); users are shown exactly that.
+// 3. Judge one node of an op on that list. A refusal says why, with limit and actual value where
+// the reason has them (verdict.h); users are shown exactly that.
 static void null_supports(const tn_helper_host *host, uint32_t device_index,
                           const tn_graph_view *view, uint32_t node_index,
                           const tn_op_record *record, const tn_query_info *info,
@@ -97,7 +98,8 @@ static void null_program_info(void *program, tn_program_info *out_info) {
 }
 
 // 5. Say what each port needs for given sizes of the symbols: type, shape, bytes, alignment. Inputs
-// come first, then outputs, then workspaces. The first call has port_capacity 0 and wants the count.
+// come first, then outputs, then workspaces. The first call has port_capacity 0 and wants the
+// count.
 static tn_status null_ports(void *program, const tn_port_query *query, tn_port_info *ports,
                             uint32_t port_capacity, uint32_t *out_port_count, tn_error *error) {
     (void)query;
@@ -132,8 +134,8 @@ static tn_status null_prepare(void *context, const tn_prepare_info *info, tn_err
     return TN_OK;
 }
 
-// 7. Compute: ports[i].data are host pointers, checked against what null_ports asked for. Spread work
-// with host->services->parallel_for rather than with threads of your own. When this fails, the
+// 7. Compute: ports[i].data are host pointers, checked against what null_ports asked for. Spread
+// work with host->services->parallel_for rather than with threads of your own. When this fails, the
 // adapter fails the fences that others wait for.
 static tn_status null_run(void *context, const tn_helper_port *ports, uint32_t port_count,
                           tn_error *error) {
@@ -176,7 +178,6 @@ static const tn_helper_simple_plugin null_plugin = {
 };
 
 // The adapter checks versions and layouts, makes the plugin object and supplies the five tables.
-tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer,
-                            tn_error *error) {
+tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {
     return tn_helper_simple_entry(offer, answer, &null_plugin, error);
 }

@@ -32,8 +32,8 @@ static void add_row(const conv_job *job, double *sums, int64_t begin, int64_t en
             const int64_t first =
                 low * window->stride[2] + k * window->dilation[2] - window->pad_begin[2];
             tni_ref_add_scaled(&sums[low - begin], high - low,
-                               tni_ref_load(job->weight, weight_at + k), job->input,
-                               row_at + first, window->stride[2]);
+                               tni_ref_load(job->weight, weight_at + k), job->input, row_at + first,
+                               window->stride[2]);
         }
     }
 }
@@ -45,8 +45,8 @@ static void sum_tile(const conv_job *job, double *sums, const int64_t position[2
     const int64_t first_channel = map / job->group_maps * job->group_channels;
     for (int64_t c = 0; c < job->group_channels; ++c) {
         for (int64_t kz = 0; kz < window->kernel[0]; ++kz) {
-            const int64_t z = position[0] * window->stride[0] + kz * window->dilation[0] -
-                              window->pad_begin[0];
+            const int64_t z =
+                position[0] * window->stride[0] + kz * window->dilation[0] - window->pad_begin[0];
             for (int64_t ky = 0; ky < window->kernel[1]; ++ky) {
                 const int64_t y = position[1] * window->stride[1] + ky * window->dilation[1] -
                                   window->pad_begin[1];
@@ -117,8 +117,7 @@ tn_status tni_ref_conv(const ref_call *call) {
         (job.bias != NULL && (job.bias->rank != 1 || job.bias->dims[0] != job.maps))) {
         return tni_ref_invalid(call, "channels, groups or bias");
     }
-    const tn_status status =
-        tni_ref_window(call, job.input, &job.weight->dims[2], &job.window);
+    const tn_status status = tni_ref_window(call, job.input, &job.weight->dims[2], &job.window);
     if (status != TN_OK) {
         return status;
     }
@@ -127,8 +126,7 @@ tn_status tni_ref_conv(const ref_call *call) {
     }
     flatten_pointwise(&job.window);
     const ref_window *window = &job.window;
-    const int64_t rows =
-        job.input->dims[0] * job.maps * window->output[0] * window->output[1];
+    const int64_t rows = job.input->dims[0] * job.maps * window->output[0] * window->output[1];
     const int64_t products = job.group_channels * window->kernel[0] * window->kernel[1] *
                              window->kernel[2] * window->output[2];
     if (job.output->count != 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConvTranspose (ONNX operator list, "ConvTranspose"): the gradient of Conv with respect to its input.
-// Each output element gathers what reaches it: Y[n,m,o] = B[m] + sum over c,k of
-// X[n,c,i] * W[c,m,k] where i * stride + k * dilation - pad = o.
+// ConvTranspose (ONNX operator list, "ConvTranspose"): the gradient of Conv with respect to its
+// input. Each output element gathers what reaches it: Y[n,m,o] = B[m] + sum over c,k of X[n,c,i] *
+// W[c,m,k] where i * stride + k * dilation - pad = o.
 #include "kernels.h"
 #include "window.h"
 
@@ -48,13 +48,12 @@ static double gather(const transpose_job *job, int64_t n, int64_t map, const int
                     const int64_t channel = group * job->group_channels + c;
                     const int64_t plane = n * job->channels + channel;
                     const int64_t kernel = channel * job->group_maps + map % job->group_maps;
-                    sum += tni_ref_load(job->input,
-                                        ((plane * job->in[0] + z) * job->in[1] + y) * job->in[2] +
-                                            x) *
-                           tni_ref_load(job->weight, ((kernel * job->kernel[0] + kz) *
-                                                          job->kernel[1] +
-                                                      ky) * job->kernel[2] +
-                                                         kx);
+                    sum +=
+                        tni_ref_load(job->input,
+                                     ((plane * job->in[0] + z) * job->in[1] + y) * job->in[2] + x) *
+                        tni_ref_load(job->weight, ((kernel * job->kernel[0] + kz) * job->kernel[1] +
+                                                   ky) * job->kernel[2] +
+                                                      kx);
                 }
             }
         }
@@ -74,8 +73,8 @@ static void transpose_range(void *user_data, uint64_t begin, uint64_t end, uint3
 }
 
 // Padding follows from the output's size where the node asks for it (output_shape, auto_pad); the
-// size the host gives decides, and has to agree with explicit pads. With output_shape the odd element
-// of the padding goes to the end only for SAME_UPPER.
+// size the host gives decides, and has to agree with explicit pads. With output_shape the odd
+// element of the padding goes to the end only for SAME_UPPER.
 static uint32_t fit_axis(const ref_call *call, transpose_job *job, uint32_t axis, uint32_t given,
                          int64_t pad_end, int64_t output_padding) {
     const int64_t full = (job->in[axis] - 1) * job->stride[axis] + output_padding +
@@ -84,8 +83,7 @@ static uint32_t fit_axis(const ref_call *call, transpose_job *job, uint32_t axis
         return job->out[axis] == full - job->pad[axis] - pad_end ? 1u : 0u;
     }
     const int64_t total = full - job->out[axis];
-    const uint32_t upper =
-        tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_UPPER");
+    const uint32_t upper = tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_UPPER");
     if (total < 0) {
         job->pad[axis] = 0;
         return 1;
@@ -125,9 +123,9 @@ static uint32_t fit_axes(const ref_call *call, transpose_job *job, uint32_t rank
         job->dilation[axis] = lists[1][i];
         job->pad[axis] = pads[i];
         if (job->in[axis] > INT32_MAX || job->kernel[axis] > INT32_MAX || lists[0][i] < 1 ||
-            lists[1][i] < 1 || lists[0][i] > INT16_MAX || lists[1][i] > INT16_MAX ||
-            pads[i] < 0 || pads[i] > INT32_MAX || pads[rank + i] < 0 ||
-            pads[rank + i] > INT32_MAX || extra[i] < 0 || extra[i] > INT32_MAX ||
+            lists[1][i] < 1 || lists[0][i] > INT16_MAX || lists[1][i] > INT16_MAX || pads[i] < 0 ||
+            pads[i] > INT32_MAX || pads[rank + i] < 0 || pads[rank + i] > INT32_MAX ||
+            extra[i] < 0 || extra[i] > INT32_MAX ||
             !fit_axis(call, job, axis, given, pads[rank + i], extra[i])) {
             return 0;
         }

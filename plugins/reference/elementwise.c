@@ -16,8 +16,7 @@ static void unary_range(void *user_data, uint64_t begin, uint64_t end, uint32_t 
     (void)worker;
     const unary_job *job = user_data;
     const ref_op *op = job->call->op;
-    const uint32_t integers =
-        op->integer != NULL && !tni_ref_is_float(job->input->dtype) ? 1u : 0u;
+    const uint32_t integers = op->integer != NULL && !tni_ref_is_float(job->input->dtype) ? 1u : 0u;
     const uint32_t is_unsigned = tni_ref_is_unsigned(job->input->dtype);
     for (int64_t i = (int64_t)begin; i < (int64_t)end; ++i) {
         if (integers) {
@@ -93,10 +92,9 @@ tn_status tni_ref_binary(const ref_call *call) {
         !tni_ref_broadcasts_to(job.right, job.output->dims, job.output->rank)) {
         return tni_ref_invalid(call, "inputs do not broadcast to the output");
     }
-    job.broadcasts = tni_ref_same_shape(job.left, job.output) &&
-                             tni_ref_same_shape(job.right, job.output)
-                         ? 0u
-                         : 1u;
+    job.broadcasts =
+        tni_ref_same_shape(job.left, job.output) && tni_ref_same_shape(job.right, job.output) ? 0u
+                                                                                              : 1u;
     tni_ref_parallel(call, job.output->count, 25, binary_range, &job);
     return TN_OK;
 }

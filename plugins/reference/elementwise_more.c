@@ -88,8 +88,8 @@ tn_status tni_ref_pow(const ref_call *call) {
         const int64_t b = tni_ref_broadcast(base, output->dims, output->rank, i);
         const int64_t e = tni_ref_broadcast(exponent, output->dims, output->rank, i);
         if (integers) {
-            const uint64_t result = integer_power((uint64_t)tni_ref_load_int(base, b),
-                                                  tni_ref_load_int(exponent, e));
+            const uint64_t result =
+                integer_power((uint64_t)tni_ref_load_int(base, b), tni_ref_load_int(exponent, e));
             tni_ref_store_int(output, i, (int64_t)result);
         } else {
             tni_ref_store(output, i, pow(tni_ref_load(base, b), tni_ref_load(exponent, e)));
@@ -223,8 +223,8 @@ tn_status tni_ref_where(const ref_call *call) {
     return TN_OK;
 }
 
-// Cast and CastLike: the output's type says to what. Floating point to integer cuts toward zero; what
-// does not fit saturates (ONNX leaves it open).
+// Cast and CastLike: the output's type says to what. Floating point to integer cuts toward zero;
+// what does not fit saturates (ONNX leaves it open).
 tn_status tni_ref_cast(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
     ref_tensor *output = call->outputs[0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ops whose elements are chosen by index: Gather and its kin, Tile, Pad, Trilu, DepthToSpace, OneHot.
-// Each output position is turned into coordinates, and those into one input position.
+// Ops whose elements are chosen by index: Gather and its kin, Tile, Pad, Trilu, DepthToSpace,
+// OneHot. Each output position is turned into coordinates, and those into one input position.
 #include "kernels.h"
 
 static void coordinates(const ref_tensor *tensor, int64_t index, int64_t *out_at) {
@@ -108,8 +108,7 @@ tn_status tni_ref_gather_nd(const ref_call *call) {
     const int64_t inner = tni_ref_product(data->dims, inner_axis, data->rank);
     const int64_t tuples = tni_ref_product(indices->dims, 0, indices->rank - 1);
     const int64_t batches = tni_ref_product(data->dims, 0, shared);
-    if (output->count != tuples * inner ||
-        batches != tni_ref_product(indices->dims, 0, shared)) {
+    if (output->count != tuples * inner || batches != tni_ref_product(indices->dims, 0, shared)) {
         return tni_ref_invalid(call, "shapes");
     }
     const int64_t bytes = inner * tni_ref_element_bytes(data->dtype);
@@ -294,8 +293,7 @@ tn_status tni_ref_depth_space(const ref_call *call) {
         const int64_t channel = crd ? at[1] * b * b + block : block * wide->dims[1] + at[1];
         const int64_t from[4] = {at[0], channel, at[2] / b, at[3] / b};
         const int64_t other = position(deep, from);
-        move_element(call->outputs[0], to_space ? i : other, call->inputs[0],
-                     to_space ? other : i);
+        move_element(call->outputs[0], to_space ? i : other, call->inputs[0], to_space ? other : i);
     }
     return TN_OK;
 }
@@ -306,8 +304,7 @@ tn_status tni_ref_one_hot(const ref_call *call) {
     const ref_tensor *values = call->inputs[2];
     ref_tensor *output = call->outputs[0];
     uint32_t axis = 0;
-    if (output->rank != indices->rank + 1 || values->count != 2 ||
-        values->dtype != output->dtype ||
+    if (output->rank != indices->rank + 1 || values->count != 2 || values->dtype != output->dtype ||
         !tni_ref_axis(tni_ref_int(call, "axis", -1), output->rank, &axis)) {
         return tni_ref_invalid(call, "shape, type or axis");
     }

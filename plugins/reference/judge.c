@@ -64,8 +64,8 @@ static uint32_t judge_operand(const tn_graph_view *view, uint32_t value_index, u
     return 1;
 }
 
-static uint32_t judge_counts(const tn_graph_view *view, const tn_graph_node *node,
-                             const ref_op *op, tn_node_verdict *out_verdict) {
+static uint32_t judge_counts(const tn_graph_view *view, const tn_graph_node *node, const ref_op *op,
+                             tn_node_verdict *out_verdict) {
     for (uint32_t i = 0; i < op->input_min; ++i) {
         if (tn_view_node_input(view, node, i) == TN_NONE) {
             tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, i, op->input_min,
@@ -98,8 +98,7 @@ void tni_ref_judge(const tn_graph_view *view, const tn_graph_node *node, const r
     }
     for (uint32_t i = 0; i < node->inputs.count; ++i) {
         const uint32_t value = tn_view_node_input(view, node, i);
-        if (value != TN_NONE &&
-            !judge_operand(view, value, i, input_types(op, i), out_verdict)) {
+        if (value != TN_NONE && !judge_operand(view, value, i, input_types(op, i), out_verdict)) {
             return;
         }
     }

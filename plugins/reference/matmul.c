@@ -6,7 +6,8 @@
 // Columns of one row that are summed at a time, on the stack.
 #define TILE 256
 
-// One matrix of a stack: element (row, column) lies at begin + row * row_step + column * column_step.
+// One matrix of a stack: element (row, column) lies at begin + row * row_step + column *
+// column_step.
 typedef struct matrix {
     const ref_tensor *tensor;
     int64_t begin;
@@ -34,8 +35,8 @@ static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int
                     int64_t begin, int64_t end, double *sums) {
     if (b->column_step == 1) {
         for (int64_t k = 0; k < job->depth; ++k) {
-            const double weight = tni_ref_load(a->tensor, a->begin + row * a->row_step +
-                                                              k * a->column_step);
+            const double weight =
+                tni_ref_load(a->tensor, a->begin + row * a->row_step + k * a->column_step);
             tni_ref_add_scaled(sums, end - begin, weight, b->tensor,
                                b->begin + k * b->row_step + begin, 1);
         }
@@ -69,8 +70,7 @@ static double finish(const matmul_job *job, double sum, int64_t at) {
     if (job->addend == NULL) {
         return product;
     }
-    const int64_t from =
-        tni_ref_broadcast(job->addend, job->output->dims, job->output->rank, at);
+    const int64_t from = tni_ref_broadcast(job->addend, job->output->dims, job->output->rank, at);
     return product + job->beta * tni_ref_load(job->addend, from);
 }
 
@@ -79,8 +79,7 @@ static matrix select_matrix(const matmul_job *job, const ref_tensor *tensor, int
                             int64_t rows, int64_t columns, uint32_t transposed) {
     ref_tensor stack = *tensor;
     stack.rank = tensor->rank > 2 ? tensor->rank - 2 : 0;
-    const int64_t index =
-        tni_ref_broadcast(&stack, job->batch_dims, job->batch_rank, batch);
+    const int64_t index = tni_ref_broadcast(&stack, job->batch_dims, job->batch_rank, batch);
     return (matrix){.tensor = tensor,
                     .begin = index * rows * columns,
                     .row_step = transposed ? 1 : columns,
@@ -95,10 +94,10 @@ static void matmul_rows(void *user_data, uint64_t first, uint64_t last, uint32_t
     for (int64_t item = (int64_t)first; item < (int64_t)last; ++item) {
         const int64_t batch = item / job->rows;
         const int64_t row = item % job->rows;
-        const matrix a = select_matrix(job, job->left, batch, job->rows, job->depth,
-                                       job->left_transposed);
-        const matrix b = select_matrix(job, job->right, batch, job->depth, job->columns,
-                                       job->right_transposed);
+        const matrix a =
+            select_matrix(job, job->left, batch, job->rows, job->depth, job->left_transposed);
+        const matrix b =
+            select_matrix(job, job->right, batch, job->depth, job->columns, job->right_transposed);
         for (int64_t begin = 0; begin < job->columns; begin += TILE) {
             const int64_t end = begin + TILE < job->columns ? begin + TILE : job->columns;
             double sums[TILE] = {0.0};
@@ -154,8 +153,7 @@ tn_status tni_ref_matmul(const ref_call *call) {
     // The batch axes are the output's leading ones; what is left must be rows times columns.
     const uint32_t matrix_axes =
         (call->inputs[0]->rank > 1 ? 1u : 0u) + (call->inputs[1]->rank > 1 ? 1u : 0u);
-    if (right.dims[right.rank - 2] != job.depth ||
-        output->rank != job.batch_rank + matrix_axes) {
+    if (right.dims[right.rank - 2] != job.depth || output->rank != job.batch_rank + matrix_axes) {
         return tni_ref_invalid(call, "shapes");
     }
     memcpy(job.batch_dims, output->dims, job.batch_rank * sizeof output->dims[0]);
@@ -177,8 +175,8 @@ tn_status tni_ref_gemm(const ref_call *call) {
     const ref_tensor *left = call->inputs[0];
     const ref_tensor *right = call->inputs[1];
     ref_tensor *output = call->outputs[0];
-    if (left->rank != 2 || right->rank != 2 || output->rank != 2 ||
-        left->dtype != right->dtype || left->dtype != output->dtype) {
+    if (left->rank != 2 || right->rank != 2 || output->rank != 2 || left->dtype != right->dtype ||
+        left->dtype != output->dtype) {
         return tni_ref_invalid(call, "ranks or types");
     }
     const uint32_t left_transposed = tni_ref_int(call, "transA", 0) != 0 ? 1u : 0u;
@@ -196,8 +194,7 @@ tn_status tni_ref_gemm(const ref_call *call) {
                       .addend = tni_ref_input(call, 2)};
     if (right->dims[right_transposed] != job.depth || output->dims[0] != job.rows ||
         output->dims[1] != job.columns ||
-        (job.addend != NULL &&
-         !tni_ref_broadcasts_to(job.addend, output->dims, output->rank))) {
+        (job.addend != NULL && !tni_ref_broadcasts_to(job.addend, output->dims, output->rank))) {
         return tni_ref_invalid(call, "shapes");
     }
     run_job(call, &job);

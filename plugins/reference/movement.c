@@ -252,8 +252,8 @@ tn_status tni_ref_split(const ref_call *call) {
         return tni_ref_invalid(call, "axis");
     }
     const int64_t outer = tni_ref_product(input->dims, 0, axis);
-    const int64_t unit = tni_ref_product(input->dims, axis + 1, input->rank) *
-                         tni_ref_element_bytes(input->dtype);
+    const int64_t unit =
+        tni_ref_product(input->dims, axis + 1, input->rank) * tni_ref_element_bytes(input->dtype);
     int64_t position = 0;
     for (uint32_t i = 0; i < call->output_count; ++i) {
         ref_tensor *output = call->outputs[i];

@@ -26,16 +26,17 @@ tn_status tni_ref_batch_norm(const ref_call *call) {
     const int64_t plane = x->rank < 2 ? 1 : tni_ref_product(x->dims, 2, x->rank);
     for (int64_t i = 0; i < y->count; ++i) {
         const int64_t c = i / plane % channels;
-        const double scale = tni_ref_load(call->inputs[1], c) /
-                             sqrt(tni_ref_load(call->inputs[4], c) + epsilon);
+        const double scale =
+            tni_ref_load(call->inputs[1], c) / sqrt(tni_ref_load(call->inputs[4], c) + epsilon);
         const double centred = tni_ref_load(x, i) - tni_ref_load(call->inputs[3], c);
         tni_ref_store(y, i, centred * scale + tni_ref_load(call->inputs[2], c));
     }
     return TN_OK;
 }
 
-// Training mode computes its own statistics: training_mode since version 14, more outputs before, which
-// the table limits, and no is_test before version 7. spatial = 0 has statistics of another shape.
+// Training mode computes its own statistics: training_mode since version 14, more outputs before,
+// which the table limits, and no is_test before version 7. spatial = 0 has statistics of another
+// shape.
 uint32_t tni_ref_check_batch_norm(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict) {
     uint32_t attribute = TN_NONE;
@@ -98,9 +99,8 @@ tn_status tni_ref_group_norm(const ref_call *call) {
         for (int64_t i = g * run; i < (g + 1) * run; ++i) {
             const int64_t s = scales == channels ? i / plane % channels : g % groups;
             const double normal = (tni_ref_load(x, i) - m.mean) * factor;
-            tni_ref_store(y, i,
-                          normal * tni_ref_load(call->inputs[1], s) +
-                              tni_ref_load(call->inputs[2], s));
+            tni_ref_store(
+                y, i, normal * tni_ref_load(call->inputs[1], s) + tni_ref_load(call->inputs[2], s));
         }
     }
     return TN_OK;
@@ -181,8 +181,7 @@ tn_status tni_ref_lrn(const ref_call *call) {
                 squares += neighbour * neighbour;
             }
         }
-        tni_ref_store(y, i,
-                      tni_ref_load(x, i) / pow(bias + alpha / (double)size * squares, beta));
+        tni_ref_store(y, i, tni_ref_load(x, i) / pow(bias + alpha / (double)size * squares, beta));
     }
     return TN_OK;
 }

@@ -57,7 +57,7 @@ typedef uint32_t ref_dtype_mask;
 struct ref_op {
     tn_op_record record; // first: the helper walks the table by this
     ref_kernel run;
-    ref_check check; // may be null
+    ref_check check;        // may be null
     const char *attributes; // every attribute the op may carry, separated by spaces; null: none
     // Types allowed per input; the last entry that is not 0 goes on for the rest.
     ref_dtype_mask types[REF_MAX_TYPED_INPUTS];

@@ -71,8 +71,7 @@ tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *sym
         if (place->home == REF_HOME_NOWHERE) {
             continue;
         }
-        const tn_status status =
-            fill_tensor(program, i, symbols, symbol_count, &tensors[i], error);
+        const tn_status status = fill_tensor(program, i, symbols, symbol_count, &tensors[i], error);
         if (status != TN_OK) {
             return status;
         }

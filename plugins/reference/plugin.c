@@ -41,8 +41,7 @@ static void supports(const tn_helper_host *host, uint32_t device_index, const tn
     tni_ref_judge(view, tn_view_node(view, node_index), op, out_verdict);
 }
 
-tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer,
-                            tn_error *error) {
+tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {
     // Filled in by the one call below: a plugin keeps no global state.
     static const tn_helper_simple_plugin template_plugin = {
         .desc = {.name = "reference",

@@ -85,8 +85,7 @@ static void pool_range(void *user_data, uint64_t begin, uint64_t end, uint32_t w
     const int64_t *out = job->window.output;
     const int64_t *in = job->window.input;
     for (int64_t i = (int64_t)begin; i < (int64_t)end; ++i) {
-        const int64_t position[3] = {i / out[2] / out[1] % out[0], i / out[2] % out[1],
-                                     i % out[2]};
+        const int64_t position[3] = {i / out[2] / out[1] % out[0], i / out[2] % out[1], i % out[2]};
         const int64_t plane = i / out[2] / out[1] / out[0];
         const pool_sums sums = sum_window(job, plane * in[0] * in[1] * in[2], position);
         if (job->average) {

@@ -27,7 +27,8 @@ void tni_ref_program_destroy(void *program) {
         tn_helper_free(&host, own->owned, constant_count);
         tn_helper_free(&host, own->constants, constant_count * sizeof *own->constants);
         tn_helper_free(&host, own->places, view->values.count * sizeof *own->places);
-        tn_helper_free(&host, (void *)own->ops, tn_view_graph(view, 0)->nodes.count * sizeof *own->ops);
+        tn_helper_free(&host, (void *)own->ops,
+                       tn_view_graph(view, 0)->nodes.count * sizeof *own->ops);
         tn_helper_free(&host, own->view, own->view_bytes);
     }
     tn_helper_free(&host, own, sizeof *own);
@@ -129,8 +130,8 @@ static void place_node(ref_program *program, uint32_t order, const tn_graph_node
     for (uint32_t i = 0; i < node->outputs.count; ++i) {
         const uint32_t value = tn_view_node_output(view, node, i);
         if (value != TN_NONE && program->places[value].home == REF_HOME_NOWHERE) {
-            program->places[value] = (ref_place){
-                .home = REF_HOME_WORKSPACE, .first_node = order, .last_node = order};
+            program->places[value] =
+                (ref_place){.home = REF_HOME_WORKSPACE, .first_node = order, .last_node = order};
             program->workspace_count = 1;
         }
     }

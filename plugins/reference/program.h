@@ -34,7 +34,7 @@ typedef struct ref_program {
     uint64_t owned_bytes;
     uint32_t input_count;
     uint32_t output_count;
-    uint32_t workspace_count; // 0 or 1
+    uint32_t workspace_count;  // 0 or 1
     uint32_t operand_capacity; // most inputs, and most outputs, of one node
 } ref_program;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: x = (q - zero_point) * scale, per tensor or
-// per index of one axis. Quotients are rounded half to even, then saturated.
+// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: x = (q - zero_point) * scale, per tensor
+// or per index of one axis. Quotients are rounded half to even, then saturated.
 #include "kernels.h"
 
 #include <math.h>

@@ -77,9 +77,9 @@ static double reduce_number(const reduce_job *job, int64_t base) {
     }
     sum = 0.0;
     for (int64_t i = 0; i < job->reduced; ++i) {
-        sum += exp(tni_ref_load(job->input, base + offset_of(i, job->axis_count, job->size,
-                                                              job->step)) -
-                   extreme);
+        sum += exp(
+            tni_ref_load(job->input, base + offset_of(i, job->axis_count, job->size, job->step)) -
+            extreme);
     }
     return extreme + log(sum);
 }

@@ -54,15 +54,15 @@ UNARY(f_relu, x < 0.0 ? 0.0 : x)
 UNARY(f_leaky_relu, x < 0.0 ? a * x : x)
 UNARY(f_thresholded_relu, x > a ? x : 0.0)
 UNARY(f_elu, x < 0.0 ? a * expm1(x) : x)
-UNARY(f_celu, fmax(0.0, x) + fmin(0.0, a * expm1(x / a)))
+UNARY(f_celu, fmax(0.0, x) + fmin(0.0, a *expm1(x / a)))
 UNARY(f_selu, x > 0.0 ? b * x : b * (a * exp(x) - a))
 UNARY(f_sigmoid, 1.0 / (1.0 + exp(-x)))
-UNARY(f_hard_sigmoid, fmax(0.0, fmin(1.0, a * x + b)))
-UNARY(f_hard_swish, x * fmax(0.0, fmin(1.0, x / 6.0 + 0.5)))
+UNARY(f_hard_sigmoid, fmax(0.0, fmin(1.0, a *x + b)))
+UNARY(f_hard_swish, x *fmax(0.0, fmin(1.0, x / 6.0 + 0.5)))
 // log(1 + e^x), written so that large x does not overflow.
 UNARY(f_softplus, fmax(x, 0.0) + log1p(exp(-fabs(x))))
 UNARY(f_softsign, x / (1.0 + fabs(x)))
-UNARY(f_mish, x * tanh(fmax(x, 0.0) + log1p(exp(-fabs(x)))))
+UNARY(f_mish, x *tanh(fmax(x, 0.0) + log1p(exp(-fabs(x)))))
 UNARY(f_shrink, x < -b ? x + a : (x > b ? x - a : 0.0))
 UNARY(f_swish, x / (1.0 + exp(-a * x)))
 
@@ -99,7 +99,7 @@ INTEGER(i_greater, (u ? x > y : (int64_t)x > (int64_t)y) ? 1 : 0)
 INTEGER(i_greater_equal, (u ? x >= y : (int64_t)x >= (int64_t)y) ? 1 : 0)
 INTEGER(i_max, i_less(x, y, u) ? y : x)
 INTEGER(i_min, i_less(y, x, u) ? y : x)
-INTEGER(i_prelu, !u && (int64_t)x < 0 ? x *y : x)
+INTEGER(i_prelu, !u && (int64_t)x < 0 ? x * y : x)
 
 // Division by zero has no result in ONNX; 0 keeps it defined. The one overflow, the smallest number
 // by -1, wraps around.

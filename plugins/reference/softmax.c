@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, LogSoftmax, Hardmax. Since version 13 over one axis; before, over everything from axis on
-// (the tensor is taken as a matrix). The largest element is subtracted first, so exp cannot overflow.
+// Softmax, LogSoftmax, Hardmax. Since version 13 over one axis; before, over everything from axis
+// on (the tensor is taken as a matrix). The largest element is subtracted first, so exp cannot
+// overflow.
 #include "kernels.h"
 
 #include <math.h>

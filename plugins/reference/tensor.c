@@ -69,8 +69,8 @@ static double widen(uint16_t bits, small_format format) {
     } else if (exponent == 0) {
         magnitude = ldexp(fraction, 1 - bias - format.fraction_bits);
     } else {
-        magnitude = ldexp(fraction + (1 << format.fraction_bits),
-                          exponent - bias - format.fraction_bits);
+        magnitude =
+            ldexp(fraction + (1 << format.fraction_bits), exponent - bias - format.fraction_bits);
     }
     return (bits >> 15) != 0 ? -magnitude : magnitude;
 }

@@ -37,8 +37,8 @@ void tni_ref_store(ref_tensor *tensor, int64_t index, double value);
 // Writes the low bits of an integer; floating point gets the nearest number; bool is "not zero".
 void tni_ref_store_int(ref_tensor *tensor, int64_t index, int64_t value);
 
-// Number of elements of a shape. Returns 0 when it, or any part of it, would not fit: zero sizes do not
-// hide the others, so that partial products are safe too.
+// Number of elements of a shape. Returns 0 when it, or any part of it, would not fit: zero sizes do
+// not hide the others, so that partial products are safe too.
 uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count);
 // Product of dims[begin, end).
 int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end);
@@ -49,8 +49,8 @@ int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_
 uint32_t tni_ref_broadcasts_to(const ref_tensor *source, const int64_t *dims, uint32_t rank);
 uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b);
 
-// Adds weight times count elements of source, from begin in steps of stride, to sums. The inner loop
-// of convolution and matrix product: contiguous, and in double whatever the tensor's type.
+// Adds weight times count elements of source, from begin in steps of stride, to sums. The inner
+// loop of convolution and matrix product: contiguous, and in double whatever the tensor's type.
 void tni_ref_add_scaled(double *sums, int64_t count, double weight, const ref_tensor *source,
                         int64_t begin, int64_t stride);
 

@@ -42,8 +42,8 @@ static uint32_t read_pads(const ref_call *call, ref_window *window) {
     return 1;
 }
 
-// SAME: the output has ceil(input / stride) positions and the padding follows; an odd element goes to
-// the end for UPPER and to the beginning for LOWER.
+// SAME: the output has ceil(input / stride) positions and the padding follows; an odd element goes
+// to the end for UPPER and to the beginning for LOWER.
 static void pad_same(ref_window *window, uint32_t axis, uint32_t upper) {
     const int64_t extent = (window->kernel[axis] - 1) * window->dilation[axis] + 1;
     const int64_t positions =
@@ -96,15 +96,13 @@ tn_status tni_ref_window(const ref_call *call, const ref_tensor *input, const in
         return tni_ref_invalid(call, "strides, dilations or pads");
     }
     const tn_string auto_pad = tn_view_attr_string(call->view, call->node, "auto_pad");
-    const uint32_t lower =
-        tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_LOWER");
-    const uint32_t upper =
-        tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_UPPER");
-    const uint32_t given = auto_pad.size_bytes == 0 ||
-                                   tn_view_attr_string_is(call->view, call->node, "auto_pad",
-                                                          "NOTSET")
-                               ? 1u
-                               : 0u;
+    const uint32_t lower = tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_LOWER");
+    const uint32_t upper = tn_view_attr_string_is(call->view, call->node, "auto_pad", "SAME_UPPER");
+    const uint32_t given =
+        auto_pad.size_bytes == 0 ||
+                tn_view_attr_string_is(call->view, call->node, "auto_pad", "NOTSET")
+            ? 1u
+            : 0u;
     const uint32_t ceil_mode = tni_ref_int(call, "ceil_mode", 0) != 0 ? 1u : 0u;
     for (uint32_t axis = 0; axis < REF_SPATIAL; ++axis) {
         if (lower || upper) {

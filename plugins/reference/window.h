@@ -28,7 +28,8 @@ tn_status tni_ref_window(const ref_call *call, const ref_tensor *input, const in
 uint32_t tni_ref_window_fits(const ref_window *window, const ref_tensor *output, int64_t batch,
                              int64_t channels);
 
-// The sub-range of output positions along one axis for which window element k lies inside the input.
+// The sub-range of output positions along one axis for which window element k lies inside the
+// input.
 void tni_ref_window_range(const ref_window *window, uint32_t axis, int64_t k, int64_t *out_begin,
                           int64_t *out_end);
 

@@ -28,9 +28,8 @@ static void *host_alloc(tn_host_context *context, uint64_t size_bytes, uint64_t 
     if (size_bytes == 0 || alignment > 4096 || (alignment & (alignment - 1)) != 0) {
         return NULL;
     }
-    if (host->fail_at != 0 &&
-        (host->fail_on ? host->allocation_count >= host->fail_at
-                       : host->allocation_count == host->fail_at)) {
+    if (host->fail_at != 0 && (host->fail_on ? host->allocation_count >= host->fail_at
+                                             : host->allocation_count == host->fail_at)) {
         return NULL;
     }
     unsigned char *allocation = malloc(size_bytes + alignment + sizeof(block_header));
@@ -191,8 +190,8 @@ tn_status abi_plugin_open(abi_host *host, tn_plugin_entry_fn entry, abi_plugin *
     out_plugin->memory = out_plugin->answer.get_interface(plugin, TN_INTERFACE_MEMORY);
     out_plugin->sync = out_plugin->answer.get_interface(plugin, TN_INTERFACE_SYNC);
     out_plugin->exec = out_plugin->answer.get_interface(plugin, TN_INTERFACE_EXEC);
-    assert(out_plugin->core != NULL && out_plugin->compile != NULL &&
-           out_plugin->memory != NULL && out_plugin->sync != NULL && out_plugin->exec != NULL);
+    assert(out_plugin->core != NULL && out_plugin->compile != NULL && out_plugin->memory != NULL &&
+           out_plugin->sync != NULL && out_plugin->exec != NULL);
     status = open_device(out_plugin, error);
     if (status != TN_OK) {
         (void)out_plugin->core->shutdown(plugin, 0, NULL);
@@ -232,9 +231,8 @@ tn_status abi_program_open(abi_plugin *plugin, const tn_graph_view *view,
                            const tn_symbol_value *symbols, uint64_t symbol_count,
                            abi_program *out_program, tn_error *error) {
     *out_program = (abi_program){.plugin = plugin};
-    const tn_compile_info info = {.struct_size = (uint32_t)sizeof info,
-                                  .struct_type = TN_STRUCT_COMPILE_INFO,
-                                  .view = view};
+    const tn_compile_info info = {
+        .struct_size = (uint32_t)sizeof info, .struct_type = TN_STRUCT_COMPILE_INFO, .view = view};
     tn_status status =
         plugin->compile->compile(plugin->device, &info, &out_program->program, error);
     if (status == TN_OK) {
@@ -272,8 +270,8 @@ static tn_status bind(abi_program *program, uint32_t port, void *buffer, tn_bind
                       tn_error *error) {
     const tn_port_info *info = &program->ports[port];
     const tn_memory_interface *memory = program->plugin->memory;
-    *out_binding = (tn_binding){
-        .size_bytes = info->size_bytes, .rank = info->rank, .dims = info->dims};
+    *out_binding =
+        (tn_binding){.size_bytes = info->size_bytes, .rank = info->rank, .dims = info->dims};
     if (info->size_bytes == 0) {
         return TN_OK;
     }
@@ -284,12 +282,12 @@ static tn_status bind(abi_program *program, uint32_t port, void *buffer, tn_bind
                                             .alignment_bytes = info->alignment_bytes};
         return memory->memory_alloc(program->plugin->device, &alloc, &out_binding->memory, error);
     }
-    const tn_memory_import_info import = {
-        .struct_size = (uint32_t)sizeof import,
-        .struct_type = TN_STRUCT_MEMORY_IMPORT_INFO,
-        .access = info->kind == TN_PORT_INPUT ? TN_ACCESS_READ : TN_ACCESS_WRITE,
-        .pointer = buffer,
-        .size_bytes = info->size_bytes};
+    const tn_memory_import_info import = {.struct_size = (uint32_t)sizeof import,
+                                          .struct_type = TN_STRUCT_MEMORY_IMPORT_INFO,
+                                          .access = info->kind == TN_PORT_INPUT ? TN_ACCESS_READ
+                                                                                : TN_ACCESS_WRITE,
+                                          .pointer = buffer,
+                                          .size_bytes = info->size_bytes};
     return memory->memory_import(program->plugin->device, &import, &out_binding->memory, error);
 }
 
@@ -319,8 +317,8 @@ tn_status abi_program_run(abi_program *program, void *const *buffers, tn_error *
     const tn_fence_create_info create = {.struct_size = (uint32_t)sizeof create,
                                          .struct_type = TN_STRUCT_FENCE_CREATE_INFO};
     if (status == TN_OK) {
-        status = program->plugin->sync->fence_create(program->plugin->device, &create, &fence,
-                                                     error);
+        status =
+            program->plugin->sync->fence_create(program->plugin->device, &create, &fence, error);
     }
     if (status == TN_OK) {
         status = submit(program, bindings, fence, error);

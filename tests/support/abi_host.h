@@ -17,13 +17,13 @@ typedef struct abi_host {
     // Where weights are null: the bytes of a constant by its key, or null.
     const void *(*find_weight)(void *user_data, uint64_t key, uint64_t *out_bytes);
     void *find_weight_user_data;
-    uint64_t live_blocks;        // allocated and not freed
-    uint64_t allocation_count;   // since the last reset by the test
-    uint64_t fail_at;            // 0: never; n: the n-th allocation fails
-    uint32_t fail_on;            // with fail_at: all later ones fail too
-    uint32_t map_count;          // successful weight_map calls
-    uint32_t read_count;         // weight_read calls
-    uint64_t wrong_free_count;   // frees of another size than allocated
+    uint64_t live_blocks;      // allocated and not freed
+    uint64_t allocation_count; // since the last reset by the test
+    uint64_t fail_at;          // 0: never; n: the n-th allocation fails
+    uint32_t fail_on;          // with fail_at: all later ones fail too
+    uint32_t map_count;        // successful weight_map calls
+    uint32_t read_count;       // weight_read calls
+    uint64_t wrong_free_count; // frees of another size than allocated
 } abi_host;
 
 // A plugin after its handshake, with its tables and one open device.

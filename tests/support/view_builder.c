@@ -165,8 +165,7 @@ static void put_attribute(view_builder *builder, const char *name, tn_attr_kind 
                           tn_range values) {
     const tn_text_ref text = put_text(builder, name);
     const uint32_t index = take(&builder->counts.attributes, 1, CAPACITY);
-    builder->attributes[index] =
-        (tn_graph_attribute){.name = text, .kind = kind, .values = values};
+    builder->attributes[index] = (tn_graph_attribute){.name = text, .kind = kind, .values = values};
     builder->nodes[builder->counts.nodes.count - 1].attributes.count += 1;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs ONNX's node tests: each is a folder with a model, inputs and expected outputs. Every test that
-// does not pass is printed with its reason; floors keep the counts from falling unnoticed.
+// Runs ONNX's node tests: each is a folder with a model, inputs and expected outputs. Every test
+// that does not pass is printed with its reason; floors keep the counts from falling unnoticed.
 #include "support/abi_host.h"
-#include "support/tensor_pb.h"
+#include "support/pb_tensor.h"
 
 #include "graph/view.h"
 #include "onnx/import.h"
@@ -27,7 +27,8 @@
 tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
                                       tn_error *error);
 
-// How one test ended. Refused and skipped tests are outside the reference's ops; failed ones are bugs.
+// How one test ended. Refused and skipped tests are outside the reference's ops; failed ones are
+// bugs.
 typedef enum outcome {
     OUTCOME_PASSED,
     OUTCOME_FAILED,
@@ -71,8 +72,7 @@ static tn_status fix_shapes(tni_model *model, const uint32_t *values, uint32_t v
         for (uint32_t axis = 0; axis < tensors[i].rank; ++axis) {
             dims[axis] = (tn_graph_dim){.size = tensors[i].dims[axis], .symbol = TN_NONE};
         }
-        const tn_status status =
-            tni_value_set_dims(model, values[i], tensors[i].rank, dims);
+        const tn_status status = tni_value_set_dims(model, values[i], tensors[i].rank, dims);
         if (status != TN_OK) {
             return status;
         }
@@ -145,10 +145,10 @@ static outcome judge(node_test *test, abi_plugin *plugin) {
             continue;
         }
         const tn_string type = tn_view_text(view, tn_view_node(view, i)->op_type);
-        (void)snprintf(test->why, sizeof test->why, "%.*s: reason %u, subject %d, limit %lld, actual %lld",
-                       (int)type.size_bytes, type.data, verdicts[i].reason,
-                       (int)verdicts[i].subject, (long long)verdicts[i].limit,
-                       (long long)verdicts[i].actual);
+        (void)snprintf(test->why, sizeof test->why,
+                       "%.*s: reason %u, subject %d, limit %lld, actual %lld", (int)type.size_bytes,
+                       type.data, verdicts[i].reason, (int)verdicts[i].subject,
+                       (long long)verdicts[i].limit, (long long)verdicts[i].actual);
         // A no without a reason is a bug of its own (ABI-46).
         return verdicts[i].reason == TN_REASON_NONE ? OUTCOME_FAILED : OUTCOME_REFUSED;
     }
@@ -185,8 +185,8 @@ static double element(const pb_tensor *tensor, const unsigned char *data, uint64
                                              : half_to_double(bits, 8, 7);
 }
 
-// Floating point: relative 1e-5 (float16 1e-3; bfloat16 1e-2, because the data was made by cutting bits
-// off where ONNX now rounds), absolute 1e-6. Everything else: equal bytes.
+// Floating point: relative 1e-5 (float16 1e-3; bfloat16 1e-2, because the data was made by cutting
+// bits off where ONNX now rounds), absolute 1e-6. Everything else: equal bytes.
 static uint32_t equal(const pb_tensor *expected, const unsigned char *data, char *why) {
     const uint32_t narrow =
         expected->dtype == TN_DTYPE_FLOAT16 || expected->dtype == TN_DTYPE_BFLOAT16 ? 1u : 0u;
@@ -201,8 +201,8 @@ static uint32_t equal(const pb_tensor *expected, const unsigned char *data, char
         const double got = element(expected, data, i);
         const uint32_t same_special = (isnan(want) && isnan(got)) || want == got ? 1u : 0u;
         if (!same_special && !(fabs(want - got) <= 1e-6 + relative * fabs(want))) {
-            (void)snprintf(why, TEXT, "element %llu: %.9g, expected %.9g", (unsigned long long)i, got,
-                           want);
+            (void)snprintf(why, TEXT, "element %llu: %.9g, expected %.9g", (unsigned long long)i,
+                           got, want);
             return 0;
         }
     }
@@ -213,8 +213,7 @@ static outcome execute(node_test *test, abi_plugin *plugin) {
     tn_error error = fresh_error();
     abi_program program;
     void *buffers[2 * MAX_TENSORS] = {0};
-    tn_status status =
-        abi_program_open(plugin, test->view->view, NULL, 0, &program, &error);
+    tn_status status = abi_program_open(plugin, test->view->view, NULL, 0, &program, &error);
     if (status != TN_OK) {
         (void)snprintf(test->why, sizeof test->why, "compile or prepare: %s", error.text);
         return OUTCOME_FAILED;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference plugin as a whole: verdicts, compile, ports, liveness, symbols, weights, failures of
-// every allocation.
+// The reference plugin as a whole: verdicts, compile, ports, liveness, symbols, weights, failures
+// of every allocation.
 #include "support/abi_host.h"
 
 #include "tenon/helper/negotiate.h"
@@ -128,7 +128,8 @@ static void every_allocation__may_fail(void **state) {
             failures += 1;
         }
     }
-    // Plugin, device, program and its six arrays, ports, context, bindings, fence: far more than ten.
+    // Plugin, device, program and its six arrays, ports, context, bindings, fence: far more than
+    // ten.
     assert_true(failures > 20);
 }
 

@@ -18,8 +18,8 @@ extern "C" {
 #endif
 
 // Fills error, which may be null, and returns status, so that a failure is one statement.
-// id: the stable identifier of the check that failed, or null. text is cut to what fits. Never writes
-// past error->struct_size. [any-thread] [no-block] [no-alloc]
+// id: the stable identifier of the check that failed, or null. text is cut to what fits. Never
+// writes past error->struct_size. [any-thread] [no-block] [no-alloc]
 tn_status tn_helper_fail(tn_error *error, tn_status status, const char *id, const char *format, ...)
     TN_HELPER_PRINTF(4, 5);
 
@@ -32,8 +32,8 @@ tn_status tn_helper_fail_at(tn_error *error, tn_status status, uint32_t node_ind
 // header: null or the struct's first member. Returns 0 for null. [any-thread] [no-block] [no-alloc]
 uint32_t tn_helper_struct_reaches(const void *header, uint64_t end_offset_bytes);
 
-// Writes a filled struct into the caller's: as many bytes as both have, the caller's struct_size and
-// struct_type kept. out_struct must begin with tn_struct_header and hold at least that.
+// Writes a filled struct into the caller's: as many bytes as both have, the caller's struct_size
+// and struct_type kept. out_struct must begin with tn_struct_header and hold at least that.
 void tn_helper_copy_out(void *out_struct, const void *filled, uint32_t filled_size_bytes);
 
 // Reads the caller's struct into a local one: as many bytes as both have, the rest zero.

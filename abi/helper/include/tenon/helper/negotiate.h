@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-// Sanitizers that the including translation unit is compiled with. A macro, so that the plugin's own
-// flags count and not those the helper library was built with.
+// Sanitizers that the including translation unit is compiled with. A macro, so that the plugin's
+// own flags count and not those the helper library was built with.
 #if defined(__has_feature)
 #define TN_HELPER_HAS_FEATURE(feature) __has_feature(feature)
 #else
@@ -73,13 +73,13 @@ typedef struct tn_helper_plugin_desc {
     const void *(*get_experimental)(tn_plugin *plugin, const char *name, uint32_t revision);
 } tn_helper_plugin_desc;
 
-// Checks the offer against the plugin and fills the answer, all but answer->plugin, which stays null
-// for the caller to set once it has made its own state.
-// [load-thread] [no-block] [no-alloc] All pointers are borrowed for the call; error may be null.
-// TN_OK · TN_ERROR_INVALID_ARGUMENT a struct is null, too short or of another type, or a host service
-// is missing · TN_ERROR_VERSION_MISMATCH no common minor; or an interface has another layout at the
-// same minor (a digest of 0 is unknown and skipped); or the sanitizers differ. Nothing is written to
-// the answer on failure.
+// Checks the offer against the plugin and fills the answer, all but answer->plugin, which stays
+// null for the caller to set once it has made its own state. [load-thread] [no-block] [no-alloc]
+// All pointers are borrowed for the call; error may be null. TN_OK · TN_ERROR_INVALID_ARGUMENT a
+// struct is null, too short or of another type, or a host service is missing ·
+// TN_ERROR_VERSION_MISMATCH no common minor; or an interface has another layout at the same minor
+// (a digest of 0 is unknown and skipped); or the sanitizers differ. Nothing is written to the
+// answer on failure.
 TN_MUST_USE tn_status tn_helper_negotiate(const tn_host_offer *offer, tn_plugin_answer *answer,
                                           const tn_helper_plugin_desc *desc, tn_error *error);
 

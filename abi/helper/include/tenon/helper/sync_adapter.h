@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The synchronous adapter: a plugin that computes in host memory, on the calling thread, writes the
 // functions of tn_helper_simple_plugin and gets the five mandatory tables. The adapter supplies
-// memory (host heap, import of host pointers), fences, copies, submit as "run, then signal", and all
-// checks of arguments. Start from plugins/null. Read next: CONTRACT.md.
+// memory (host heap, import of host pointers), fences, copies, submit as "run, then signal", and
+// all checks of arguments. Start from plugins/null. Read next: CONTRACT.md.
 #ifndef TENON_HELPER_SYNC_ADAPTER_H
 #define TENON_HELPER_SYNC_ADAPTER_H
 
@@ -61,8 +61,8 @@ typedef struct tn_helper_simple_plugin {
     tn_status (*context_create)(void *program, void **out_context, tn_error *error);
     // Fixes the shapes. Whatever run needs is allocated here.
     tn_status (*prepare)(void *context, const tn_prepare_info *info, tn_error *error);
-    // Computes. [no-alloc] Sizes and alignments of the ports were checked against ports(). A failure
-    // becomes a failure of the signals.
+    // Computes. [no-alloc] Sizes and alignments of the ports were checked against ports(). A
+    // failure becomes a failure of the signals.
     tn_status (*run)(void *context, const tn_helper_port *ports, uint32_t port_count,
                      tn_error *error);
     void (*context_destroy)(void *context);
@@ -70,8 +70,9 @@ typedef struct tn_helper_simple_plugin {
     tn_status (*cancel)(void *context, tn_error *error);
 } tn_helper_simple_plugin;
 
-// The whole entry function: negotiates, makes the plugin object, fills the answer. simple is static.
-// [load-thread] [may-alloc] Returns what tn_helper_negotiate returns, or TN_ERROR_OUT_OF_MEMORY.
+// The whole entry function: negotiates, makes the plugin object, fills the answer. simple is
+// static. [load-thread] [may-alloc] Returns what tn_helper_negotiate returns, or
+// TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tn_helper_simple_entry(const tn_host_offer *offer, tn_plugin_answer *answer,
                                              const tn_helper_simple_plugin *simple,
                                              tn_error *error);

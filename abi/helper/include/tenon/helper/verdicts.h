@@ -30,8 +30,8 @@ uint32_t tn_helper_find_op(const tn_graph_view *view, const tn_graph_node *node,
                            const tn_op_record *ops, uint32_t count, uint32_t stride_bytes,
                            const tn_op_record **out_record, tn_node_verdict *out_verdict);
 
-// Writes a verdict at node_index of the host's array, honouring its stride. node_index must be below
-// node_capacity.
+// Writes a verdict at node_index of the host's array, honouring its stride. node_index must be
+// below node_capacity.
 void tn_helper_put_verdict(tn_verdicts *verdicts, uint32_t node_index,
                            const tn_node_verdict *verdict);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small protobuf reader for TensorProto (onnx.proto): dims 1, data_type 2, float_data 4, int32_data
-// 5, int64_data 7, raw_data 9, double_data 10, uint64_data 11.
-#include "support/tensor_pb.h"
+// A small protobuf reader for TensorProto (onnx.proto): dims 1, data_type 2, float_data 4,
+// int32_data 5, int64_data 7, raw_data 9, double_data 10, uint64_data 11.
+#include "support/pb_tensor.h"
 
 #include "tenon/helper/graph_reader.h"
 
