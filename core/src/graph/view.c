@@ -166,8 +166,10 @@ static void put_graph(filler *f, uint32_t at, const tni_view_spec *spec) {
                          : put_value_ids(f, graph->inputs, graph->input_count);
     out->outputs = island ? put_value_ids(f, spec->outputs, spec->output_count)
                           : put_value_ids(f, graph->outputs, graph->output_count);
-    out->captures =
-        put_value_ids(f, plan->captures + shown->first_capture, shown->capture_count);
+    // Without captures the list was never allocated.
+    const uint32_t *captures =
+        shown->capture_count == 0 ? NULL : plan->captures + shown->first_capture;
+    out->captures = put_value_ids(f, captures, shown->capture_count);
     out->parent_node = at == 0 ? TN_NONE : plan->node_index[graph->parent_node];
 }
 

@@ -10,6 +10,7 @@ typedef struct tni_rewrite_info {
     bool keep_constants;  // do not fold
     bool keep_batch_norm; // do not fold BatchNormalization
     bool no_expansions;   // do not make expansion graphs
+    bool fold_dequantize; // turn DequantizeLinear of weights into recipes; hides QDQ groups from devices
 } tni_rewrite_info;
 
 // Small results of folding are computed into owned bytes; larger ones become recipes or stay.
@@ -25,7 +26,8 @@ TN_MUST_USE tn_status tni_model_canonicalise(tni_model *model, const tni_rewrite
 
 // The passes, for tests; each sets *inout_changed when it changed something.
 TN_MUST_USE tn_status tni_rewrite_noops(tni_model *model, bool *inout_changed, tn_error *error);
-TN_MUST_USE tn_status tni_rewrite_fold(tni_model *model, bool *inout_changed, tn_error *error);
+TN_MUST_USE tn_status tni_rewrite_fold(tni_model *model, bool fold_dequantize, bool *inout_changed,
+                                       tn_error *error);
 TN_MUST_USE tn_status tni_rewrite_batch_norm(tni_model *model, bool *inout_changed,
                                              tn_error *error);
 TN_MUST_USE tn_status tni_rewrite_expand(tni_model *model, bool *inout_changed, tn_error *error);

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes of elementwise ops, casts, quantisation and normalisation; small integers by value.
+#include "base/checked.h"
+#include "graph/shape/infer.h"
+
+#include <string.h>
+
+tn_status tni_rule_same(tni_inference *in) {
+    tn_status status = tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    if (status == TN_OK && tni_node_is(in->node, "Identity")) {
+        status = tni_in_elements(in, 0, &elements, &count);
+        if (status == TN_OK) {
+            status = tni_state_elements(in, 0, elements, count);
+        }
+    }
+    return status;
+}
+
+tn_status tni_rule_not(tni_inference *in) {
+    return tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
+}
+
+// Broadcasts all inputs from `first` on; the rank is unknown when one of theirs is.
+static tn_status broadcast_from(tni_inference *in, uint32_t first, tn_dtype dtype) {
+    tn_graph_dim dims[TN_MAX_RANK];
+    uint32_t rank = 0;
+    for (uint32_t i = first; i < in->node->input_count; i++) {
+        if (!tni_in_ranked(in, i)) {
+            return tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL);
+        }
+        const tni_fact *fact = tni_in(in, i);
+        const tn_status status =
+            tni_broadcast(in, i, rank, dims, fact->rank, fact->dims, &rank, dims);
+        if (status != TN_OK) {
+            return status;
+        }
+    }
+    return tni_state(in, 0, dtype, rank, dims);
+}
+
+// Before opset 7, the second operand was laid along the first one's axis on request.
+static bool broadcasts_into_first(const tni_inference *in) {
+    return in->node->since_version < 7 && in->node->input_count == 2 &&
+           tni_node_int(in->node, "broadcast", 0) != 0;
+}
+
+tn_status tni_rule_broadcast(tni_inference *in) {
+    if (broadcasts_into_first(in)) {
+        return tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
+    }
+    return broadcast_from(in, 0, tni_in_dtype(in, 0));
+}
+
+tn_status tni_rule_compare(tni_inference *in) {
+    if (broadcasts_into_first(in)) {
+        return tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
+    }
+    return broadcast_from(in, 0, TN_DTYPE_BOOL);
+}
+
+static bool is_number(tni_element element, int64_t value) {
+    return element.known && element.value == value;
+}
+
+static bool same_element(tni_element a, tni_element b) {
+    return a.known ? b.known && a.value == b.value
+                   : !b.known && a.symbol == b.symbol && a.symbol != TN_NONE;
+}
+
+static tni_element known_or_not(bool known, int64_t value) {
+    return known ? tni_element_of(value) : tni_element_unknown();
+}
+
+static tni_element multiply(tni_element a, tni_element b) {
+    int64_t value = 0;
+    if (is_number(a, 1)) {
+        return b;
+    }
+    if (is_number(b, 1)) {
+        return a;
+    }
+    return known_or_not(a.known && b.known && tni_mul_i64(a.value, b.value, &value), value);
+}
+
+static tni_element divide(const tni_inference *in, tni_element a, tni_element b) {
+    if (is_number(b, 1)) {
+        return a;
+    }
+    if (tni_node_is(in->node, "Mod") && a.known && b.known && a.value >= 0 && b.value > 0) {
+        return tni_element_of(a.value % b.value);
+    }
+    const bool plain = a.known && b.known && a.value >= 0 && b.value > 0;
+    return known_or_not(plain && tni_node_is(in->node, "Div"), plain ? a.value / b.value : 0);
+}
+
+// Sizes are never negative, so max(size, 0 or 1) is only known for numbers.
+static tni_element combine(const tni_inference *in, tni_element a, tni_element b) {
+    const tni_node *node = in->node;
+    int64_t value = 0;
+    if (tni_node_is(node, "Add")) {
+        if (is_number(a, 0) || is_number(b, 0)) {
+            return is_number(a, 0) ? b : a;
+        }
+        return known_or_not(a.known && b.known && tni_add_i64(a.value, b.value, &value), value);
+    }
+    if (tni_node_is(node, "Sub")) {
+        if (is_number(b, 0)) {
+            return a;
+        }
+        if (same_element(a, b)) {
+            return tni_element_of(0);
+        }
+        return known_or_not(a.known && b.known && tni_sub_i64(a.value, b.value, &value), value);
+    }
+    if (tni_node_is(node, "Mul")) {
+        return multiply(a, b);
+    }
+    if (tni_node_is(node, "Max") || tni_node_is(node, "Min")) {
+        if (same_element(a, b)) {
+            return a;
+        }
+        const bool first = tni_node_is(node, "Max") == (a.value > b.value);
+        return known_or_not(a.known && b.known, first ? a.value : b.value);
+    }
+    return is_number(b, 1) && tni_node_is(node, "Mod") ? tni_element_of(0) : divide(in, a, b);
+}
+
+static tn_status combine_elements(tni_inference *in) {
+    const tni_element *a = NULL;
+    const tni_element *b = NULL;
+    uint32_t count_a = 0;
+    uint32_t count_b = 0;
+    tni_element result[TNI_MAX_ELEMENTS];
+    tn_status status = tni_in_elements(in, 0, &a, &count_a);
+    if (status == TN_OK) {
+        status = tni_in_elements(in, 1, &b, &count_b);
+    }
+    const bool fits = a != NULL && b != NULL && count_a > 0 && count_b > 0 &&
+                      (count_a == count_b || count_a == 1 || count_b == 1);
+    if (status != TN_OK || !fits) {
+        return status;
+    }
+    const uint32_t count = count_a > count_b ? count_a : count_b;
+    for (uint32_t i = 0; i < count; i++) {
+        result[i] = combine(in, a[count_a == 1 ? 0 : i], b[count_b == 1 ? 0 : i]);
+    }
+    return tni_state_elements(in, 0, result, count);
+}
+
+tn_status tni_rule_arithmetic(tni_inference *in) {
+    const tn_status status = tni_rule_broadcast(in);
+    const tni_fact *out = tni_out(in, 0);
+    const bool follow = in->node->input_count == 2 && out->rank <= 1 &&
+                        (out->dtype == TN_DTYPE_INT64 || out->dtype == TN_DTYPE_INT32);
+    return status == TN_OK && follow ? combine_elements(in) : status;
+}
+
+tn_status tni_rule_where(tni_inference *in) {
+    const tn_status status = broadcast_from(in, 0, tni_in_dtype(in, 1));
+    const tni_element *condition = NULL;
+    const tni_element *chosen = NULL;
+    uint32_t count = 0;
+    uint32_t chosen_count = 0;
+    if (status != TN_OK || tni_out(in, 0)->rank > 1) {
+        return status;
+    }
+    // Only a condition that is a known scalar is followed.
+    const tn_status read = tni_in_elements(in, 0, &condition, &count);
+    if (read != TN_OK || condition == NULL || count != 1 || !condition[0].known) {
+        return read;
+    }
+    const tn_status taken =
+        tni_in_elements(in, condition[0].value != 0 ? 1 : 2, &chosen, &chosen_count);
+    const tni_fact *out = tni_out(in, 0);
+    const bool whole = out->rank == 0 || (out->rank == 1 && out->dims[0].size == chosen_count);
+    return taken == TN_OK && whole ? tni_state_elements(in, 0, chosen, chosen_count) : taken;
+}
+
+tn_status tni_rule_cast(tni_inference *in) {
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    tn_dtype dtype = (tn_dtype)tni_node_int(in->node, "to", 0);
+    if (tni_node_is(in->node, "CastLike")) {
+        dtype = tni_in_dtype(in, 1);
+    }
+    if (dtype >= TN_DTYPE_COUNT) {
+        return tni_contradiction(in, 0, "shape.attribute", "cast to unknown type %u", dtype);
+    }
+    tn_status status = tni_state_like(in, 0, 0, dtype);
+    if (status == TN_OK && (dtype == TN_DTYPE_INT64 || dtype == TN_DTYPE_INT32)) {
+        status = tni_in_elements(in, 0, &elements, &count);
+        if (status == TN_OK) {
+            status = tni_state_elements(in, 0, elements, count);
+        }
+    }
+    return status;
+}
+
+tn_status tni_rule_dropout(tni_inference *in) {
+    const tn_status status = tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
+    const tn_dtype mask = in->node->since_version >= 10 ? TN_DTYPE_BOOL : tni_in_dtype(in, 0);
+    return status == TN_OK ? tni_state_like(in, 1, 0, mask) : status;
+}
+
+// The parameters of a normalisation over channels must have as many elements as there are channels.
+static tn_status check_channels(tni_inference *in) {
+    const tni_fact *x = tni_in(in, 0);
+    for (uint32_t i = 1; i < in->node->input_count; i++) {
+        const tni_fact *parameter = tni_in(in, i);
+        if (!tni_in_ranked(in, i) || x->rank < 2 || parameter->rank != 1) {
+            continue;
+        }
+        if (tni_dim_differ(x->dims[1], parameter->dims[0])) {
+            return tni_contradiction(in, i, "shape.channels", "the input has %lld channels",
+                                     (long long)x->dims[1].size);
+        }
+    }
+    return TN_OK;
+}
+
+// Mean and InvStdDev of LayerNormalization: the shape with 1 from axis on.
+static tn_status state_statistics(tni_inference *in) {
+    tn_graph_dim dims[TN_MAX_RANK];
+    uint32_t axis = 0;
+    const tni_fact *x = tni_in(in, 0);
+    tn_status status = tni_axis(in, tni_node_int(in->node, "axis", -1), x->rank, &axis);
+    for (uint32_t i = 0; i < x->rank; i++) {
+        dims[i] = i < axis ? x->dims[i] : tni_dim(1);
+    }
+    const tn_dtype dtype = (tn_dtype)tni_node_int(in->node, "stash_type", TN_DTYPE_FLOAT);
+    for (uint32_t i = 1; i < in->node->output_count && status == TN_OK; i++) {
+        status = tni_state(in, i, dtype, x->rank, dims);
+    }
+    return status;
+}
+
+tn_status tni_rule_normalization(tni_inference *in) {
+    const tn_status status = tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
+    if (status != TN_OK || !tni_in_ranked(in, 0)) {
+        return status;
+    }
+    if (tni_node_is(in->node, "LayerNormalization")) {
+        return state_statistics(in);
+    }
+    const bool channels = tni_node_is(in->node, "BatchNormalization") ||
+                          tni_node_is(in->node, "InstanceNormalization");
+    if (!channels) {
+        return TN_OK;
+    }
+    // In old forms and in training the other outputs are per channel; nobody asks for their shape.
+    return check_channels(in);
+}
+
+tn_status tni_rule_quantize(tni_inference *in) {
+    tn_dtype dtype = tni_in_dtype(in, 2);
+    if (dtype == TN_DTYPE_UNDEFINED) {
+        dtype = (tn_dtype)tni_node_int(in->node, "output_dtype", TN_DTYPE_UINT8);
+        dtype = dtype == TN_DTYPE_UNDEFINED ? TN_DTYPE_UINT8 : dtype;
+    }
+    return tni_state_like(in, 0, 0, dtype);
+}
+
+tn_status tni_rule_dequantize(tni_inference *in) {
+    const tn_dtype asked = (tn_dtype)tni_node_int(in->node, "output_dtype", 0);
+    const tn_dtype scale = tni_in_dtype(in, 1);
+    return tni_state_like(in, 0, 0, asked != 0 ? asked : scale != 0 ? scale : TN_DTYPE_FLOAT);
+}
+
+tn_status tni_rule_dynamic_quantize(tni_inference *in) {
+    tn_status status = tni_state_like(in, 0, 0, TN_DTYPE_UINT8);
+    if (status == TN_OK) {
+        status = tni_state(in, 1, TN_DTYPE_FLOAT, 0, NULL);
+    }
+    return status == TN_OK ? tni_state(in, 2, TN_DTYPE_UINT8, 0, NULL) : status;
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes of reductions, and of ops that make tensors from shapes or numbers; bodies of If and Loop.
+#include "base/checked.h"
+#include "graph/shape/infer.h"
+
+#include <string.h>
+
+// The shape with some axes gone, or 1.
+static tn_status reduce_axes(tni_inference *in, tn_dtype dtype, const bool *reduced, bool keep) {
+    const tni_fact *x = tni_in(in, 0);
+    tn_graph_dim dims[TN_MAX_RANK];
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < x->rank; i++) {
+        if (!reduced[i]) {
+            dims[rank++] = x->dims[i];
+        } else if (keep) {
+            dims[rank++] = tni_dim(1);
+        }
+    }
+    return tni_state(in, 0, dtype, rank, dims);
+}
+
+static tn_status product_element(tni_inference *in) {
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    tni_element result = tni_element_of(1);
+    const tn_status status = tni_in_elements(in, 0, &elements, &count);
+    if (status != TN_OK || elements == NULL) {
+        return status;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const bool one = result.known && result.value == 1;
+        int64_t value = 0;
+        if (elements[i].known && elements[i].value == 1) {
+            continue;
+        }
+        const bool both = result.known && elements[i].known &&
+                          tni_mul_i64(result.value, elements[i].value, &value);
+        result = one ? elements[i] : both ? tni_element_of(value) : tni_element_unknown();
+        if (!result.known && result.symbol == TN_NONE) {
+            break;
+        }
+    }
+    return tni_state_elements(in, 0, &result, 1);
+}
+
+tn_status tni_rule_reduce(tni_inference *in) {
+    uint32_t axes[TN_MAX_RANK];
+    uint32_t count = 0;
+    bool present = false;
+    bool known = false;
+    bool reduced[TN_MAX_RANK] = {false};
+    const tn_dtype dtype = tni_in_dtype(in, 0);
+    if (!tni_in_ranked(in, 0)) {
+        return tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL);
+    }
+    const tni_fact *x = tni_in(in, 0);
+    const bool keep = tni_node_int(in->node, "keepdims", 1) != 0;
+    tn_status status = tni_axes(in, 1, x->rank, axes, &count, &present, &known);
+    if (status != TN_OK) {
+        return status;
+    }
+    if (!known) {
+        tn_graph_dim dims[TN_MAX_RANK];
+        for (uint32_t i = 0; i < x->rank; i++) {
+            dims[i] = tni_dim_unknown();
+        }
+        return tni_state(in, 0, dtype, keep ? x->rank : TN_RANK_UNKNOWN, dims);
+    }
+    if (count == 0 && tni_node_int(in->node, "noop_with_empty_axes", 0) != 0) {
+        return tni_state_like(in, 0, 0, dtype);
+    }
+    for (uint32_t i = 0; i < x->rank; i++) {
+        reduced[i] = count == 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        reduced[axes[i]] = true;
+    }
+    status = reduce_axes(in, dtype, reduced, keep);
+    const bool follow = status == TN_OK && x->rank == 1 && tni_node_is(in->node, "ReduceProd");
+    return follow ? product_element(in) : status;
+}
+
+tn_status tni_rule_arg(tni_inference *in) {
+    bool reduced[TN_MAX_RANK] = {false};
+    uint32_t axis = 0;
+    if (!tni_in_ranked(in, 0)) {
+        return tni_state(in, 0, TN_DTYPE_INT64, TN_RANK_UNKNOWN, NULL);
+    }
+    const tn_status status =
+        tni_axis(in, tni_node_int(in->node, "axis", 0), tni_in(in, 0)->rank, &axis);
+    if (status != TN_OK) {
+        return status;
+    }
+    reduced[axis] = true;
+    return reduce_axes(in, TN_DTYPE_INT64, reduced, tni_node_int(in->node, "keepdims", 1) != 0);
+}
+
+tn_status tni_rule_top_k(tni_inference *in) {
+    tn_graph_dim dims[TN_MAX_RANK];
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    uint32_t axis = 0;
+    const tn_dtype dtype = tni_in_dtype(in, 0);
+    if (!tni_in_ranked(in, 0)) {
+        const tn_status first = tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL);
+        return first == TN_OK ? tni_state(in, 1, TN_DTYPE_INT64, TN_RANK_UNKNOWN, NULL) : first;
+    }
+    const tni_fact *x = tni_in(in, 0);
+    tn_status status = tni_axis(in, tni_node_int(in->node, "axis", -1), x->rank, &axis);
+    if (status == TN_OK) {
+        status = tni_in_elements(in, 1, &elements, &count);
+    }
+    if (status != TN_OK) {
+        return status;
+    }
+    memcpy(dims, x->dims, x->rank * sizeof *dims);
+    dims[axis] = tni_dim_unknown();
+    if (in->node->since_version < 10) {
+        const int64_t k = tni_node_int(in->node, "k", -1);
+        dims[axis] = k >= 0 ? tni_dim(k) : tni_dim_unknown();
+    } else if (elements != NULL && count == 1) {
+        dims[axis] = tni_dim_of_element(elements[0]);
+    }
+    status = tni_state(in, 0, dtype, x->rank, dims);
+    return status == TN_OK ? tni_state(in, 1, TN_DTYPE_INT64, x->rank, dims) : status;
+}
+
+tn_status tni_rule_shape(tni_inference *in) {
+    tni_element elements[TN_MAX_RANK];
+    if (!tni_in_ranked(in, 0)) {
+        const tn_graph_dim unknown = tni_dim_unknown();
+        return tni_state(in, 0, TN_DTYPE_INT64, 1, &unknown);
+    }
+    const tni_fact *x = tni_in(in, 0);
+    const int64_t rank = x->rank;
+    int64_t start = tni_node_int(in->node, "start", 0);
+    int64_t end = tni_node_int(in->node, "end", rank);
+    start = start < -rank ? 0 : start < 0 ? start + rank : start > rank ? rank : start;
+    end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
+    const uint32_t count = end > start ? (uint32_t)(end - start) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        elements[i] = tni_element_of_dim(x->dims[(uint32_t)start + i]);
+    }
+    const tn_graph_dim dim = tni_dim(count);
+    const tn_status status = tni_state(in, 0, TN_DTYPE_INT64, 1, &dim);
+    return status == TN_OK ? tni_state_elements(in, 0, elements, count) : status;
+}
+
+tn_status tni_rule_size(tni_inference *in) {
+    tni_element result = tni_element_of(1);
+    const tn_status status = tni_state(in, 0, TN_DTYPE_INT64, 0, NULL);
+    if (status != TN_OK || !tni_in_ranked(in, 0)) {
+        return status;
+    }
+    const tni_fact *x = tni_in(in, 0);
+    for (uint32_t i = 0; i < x->rank; i++) {
+        int64_t value = 0;
+        if (x->dims[i].size == 1) {
+            continue;
+        }
+        const bool both = result.known && x->dims[i].size >= 0 &&
+                          tni_mul_i64(result.value, x->dims[i].size, &value);
+        const bool first = result.known && result.value == 1;
+        result = first  ? tni_element_of_dim(x->dims[i])
+                 : both ? tni_element_of(value)
+                        : tni_element_unknown();
+        if (!result.known && result.symbol == TN_NONE) {
+            return TN_OK;
+        }
+    }
+    return tni_state_elements(in, 0, &result, 1);
+}
+
+// The fill of ConstantOfShape when it is an integer, else nothing.
+static tn_status fill_elements(tni_inference *in, const tni_attr *value) {
+    tni_element elements[TNI_MAX_ELEMENTS];
+    int64_t fill = 0;
+    uint32_t count = 0;
+    const tni_fact *out = tni_out(in, 0);
+    if (value == NULL || out->rank > 1 || (out->rank == 1 && (out->dims[0].size < 0 ||
+                                               out->dims[0].size > TNI_MAX_ELEMENTS))) {
+        return TN_OK;
+    }
+    const tn_status status =
+        tni_constant_ints(in->model, value->indices[0], &fill, 1, &count, in->error);
+    if (status != TN_OK || count != 1) {
+        return status == TN_ERROR_UNSUPPORTED ? TN_OK : status;
+    }
+    const uint32_t total = out->rank == 1 ? (uint32_t)out->dims[0].size : 1;
+    for (uint32_t i = 0; i < total; i++) {
+        elements[i] = tni_element_of(fill);
+    }
+    return tni_state_elements(in, 0, elements, total);
+}
+
+tn_status tni_rule_constant_of_shape(tni_inference *in) {
+    const tni_attr *value = tni_node_attr(in->node, "value");
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    tn_graph_dim dims[TN_MAX_RANK];
+    const bool tensor = value != NULL && value->kind == TN_ATTR_TENSOR;
+    const tn_dtype dtype =
+        tensor ? in->model->constants[value->indices[0]].dtype : TN_DTYPE_FLOAT;
+    tn_status status = tni_in_elements(in, 0, &elements, &count);
+    if (status != TN_OK || elements == NULL || count > TN_MAX_RANK) {
+        return status == TN_OK ? tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL) : status;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (elements[i].known && elements[i].value < 0) {
+            return tni_contradiction(in, 0, "shape.value", "dimension %u is negative", i);
+        }
+        dims[i] = tni_dim_of_element(elements[i]);
+    }
+    status = tni_state(in, 0, dtype, count, dims);
+    return status == TN_OK ? fill_elements(in, tensor ? value : NULL) : status;
+}
+
+tn_status tni_rule_range(tni_inference *in) {
+    tn_graph_dim dim = tni_dim_unknown();
+    int64_t ends[3] = {0, 0, 0};
+    bool known = true;
+    tni_element elements[TNI_MAX_ELEMENTS];
+    tni_element limit = tni_element_unknown();
+    for (uint32_t i = 0; i < 3; i++) {
+        const tni_element *read = NULL;
+        uint32_t count = 0;
+        const tn_status status = tni_in_elements(in, i, &read, &count);
+        if (status != TN_OK) {
+            return status;
+        }
+        known = known && read != NULL && count == 1 && read[0].known;
+        ends[i] = read != NULL && count == 1 && read[0].known ? read[0].value : 0;
+        limit = i == 1 && read != NULL && count == 1 ? read[0] : limit;
+    }
+    int64_t span = 0;
+    if (known && ends[2] != 0 && ends[2] != INT64_MIN && tni_sub_i64(ends[1], ends[0], &span) &&
+        span != INT64_MIN) {
+        const int64_t step = ends[2] < 0 ? -ends[2] : ends[2];
+        span = ends[2] < 0 ? -span : span;
+        dim = tni_dim(span <= 0 ? 0 : (span - 1) / step + 1);
+    } else if (!known && ends[0] == 0 && ends[2] == 1 && limit.symbol != TN_NONE) {
+        // Range(0, n, 1) has n elements.
+        dim.symbol = limit.symbol;
+    }
+    const tn_status status = tni_state(in, 0, tni_in_dtype(in, 0), 1, &dim);
+    if (status != TN_OK || dim.size < 0 || dim.size > TNI_MAX_ELEMENTS) {
+        return status;
+    }
+    for (int64_t i = 0; i < dim.size; i++) {
+        elements[i] = tni_element_of(ends[0] + i * ends[2]);
+    }
+    return tni_state_elements(in, 0, elements, (uint32_t)dim.size);
+}
+
+tn_status tni_rule_non_zero(tni_inference *in) {
+    const tn_graph_dim dims[2] = {
+        tni_in_ranked(in, 0) ? tni_dim(tni_in(in, 0)->rank) : tni_dim_unknown(),
+        tni_dim_unknown()};
+    return tni_state(in, 0, TN_DTYPE_INT64, 2, dims);
+}
+
+// Runs the pass over a body and comes back to the node.
+static tn_status infer_body(tni_inference *in, uint32_t graph) {
+    const tni_node *node = in->node;
+    const uint32_t node_id = in->node_id;
+    const tn_status status = tni_infer_graph(in, graph);
+    in->node = node;
+    in->node_id = node_id;
+    return status;
+}
+
+static const tni_graph *body_of(const tni_inference *in, const char *name, uint32_t *out_graph) {
+    const tni_attr *attr = tni_node_attr(in->node, name);
+    if (attr == NULL || attr->kind != TN_ATTR_GRAPH) {
+        return NULL;
+    }
+    *out_graph = attr->indices[0];
+    return &in->model->graphs[attr->indices[0]];
+}
+
+// What two branches agree on.
+static tn_status merge(tni_inference *in, uint32_t output, const tni_fact *a, const tni_fact *b) {
+    tn_graph_dim dims[TN_MAX_RANK];
+    const bool ranked = a->rank == b->rank && a->rank != TN_RANK_UNKNOWN;
+    for (uint32_t i = 0; ranked && i < a->rank; i++) {
+        dims[i] = tni_dim_equal(a->dims[i], b->dims[i]) ? a->dims[i] : tni_dim_unknown();
+    }
+    tni_out(in, output)->kind = a->kind;
+    return tni_state(in, output, a->dtype != 0 ? a->dtype : b->dtype,
+                     ranked ? a->rank : TN_RANK_UNKNOWN, dims);
+}
+
+tn_status tni_rule_if(tni_inference *in) {
+    uint32_t then_id = TN_NONE;
+    uint32_t else_id = TN_NONE;
+    const tni_graph *then_graph = body_of(in, "then_branch", &then_id);
+    const tni_graph *else_graph = body_of(in, "else_branch", &else_id);
+    if (then_graph == NULL || else_graph == NULL) {
+        return tni_contradiction(in, 0, "shape.attribute", "a branch is missing");
+    }
+    tn_status status = infer_body(in, then_id);
+    if (status == TN_OK) {
+        status = infer_body(in, else_id);
+    }
+    for (uint32_t i = 0; i < in->node->output_count && status == TN_OK; i++) {
+        if (i >= then_graph->output_count || i >= else_graph->output_count) {
+            return tni_contradiction(in, 0, "shape.branches", "a branch has fewer outputs");
+        }
+        const uint32_t a = tni_model_resolve(in->model, then_graph->outputs[i]);
+        const uint32_t b = tni_model_resolve(in->model, else_graph->outputs[i]);
+        status = merge(in, i, &in->facts[a], &in->facts[b]);
+    }
+    return status;
+}
+
+// Bodies of loops are inferred from what they declare; of the outputs, only types are certain,
+// because shapes may change from one iteration to the next.
+tn_status tni_rule_loop(tni_inference *in) {
+    uint32_t id = TN_NONE;
+    const tni_graph *body = body_of(in, "body", &id);
+    if (body == NULL) {
+        return tni_contradiction(in, 0, "shape.attribute", "the body is missing");
+    }
+    tn_status status = infer_body(in, id);
+    // The first output of a Loop body is its condition.
+    const uint32_t skipped = tni_node_is(in->node, "Loop") ? 1 : 0;
+    for (uint32_t i = 0; i < in->node->output_count && status == TN_OK; i++) {
+        if (i + skipped >= body->output_count) {
+            return tni_contradiction(in, 0, "shape.branches", "the body has fewer outputs");
+        }
+        const uint32_t value = tni_model_resolve(in->model, body->outputs[i + skipped]);
+        tni_out(in, i)->kind = in->facts[value].kind;
+        status = tni_state(in, i, in->facts[value].dtype, TN_RANK_UNKNOWN, NULL);
+    }
+    return status;
+}

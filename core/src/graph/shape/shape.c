@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two uses of the inference pass: symbolic at load, with actual sizes at prepare.
+#include "graph/shape/shape.h"
+
+#include "base/checked.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "graph/shape/infer.h"
+
+#include <string.h>
+
+// Nothing that runs needs a tensor above this; it keeps sums of sizes far from overflow.
+#define MAX_TENSOR_BYTES ((uint64_t)1 << 47)
+#define MAX_TABLE_BYTES ((uint64_t)1 << 34)
+
+tn_status tni_shapes_infer(tni_model *model, tn_error *error) {
+    tni_inference in;
+    tn_status status = tni_inference_init(&in, model, model, error);
+    if (status == TN_OK) {
+        status = tni_infer_graph(&in, 0);
+    }
+    tni_inference_deinit(&in);
+    return status;
+}
+
+static tn_status bad_input(const tni_model *model, uint32_t value, tn_error *error, const char *id,
+                           const char *what) {
+    const tn_string name =
+        value < model->value_count ? model->values[value].name : TNI_LITERAL("?");
+    return tni_fail_node(error, TN_ERROR_INVALID_ARGUMENT, id, TN_NONE, value, "input '%.*s': %s",
+                         TNI_TEXT(name), what);
+}
+
+// Checks one dim of an input against what the model says, and binds its symbol.
+static tn_status bind_dim(const tni_model *model, uint32_t value, uint32_t i, int64_t size,
+                          int64_t *symbol_sizes, tn_error *error) {
+    const tni_value *record = &model->values[value];
+    const tn_graph_dim declared = record->dims[i];
+    if (size < 0 || (declared.size >= 0 && declared.size != size)) {
+        return tni_fail_node(error, TN_ERROR_INVALID_ARGUMENT, "shape.input-dim", TN_NONE, value,
+                             "input '%.*s': dimension %u is %lld, the model has %lld",
+                             TNI_TEXT(record->name), i, (long long)size, (long long)declared.size);
+    }
+    if (declared.size >= 0 || declared.symbol == TN_NONE) {
+        return TN_OK;
+    }
+    const tni_symbol *symbol = &model->symbols[declared.symbol];
+    int64_t *bound = &symbol_sizes[declared.symbol];
+    if (size < symbol->min || size > symbol->max) {
+        return tni_fail_node(error, TN_ERROR_INVALID_ARGUMENT, "shape.symbol-range", TN_NONE, value,
+                             "input '%.*s': dimension %u is %lld, '%.*s' goes from %lld to %lld",
+                             TNI_TEXT(record->name), i, (long long)size, TNI_TEXT(symbol->name),
+                             (long long)symbol->min, (long long)symbol->max);
+    }
+    if (*bound >= 0 && *bound != size) {
+        return tni_fail_node(error, TN_ERROR_INVALID_ARGUMENT, "shape.symbol-conflict", TN_NONE,
+                             value, "input '%.*s': dimension %u is %lld, but '%.*s' is already %lld",
+                             TNI_TEXT(record->name), i, (long long)size, TNI_TEXT(symbol->name),
+                             (long long)*bound);
+    }
+    *bound = size;
+    return TN_OK;
+}
+
+static bool is_graph_input(const tni_model *model, uint32_t value) {
+    const tni_graph *graph = &model->graphs[0];
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        if (graph->inputs[i] == value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static tn_status bind_input(tni_inference *in, const tni_shape_input *given, int64_t *symbol_sizes,
+                            tn_error *error) {
+    const tni_model *model = in->model;
+    tn_graph_dim dims[TN_MAX_RANK];
+    if (given->value >= model->value_count || !is_graph_input(model, given->value)) {
+        return bad_input(model, given->value, error, "shape.no-input", "no input of the model");
+    }
+    const tni_value *record = &model->values[given->value];
+    tni_fact *fact = &in->facts[given->value];
+    if (fact->rank != TN_RANK_UNKNOWN) {
+        return bad_input(model, given->value, error, "shape.input-twice", "given twice");
+    }
+    const bool ranked = record->rank != TN_RANK_UNKNOWN;
+    if (given->rank > TN_MAX_RANK || (ranked && given->rank != record->rank)) {
+        return bad_input(model, given->value, error, "shape.input-rank", "of another rank");
+    }
+    for (uint32_t i = 0; i < given->rank; i++) {
+        const tn_status status =
+            ranked ? bind_dim(model, given->value, i, given->dims[i], symbol_sizes, error)
+            : given->dims[i] < 0
+                ? bad_input(model, given->value, error, "shape.input-dim", "a negative dimension")
+                : TN_OK;
+        if (status != TN_OK) {
+            return status;
+        }
+        dims[i] = tni_dim(given->dims[i]);
+    }
+    void *copy = NULL;
+    const tn_status status =
+        tni_arena_array(&in->arena, given->rank, sizeof *dims, 8, &copy);
+    if (status != TN_OK) {
+        return tni_fail_plain(error, status, "input shapes");
+    }
+    if (given->rank > 0) {
+        memcpy(copy, dims, given->rank * sizeof *dims);
+    }
+    fact->dims = copy;
+    fact->rank = given->rank;
+    fact->dtype = record->dtype;
+    return TN_OK;
+}
+
+static tn_status bind_inputs(tni_inference *in, const tni_shape_input *inputs, uint32_t count,
+                             int64_t *symbol_sizes, tn_error *error) {
+    for (uint32_t i = 0; i < count; i++) {
+        const tn_status status = bind_input(in, &inputs[i], symbol_sizes, error);
+        if (status != TN_OK) {
+            return status;
+        }
+    }
+    const tni_graph *graph = &in->model->graphs[0];
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        const bool tensor = in->model->values[graph->inputs[i]].kind == TN_VALUE_TENSOR;
+        if (tensor && in->facts[graph->inputs[i]].rank == TN_RANK_UNKNOWN) {
+            return bad_input(in->model, graph->inputs[i], error, "shape.input-missing",
+                             "its shape is not given");
+        }
+    }
+    return TN_OK;
+}
+
+static tn_status size_of_shape(tni_shape *shape, uint32_t value, const tni_model *model,
+                               tn_error *error) {
+    uint64_t count = 0;
+    shape->size_bytes = 0;
+    if (!shape->known || tni_dtype_bits(shape->dtype) == 0) {
+        return TN_OK;
+    }
+    if (!tni_count_of_dims(shape->dims, shape->rank, &count) ||
+        !tni_size_of_elements(shape->dtype, count, &shape->size_bytes) ||
+        shape->size_bytes > MAX_TENSOR_BYTES) {
+        return tni_fail_node(error, TN_ERROR_LIMIT_EXCEEDED, "shape.too-large",
+                             model->values[value].producer, value,
+                             "'%.*s' would be larger than 2^47 bytes",
+                             TNI_TEXT(model->values[value].name));
+    }
+    return TN_OK;
+}
+
+// Copies a fact into the table and learns what symbols are.
+static tn_status record_shape(tni_shape_table *table, const tni_inference *in, uint32_t value,
+                              tn_error *error) {
+    const tni_fact *fact = &in->facts[value];
+    const tni_value *record = &in->model->values[value];
+    tni_shape *shape = &table->shapes[value];
+    int64_t *dims = NULL;
+    *shape = (tni_shape){.dtype = fact->dtype, .rank = fact->rank};
+    if (fact->rank == TN_RANK_UNKNOWN) {
+        return TN_OK;
+    }
+    const tn_status status =
+        tni_arena_array(&table->arena, fact->rank, sizeof *dims, 8, (void **)&dims);
+    if (status != TN_OK) {
+        return tni_fail_plain(error, status, "shape table");
+    }
+    shape->known = true;
+    for (uint32_t i = 0; i < fact->rank; i++) {
+        dims[i] = fact->dims[i].size;
+        shape->known = shape->known && dims[i] >= 0;
+        if (dims[i] >= 0 && record->rank == fact->rank && record->dims[i].size < 0 &&
+            record->dims[i].symbol != TN_NONE && table->symbol_sizes[record->dims[i].symbol] < 0) {
+            table->symbol_sizes[record->dims[i].symbol] = dims[i];
+        }
+    }
+    shape->dims = dims;
+    return size_of_shape(shape, value, in->model, error);
+}
+
+static tn_status make_table(const tni_model *model, const tni_alloc *alloc,
+                            tni_shape_table **out_table) {
+    tni_shape_table *table = tni_alloc_zeroed(alloc, sizeof *table);
+    *out_table = table;
+    if (table == NULL) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    table->alloc = *alloc;
+    tni_arena_init(&table->arena, alloc, MAX_TABLE_BYTES);
+    table->value_count = model->value_count;
+    table->symbol_count = model->symbol_count;
+    table->shapes =
+        tni_alloc_array(alloc, (uint64_t)model->value_count + 1, sizeof *table->shapes);
+    table->symbol_sizes =
+        tni_alloc_array(alloc, (uint64_t)model->symbol_count + 1, sizeof *table->symbol_sizes);
+    if (table->shapes == NULL || table->symbol_sizes == NULL) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    for (uint32_t i = 0; i < model->symbol_count; i++) {
+        table->symbol_sizes[i] = -1;
+    }
+    return TN_OK;
+}
+
+static tn_status fill_table(tni_shape_table *table, const tni_model *model,
+                            const tni_shape_input *inputs, uint32_t input_count, tn_error *error) {
+    tni_inference in;
+    tn_status status = tni_inference_init(&in, model, NULL, error);
+    if (status == TN_OK) {
+        status = bind_inputs(&in, inputs, input_count, table->symbol_sizes, error);
+    }
+    if (status == TN_OK) {
+        status = tni_infer_graph(&in, 0);
+    }
+    for (uint32_t i = 0; i < model->value_count && status == TN_OK; i++) {
+        status = record_shape(table, &in, i, error);
+    }
+    tni_inference_deinit(&in);
+    return status;
+}
+
+tn_status tni_shapes_evaluate(const tni_model *model, const tni_alloc *alloc,
+                              const tni_shape_input *inputs, uint32_t input_count,
+                              tni_shape_table **out_table, tn_error *error) {
+    tn_status status = make_table(model, alloc, out_table);
+    if (status != TN_OK) {
+        (void)tni_fail_plain(error, status, "shape table");
+    } else {
+        status = fill_table(*out_table, model, inputs, input_count, error);
+    }
+    if (status != TN_OK) {
+        tni_shape_table_destroy(*out_table);
+        *out_table = NULL;
+    }
+    return status;
+}
+
+void tni_shape_table_destroy(tni_shape_table *table) {
+    if (table == NULL) {
+        return;
+    }
+    const tni_alloc alloc = table->alloc;
+    tni_free_array(&alloc, table->shapes, (uint64_t)table->value_count + 1, sizeof *table->shapes);
+    tni_free_array(&alloc, table->symbol_sizes, (uint64_t)table->symbol_count + 1,
+                   sizeof *table->symbol_sizes);
+    tni_arena_deinit(&table->arena);
+    tni_free(&alloc, table, sizeof *table);
+}
