@@ -196,7 +196,7 @@ static tn_status add_node(tni_importer *in, const node_parts *node) {
                           .op_type = node->op_type,
                           .name = node->name,
                           .input_count = node->input_count,
-                          .inputs = in->ids + node->first_id,
+                          .inputs = in->ids == NULL ? NULL : in->ids + node->first_id,
                           .source_id = in->nodes};
     tni_attr *attrs = NULL;
     uint32_t *outputs = NULL;
