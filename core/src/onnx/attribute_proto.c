@@ -158,9 +158,10 @@ static tn_status check_kind(tni_importer *in, const survey *found, tni_attr *att
                              "attribute '%.*s' of type %u has its value in field %u",
                              TNI_TEXT(found->name), attr->kind, found->field);
     }
-    if (found->count >= TN_NONE) {
+    if (found->count > in->limits.attribute_values) {
         return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.attribute-size", found->at,
-                             "attribute '%.*s' has too many values", TNI_TEXT(found->name));
+                             "attribute '%.*s' has more than %u values", TNI_TEXT(found->name),
+                             in->limits.attribute_values);
     }
     attr->count = attr->kind <= TN_ATTR_GRAPH ? 1 : (uint32_t)found->count;
     return TN_OK;

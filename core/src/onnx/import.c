@@ -51,6 +51,7 @@ static tni_import_limits fill_limits(const tni_import_limits *given) {
         .graph_depth = pick_u32(l->graph_depth, 32),
         .function_depth = pick_u32(l->function_depth, 32),
         .external_files = pick_u32(l->external_files, 1024),
+        .attribute_values = pick_u32(l->attribute_values, 1u << 28),
         .function_bytes = pick_u64(l->function_bytes, (uint64_t)1 << 28),
     };
 }

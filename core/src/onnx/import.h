@@ -22,6 +22,7 @@ typedef struct tni_import_limits {
     uint32_t graph_depth;    // of nested bodies: 32
     uint32_t function_depth; // of functions that call functions: 32
     uint32_t external_files; // 1024
+    uint32_t attribute_values; // of one list attribute: 2^28
     uint64_t function_bytes; // of function bodies, counted at every call: 2^28
 } tni_import_limits;
 
