@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/string.h"
+#include "loader/elf_check.h"
+#include "loader/probe.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,6 +21,7 @@ typedef struct candidate {
     bool has_manifest;
     tni_manifest manifest;
     tni_file library; // what was checked
+    tni_elf_report elf;
     char path[PATH_MAX];
     tn_reason reason; // of the failure under way
     tn_error error;
@@ -101,9 +104,9 @@ static tn_status find_library(candidate *own) {
     }
     tn_status status = real_path(own, joined, own->path);
     if (status == TN_OK && strncmp(own->path, folder, folder_bytes) != 0) {
-        status = tni_fail(&own->error, TN_ERROR_DENIED, "load.outside",
-                          "the library is a link to %.300s, outside the manifest's folder",
-                          own->path);
+        status =
+            tni_fail(&own->error, TN_ERROR_DENIED, "load.outside",
+                     "the library is a link to %.300s, outside the manifest's folder", own->path);
     }
     return status == TN_OK ? keep_path(own) : status;
 }
@@ -114,8 +117,36 @@ static tn_status stage_digest(candidate *own) {
         status = tni_file_open(own->path, "load.library", &own->library, &own->error);
     }
     if (status == TN_OK && own->has_manifest) {
-        status = tni_digest_check(&own->loader->alloc, &own->library, own->manifest.sha256,
-                                  &own->error);
+        status =
+            tni_digest_check(&own->loader->alloc, &own->library, own->manifest.sha256, &own->error);
+    }
+    return status;
+}
+
+static bool read_library(const void *user_data, uint64_t offset, void *destination,
+                         uint64_t size_bytes) {
+    return tni_file_read(user_data, offset, destination, size_bytes);
+}
+
+static tn_status stage_elf(candidate *own) {
+    const tni_elf_source source = {own->library.size_bytes, read_library, &own->library};
+    tn_status status = tni_elf_check(&own->loader->alloc, &source, &own->elf, &own->error);
+    own->reason = own->elf.reason;
+    return status;
+}
+
+// Whoever gives a path or says so has decided that the plugin may run in this process.
+static tn_status stage_probe(candidate *own) {
+    const tn_host_config *config = own->loader->config;
+    const bool secure = own->loader->secure_execution;
+    char helper[PATH_MAX];
+    if (own->record->source == TN_SOURCE_PATH || config->skip_probe != 0) {
+        return TN_OK;
+    }
+    tn_status status = tni_probe_find(config->probe_path, secure, helper, &own->error);
+    if (status == TN_OK) {
+        status = tni_probe_run(&own->loader->alloc, helper, own->path, config->probe_timeout_ns,
+                               secure, &own->reason, &own->error);
     }
     return status;
 }
@@ -138,10 +169,10 @@ static tn_status stage_open(candidate *own) {
     if (own->record->library == NULL) {
         const char *text = dlerror();
         text = text == NULL ? "no reason given" : text;
-        own->reason = strstr(text, "cannot open shared object file") != NULL
-                          ? TN_REASON_DEP_MISSING
-                          : TN_REASON_NOT_USABLE;
-        return tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.dlopen", "%s", text);
+        own->reason = strstr(text, "cannot open shared object file") != NULL ? TN_REASON_DEP_MISSING
+                                                                             : TN_REASON_NOT_USABLE;
+        return tni_fail(&own->error, TN_ERROR_INVALID_DATA, "load.dlopen", "%.300s (needs %s)",
+                        text, own->elf.needed[0] == '\0' ? "nothing" : own->elf.needed);
     }
     return check_same(own);
 }
@@ -177,6 +208,7 @@ static const stage stages[] = {
     {TN_LOAD_FOUND, stage_found},   {TN_LOAD_MANIFEST, stage_manifest},
     {TN_LOAD_POLICY, stage_policy}, {TN_LOAD_TARGET, stage_target},
     {TN_LOAD_CPU, stage_cpu},       {TN_LOAD_DIGEST, stage_digest},
+    {TN_LOAD_ELF, stage_elf},       {TN_LOAD_PROBE, stage_probe},
     {TN_LOAD_OPEN, stage_open},
 };
 

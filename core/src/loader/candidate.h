@@ -14,9 +14,10 @@
 TN_MUST_USE tn_status tni_candidate_load(tni_loader *loader, tn_load_source source,
                                          const char *name, const char *path);
 
-// Whether this machine is what the manifest was built for: operating system, architecture, C library,
-// ABI range, required paths (target.c). TN_OK · TN_ERROR_UNSUPPORTED · TN_ERROR_VERSION_MISMATCH ·
-// TN_ERROR_NOT_FOUND none of the required paths. *out_reason is for the load report.
+// Whether this machine is what the manifest was built for: operating system, architecture, C
+// library, ABI range, required paths (target.c). TN_OK · TN_ERROR_UNSUPPORTED ·
+// TN_ERROR_VERSION_MISMATCH · TN_ERROR_NOT_FOUND none of the required paths. *out_reason is for the
+// load report.
 TN_MUST_USE tn_status tni_target_check(const tni_manifest *manifest, tn_reason *out_reason,
                                        tn_error *error);
 

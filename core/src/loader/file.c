@@ -31,8 +31,8 @@ tn_status tni_file_open(const char *path, const char *error_id, tni_file *out_fi
     if (fstat(out_file->descriptor, &info) != 0) {
         status = tni_fail_errno(error, errno, error_id, "%.300s", path);
     } else if (!S_ISREG(info.st_mode)) {
-        status = tni_fail(error, TN_ERROR_INVALID_DATA, error_id, "%.300s: not a regular file",
-                          path);
+        status =
+            tni_fail(error, TN_ERROR_INVALID_DATA, error_id, "%.300s: not a regular file", path);
     }
     if (status != TN_OK) {
         tni_file_close(out_file);

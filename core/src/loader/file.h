@@ -18,7 +18,8 @@ typedef struct tni_file {
 } tni_file;
 
 // Opens a regular file for reading; it is not inherited by other programs. error_id names what is
-// being opened. TN_OK · TN_ERROR_NOT_FOUND · TN_ERROR_IO · TN_ERROR_INVALID_DATA not a regular file.
+// being opened. TN_OK · TN_ERROR_NOT_FOUND · TN_ERROR_IO · TN_ERROR_INVALID_DATA not a regular
+// file.
 TN_MUST_USE tn_status tni_file_open(const char *path, const char *error_id, tni_file *out_file,
                                     tn_error *error);
 void tni_file_close(tni_file *file);

@@ -16,8 +16,8 @@
 #define MAX_MINOR 65535
 
 static const char *const top_keys[] = {
-    "manifest_version", "name",   "vendor",       "description",   "library", "target",
-    "abi",              "sha256", "requires_cpu", "requires_path", "license",
+    "manifest_version", "name",         "vendor",        "description", "library", "target", "abi",
+    "sha256",           "requires_cpu", "requires_path", "license",
 };
 static const char *const target_keys[] = {"os", "arch", "libc"};
 static const char *const abi_keys[] = {"major", "min_minor", "max_minor"};
@@ -203,9 +203,9 @@ static tn_status read_target(const reader *root) {
     for (size_t i = 0; i < 3 && status == TN_OK; i++) {
         status = read_text(&from, target_keys[i], true, 32, texts[i]);
         if (status == TN_OK && !is_word(*texts[i])) {
-            status = tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.target",
-                              "\"target.%s\" is \"%s\", not [a-z0-9_.-]+", target_keys[i],
-                              *texts[i]);
+            status =
+                tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.target",
+                         "\"target.%s\" is \"%s\", not [a-z0-9_.-]+", target_keys[i], *texts[i]);
         }
     }
     return status;
@@ -331,7 +331,7 @@ static tn_status read_optional_texts(const reader *root) {
 // The version comes first: a newer manifest is told from a broken one.
 static tn_status read_root(const reader *root) {
     static tn_status (*const steps[])(const reader *) = {
-        read_name,   read_library, read_target,       read_abi,
+        read_name,   read_library,        read_target,       read_abi,
         read_digest, read_optional_texts, read_requirements,
     };
     if (!json_is_object(root->object)) {

@@ -39,8 +39,8 @@ typedef struct name_list {
 } name_list;
 
 // Records that a folder was not searched.
-static tn_status report(search *own, tn_load_source source, const char *folder,
-                        tn_load_stage stage, const tn_error *error) {
+static tn_status report(search *own, tn_load_source source, const char *folder, tn_load_stage stage,
+                        const tn_error *error) {
     tni_load_record *record = NULL;
     tn_status status = tni_loader_add_record(own->loader, source, folder, folder, &record);
     if (status == TN_OK) {
@@ -64,8 +64,8 @@ static tn_status add_name(const tni_alloc *alloc, name_list *list, const char *n
     if (list->count >= MAX_NAMES) {
         return TN_ERROR_LIMIT_EXCEEDED;
     }
-    tn_status status = tni_grow(alloc, &names, &list->capacity, (uint64_t)list->count + 1,
-                                sizeof(*list->names));
+    tn_status status =
+        tni_grow(alloc, &names, &list->capacity, (uint64_t)list->count + 1, sizeof(*list->names));
     list->names = names;
     if (status == TN_OK) {
         status = tni_arena_text(&list->arena, tni_string_of(name), &copy);

@@ -37,9 +37,9 @@ static tn_status check_abi(const tni_manifest *manifest, tn_error *error) {
     const bool older = manifest->abi_major < TN_ABI_VERSION_MAJOR ||
                        (manifest->abi_major == TN_ABI_VERSION_MAJOR &&
                         manifest->abi_max_minor + 1 <= HOST_MINOR_MIN);
-    const bool newer = manifest->abi_major > TN_ABI_VERSION_MAJOR ||
-                       (manifest->abi_major == TN_ABI_VERSION_MAJOR &&
-                        manifest->abi_min_minor > host_max);
+    const bool newer =
+        manifest->abi_major > TN_ABI_VERSION_MAJOR ||
+        (manifest->abi_major == TN_ABI_VERSION_MAJOR && manifest->abi_min_minor > host_max);
     if (!older && !newer) {
         return TN_OK;
     }
@@ -57,11 +57,11 @@ static tn_status check_paths(const tni_text_list *paths, tn_error *error) {
             return TN_OK;
         }
     }
-    return paths->count == 0 ? TN_OK
-                             : tni_fail(error, TN_ERROR_NOT_FOUND, "load.requires-path",
-                                        "%.200s%s: the plugin needs it and it does not exist",
-                                        paths->texts[0],
-                                        paths->count > 1 ? " (and every alternative)" : "");
+    return paths->count == 0
+               ? TN_OK
+               : tni_fail(error, TN_ERROR_NOT_FOUND, "load.requires-path",
+                          "%.200s%s: the plugin needs it and it does not exist", paths->texts[0],
+                          paths->count > 1 ? " (and every alternative)" : "");
 }
 
 tn_status tni_target_check(const tni_manifest *manifest, tn_reason *out_reason, tn_error *error) {
