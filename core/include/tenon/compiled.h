@@ -3,6 +3,7 @@
 #ifndef TENON_COMPILED_H
 #define TENON_COMPILED_H
 
+#include "tenon/abi/compile.h"
 #include "tenon/model.h"
 
 #ifdef __cplusplus

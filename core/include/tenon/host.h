@@ -4,7 +4,7 @@
 #ifndef TENON_HOST_H
 #define TENON_HOST_H
 
-#include "tenon/abi/plugin.h"
+#include "tenon/abi/device.h"
 #include "tenon/api.h"
 
 #ifdef __cplusplus

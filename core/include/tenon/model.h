@@ -3,6 +3,7 @@
 #ifndef TENON_MODEL_H
 #define TENON_MODEL_H
 
+#include "tenon/abi/graph.h"
 #include "tenon/host.h"
 
 #ifdef __cplusplus

@@ -159,10 +159,13 @@ static tn_status call_copy(tni_execution *e, uint32_t index, tn_error *error) {
         .correlation_id = e->run,
     };
     uint64_t begin = tni_clock_ns();
+    // Counted before the call: on a worker, whoever waits for the fence may read the counts first.
+    atomic_fetch_add(&e->transfers, 1);
+    atomic_fetch_add(&e->transfer_bytes, info.size_bytes);
     tn_status status = step->device->plugin->memory.copy(step->device->handle, &info, error);
-    if (status == TN_OK) {
-        atomic_fetch_add(&e->transfers, 1);
-        atomic_fetch_add(&e->transfer_bytes, info.size_bytes);
+    if (status != TN_OK) {
+        atomic_fetch_sub(&e->transfers, 1);
+        atomic_fetch_sub(&e->transfer_bytes, info.size_bytes);
     }
     atomic_fetch_add(&e->transfer_ns, tni_clock_ns() - begin);
     tni_trace_add(e->trace, TN_TRACE_TRANSFER, step->device->host_index,
@@ -188,9 +191,10 @@ static tn_status call_submit(tni_execution *e, uint32_t index, tn_error *error) 
         .correlation_id = e->run,
     };
     uint64_t begin = tni_clock_ns();
+    atomic_fetch_add(&e->submits, 1);
     tn_status status = step->device->plugin->exec.submit(state->context, &info, error);
-    if (status == TN_OK) {
-        atomic_fetch_add(&e->submits, 1);
+    if (status != TN_OK) {
+        atomic_fetch_sub(&e->submits, 1);
     }
     if (tni_device_is(step->device, TN_DEVICE_SYNCHRONOUS)) {
         atomic_fetch_add(&e->kernel_ns, tni_clock_ns() - begin);
@@ -324,6 +328,29 @@ static tn_status start_step(tni_execution *e, uint32_t index, tn_error *error) {
     return TN_OK;
 }
 
+// Failures of steps that nobody waited for directly are found on their fences.
+static void collect_failures(tni_execution *e) {
+    const tni_schedule *s = e->schedule;
+    for (uint32_t i = 0; i < s->step_count; i++) {
+        tni_step_state *state = &e->steps[i];
+        if (atomic_load(&state->status) == TN_OK && atomic_load(&state->submitted) &&
+            !tni_device_is_inline(s->steps[i].device)) {
+            uint64_t value = 0;
+            tn_status status =
+                s->steps[i].device->plugin->sync.fence_query(state->fence, &value, NULL);
+            if (status != TN_OK) {
+                atomic_store(&state->fence_failed, true);
+                note_failure(state, tni_device_note(s->steps[i].device, status));
+            }
+        }
+        // Steps are in topological order, so one pass carries a failure to all descendants.
+        tn_status inherited = failed_dependency(e, i);
+        if (inherited != TN_OK) {
+            note_failure(state, inherited);
+        }
+    }
+}
+
 static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *error) {
     const tni_schedule *s = e->schedule;
     if (!tni_execution_drained(e)) {
@@ -331,6 +358,10 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
                         "devices are still at work on a run that was given up");
     }
     tn_status status = tni_model_check_sources(s->plan->model, error);
+    if (e->gave_up) {
+        collect_failures(e); // what failed after nobody looked any more
+        e->gave_up = false;
+    }
     for (uint32_t i = 0; i < s->step_count && status == TN_OK; i++) {
         if (atomic_load(&e->steps[i].fence_failed)) {
             status = tni_execution_renew_fence(s->steps[i].device, &e->steps[i].fence, error);
@@ -361,31 +392,9 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
     return status;
 }
 
-// Failures of steps that nobody waited for directly are found on their fences.
-static void collect_failures(tni_execution *e) {
-    const tni_schedule *s = e->schedule;
-    for (uint32_t i = 0; i < s->step_count; i++) {
-        tni_step_state *state = &e->steps[i];
-        if (atomic_load(&state->status) == TN_OK && atomic_load(&state->submitted) &&
-            !tni_device_is_inline(s->steps[i].device)) {
-            uint64_t value = 0;
-            tn_status status =
-                s->steps[i].device->plugin->sync.fence_query(state->fence, &value, NULL);
-            if (status != TN_OK) {
-                atomic_store(&state->fence_failed, true);
-                note_failure(state, tni_device_note(s->steps[i].device, status));
-            }
-        }
-        // Steps are in topological order, so one pass carries a failure to all descendants.
-        tn_status inherited = failed_dependency(e, i);
-        if (inherited != TN_OK) {
-            note_failure(state, inherited);
-        }
-    }
-}
-
 static tn_status give_up(tni_execution *e, tn_status stop, tn_error *error) {
     bool can_abort = true;
+    e->gave_up = true;
     tni_execution_abandon(e);
     for (uint32_t i = 0; i < e->schedule->step_count; i++) {
         can_abort =
@@ -424,6 +433,8 @@ tn_status tni_execution_run(tni_execution *e, uint64_t deadline_ns, tn_error *er
     if (stop != TN_OK) {
         return give_up(e, stop, error);
     }
+    // Every fence is reached; what is left are the last instructions of workers and callbacks.
+    (void)tni_execution_drain(e, tni_clock_deadline(ABORT_DRAIN_NS));
     collect_failures(e);
     for (uint32_t i = 0; i < e->schedule->step_count; i++) {
         status = atomic_load(&e->steps[i].status);

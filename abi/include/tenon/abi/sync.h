@@ -48,8 +48,9 @@ typedef struct tn_sync_interface {
     tn_status (*fence_create)(tn_device *device, const tn_fence_create_info *info,
                               tn_fence **out_fence, tn_error *error);
 
-    // Frees a fence that no submitted work names and nobody waits for. Null is ignored.
-    // [any-thread] [may-block]
+    // Frees a fence that no submitted work names and nobody waits for. Null is ignored. Callbacks of
+    // it that are running on another thread are waited for: when it returns, none will touch the fence.
+    // [any-thread] [may-block] Not from a callback of the same fence.
     void (*fence_destroy)(tn_fence *fence);
 
     // Reads the reached value, and the failure if there was one: the return value is TN_OK, or the

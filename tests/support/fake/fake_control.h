@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fake plugin as a test steers it: what each device claims, when it is held or fails, and what
+// it counted. The plugin is linked statically; its controls are one global, reset by every test.
+#ifndef TENON_TESTS_FAKE_CONTROL_H
+#define TENON_TESTS_FAKE_CONTROL_H
+
+#include "tenon/abi/plugin.h"
+
+#include <stdint.h>
+
+// Devices of the fake plugin, by index. All compute float32 Add, Relu and Neg without broadcasting.
+#define FAKE_ALPHA 0u  // asynchronous, memory of its own
+#define FAKE_BETA 1u   // the same
+#define FAKE_SHARED 2u // asynchronous, computes in host memory
+#define FAKE_WORKER 3u // synchronous, host memory: gets a worker of the host's
+#define FAKE_INLINE 4u // synchronous, host memory, inline
+#define FAKE_MUTE 5u   // asynchronous, own memory; no callbacks, no signals from the host
+#define FAKE_DEVICE_COUNT 6u
+
+#define FAKE_ADD 1u
+#define FAKE_RELU 2u
+#define FAKE_NEG 4u
+#define FAKE_ALL 7u
+
+// What a test sets before creating a host, or under fake_lock afterwards.
+typedef struct fake_control {
+    uint32_t ops;              // FAKE_ADD | ... it claims
+    uint64_t cost_ns;          // of every node; 0: unknown
+    tn_status compile_status;  // returned by compile unless TN_OK
+    uint32_t compile_refusals; // how often compile_status is returned; 0: always
+    tn_status submit_status;   // returned by submit unless TN_OK
+    tn_status run_status;      // runs fail their signals with this unless TN_OK
+    uint32_t fail_run_number;  // only the run with this ordinal (from 1) fails; 0: every run
+    uint32_t hold;             // 1: queued work does not start
+    uint32_t can_abort;        // 1: cancel ends held work; set before the host is created
+    uint32_t run_count;        // counted: runs begun
+    uint32_t submit_count;
+    uint32_t copy_count;
+    uint64_t copy_bytes;
+    uint32_t wait_count;     // calls of fence_wait
+    uint32_t callback_count; // callbacks made
+    uint32_t memory_count;   // live
+    uint32_t fence_count;    // live
+} fake_control;
+
+// The entry function, to be given as a static plugin.
+tn_status fake_plugin_entry(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error);
+
+// Everything as new: all ops, no failures, nothing counted.
+void fake_reset(void);
+// The controls of a device. Read and write between lock and unlock while anything may run.
+fake_control *fake_device(uint32_t device);
+void fake_lock(void);
+// Also wakes the device threads, so that they look at the controls again.
+void fake_unlock(void);
+
+#endif // TENON_TESTS_FAKE_CONTROL_H

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fake plugin's verdicts, programs and contexts: Add, Relu and Neg over equal shapes.
+#include "fake.h"
+
+#include <string.h>
+
+static const tn_op_record ops[] = {{"", "Add", 14, 7}, {"", "Relu", 14, 6}, {"", "Neg", 13, 6}};
+
+static uint32_t op_of(const tn_graph_view *view, const tn_graph_node *node) {
+    for (uint32_t i = 0; i < 3; i++) {
+        if (tn_view_node_is(view, node, "", ops[i].op_type)) {
+            return 1u << i;
+        }
+    }
+    return 0;
+}
+
+static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error) {
+    (void)device;
+    (void)error;
+    out_ops->ops = ops;
+    out_ops->op_count = 3;
+    out_ops->op_stride_bytes = sizeof(ops[0]);
+    return TN_OK;
+}
+
+static bool same_shape(const tn_graph_view *view, uint32_t a, uint32_t b) {
+    const tn_graph_value *one = tn_view_value(view, a);
+    const tn_graph_value *other = tn_view_value(view, b);
+    bool same = one->dims.count == other->dims.count && one->dims.count <= TN_MAX_RANK;
+    for (uint32_t i = 0; same && i < one->dims.count; i++) {
+        const tn_graph_dim *x = tn_view_value_dim(view, one, i);
+        const tn_graph_dim *y = tn_view_value_dim(view, other, i);
+        same = x->size == y->size && x->symbol == y->symbol;
+    }
+    return same;
+}
+
+static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
+                  tn_node_verdict *out_verdict) {
+    fake_lock();
+    fake_control control = *fake_device(device->index);
+    fake_unlock();
+    const tn_graph_node *node = tn_view_node(view, index);
+    uint32_t op = op_of(view, node);
+    if ((op & control.ops) == 0) {
+        tn_helper_no(out_verdict, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0);
+        return;
+    }
+    uint32_t output = tn_view_node_output(view, node, 0);
+    for (uint32_t i = 0; i < node->inputs.count; i++) {
+        uint32_t input = tn_view_node_input(view, node, i);
+        if (tn_view_value(view, input)->dtype != TN_DTYPE_FLOAT ||
+            tn_view_value(view, input)->constant != TN_NONE || !same_shape(view, input, output)) {
+            tn_helper_no(out_verdict, TN_REASON_DTYPE, i, 0, 0);
+            return;
+        }
+    }
+    tn_helper_yes(out_verdict, TN_NUMERICS_EXACT);
+    if (control.cost_ns != 0) {
+        out_verdict->cost_ns = control.cost_ns;
+        out_verdict->origin = TN_COST_DECLARED;
+    }
+}
+
+static tn_status query_support(tn_device *device, const tn_graph_view *view,
+                               const tn_query_info *info, tn_verdicts *inout_verdicts,
+                               tn_error *error) {
+    (void)info;
+    tn_status status = tn_view_validate(view, error);
+    for (uint32_t i = 0; i < view->nodes.count && status == TN_OK; i++) {
+        tn_node_verdict verdict = {0};
+        judge(device, view, i, &verdict);
+        tn_helper_put_verdict(inout_verdicts, i, &verdict);
+    }
+    return status;
+}
+
+static tn_status refuse(tn_device *device, tn_error *error) {
+    fake_lock();
+    fake_control *control = fake_device(device->index);
+    tn_status status = control->compile_status;
+    if (status != TN_OK && control->compile_refusals > 0 && --control->compile_refusals == 0) {
+        control->compile_status = TN_OK;
+    }
+    fake_unlock();
+    return status == TN_OK ? TN_OK : tn_helper_fail(error, status, NULL, "fake: told to refuse");
+}
+
+static void fill_program(tn_program *program, const tn_graph_view *view) {
+    const tn_graph_record *graph = tn_view_graph(view, 0);
+    memset(program->port_of, 0xff, sizeof(program->port_of));
+    program->input_count = graph->inputs.count;
+    program->output_count = graph->outputs.count;
+    program->value_count = view->values.count;
+    program->node_count = graph->nodes.count;
+    for (uint32_t i = 0; i < graph->inputs.count; i++) {
+        program->ports[i] = tn_view_graph_input(view, graph, i);
+    }
+    for (uint32_t i = 0; i < graph->outputs.count; i++) {
+        program->ports[graph->inputs.count + i] = tn_view_graph_output(view, graph, i);
+    }
+    for (uint32_t i = 0; i < graph->inputs.count + graph->outputs.count; i++) {
+        program->port_of[program->ports[i]] = i;
+    }
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
+        const tn_graph_node *node = tn_view_node(view, graph->nodes.begin + i);
+        program->nodes[i] =
+            (fake_node){op_of(view, node),
+                        {tn_view_node_input(view, node, 0), tn_view_node_input(view, node, 1)},
+                        tn_view_node_output(view, node, 0)};
+    }
+    const tn_graph_value *any = tn_view_value(view, program->ports[0]);
+    program->rank = any->dims.count;
+    for (uint32_t i = 0; i < any->dims.count; i++) {
+        program->dims[i] = *tn_view_value_dim(view, any, i);
+    }
+}
+
+static tn_status compile(tn_device *device, const tn_compile_info *info, tn_program **out_program,
+                         tn_error *error) {
+    *out_program = NULL;
+    tn_status status = tn_view_validate(info->view, error);
+    if (status == TN_OK) {
+        status = refuse(device, error);
+    }
+    const tn_graph_record *graph = status == TN_OK ? tn_view_graph(info->view, 0) : NULL;
+    if (graph != NULL &&
+        (graph->nodes.count > FAKE_MAX_NODES || info->view->values.count > FAKE_MAX_VALUES ||
+         graph->inputs.count + graph->outputs.count > FAKE_MAX_PORTS)) {
+        status = tn_helper_fail(error, TN_ERROR_UNSUPPORTED, NULL, "fake: the island is too large");
+    }
+    if (status != TN_OK) {
+        return status;
+    }
+    tn_program *program = tn_helper_alloc(&device->plugin->host, sizeof(*program));
+    if (program == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
+    }
+    program->device = device;
+    fill_program(program, info->view);
+    *out_program = program;
+    return TN_OK;
+}
+
+static tn_status program_info(tn_program *program, tn_program_info *out_info, tn_error *error) {
+    (void)error;
+    out_info->input_count = program->input_count;
+    out_info->output_count = program->output_count;
+    return TN_OK;
+}
+
+static uint64_t resolve(const tn_program *program, const tn_symbol_value *symbols,
+                        uint64_t symbol_count, int64_t *out_dims) {
+    uint64_t count = 1;
+    for (uint32_t i = 0; i < program->rank; i++) {
+        int64_t size = program->dims[i].size;
+        for (uint64_t k = 0; size < 0 && k < symbol_count; k++) {
+            size = symbols[k].symbol == program->dims[i].symbol ? symbols[k].size : size;
+        }
+        if (out_dims != NULL) {
+            out_dims[i] = size;
+        }
+        count *= (uint64_t)size;
+    }
+    return count;
+}
+
+static tn_status port_query(tn_program *program, const tn_port_query *query, tn_port_info *ports,
+                            uint32_t port_capacity, uint32_t *out_port_count, tn_error *error) {
+    (void)error;
+    *out_port_count = program->input_count + program->output_count;
+    if (*out_port_count > port_capacity) {
+        return TN_ERROR_LIMIT_EXCEEDED;
+    }
+    for (uint32_t i = 0; i < *out_port_count; i++) {
+        ports[i].kind = i < program->input_count ? TN_PORT_INPUT : TN_PORT_OUTPUT;
+        ports[i].dtype = TN_DTYPE_FLOAT;
+        ports[i].rank = program->rank;
+        ports[i].size_bytes =
+            sizeof(float) * resolve(program, query->symbols, query->symbol_count, ports[i].dims);
+        ports[i].alignment_bytes = 16;
+        ports[i].alias_of = TN_NONE;
+        ports[i].heap_count = 1;
+    }
+    return TN_OK;
+}
+
+static void program_destroy(tn_program *program) {
+    if (program != NULL) {
+        const tn_helper_host host = program->device->plugin->host;
+        tn_helper_free(&host, program, sizeof(*program));
+    }
+}
+
+const tn_compile_interface fake_compile_table = {
+    .base = TN_HELPER_BASE(tn_compile_interface, TN_DIGEST_COMPILE),
+    .op_list = op_list,
+    .query_support = query_support,
+    .compile = compile,
+    .program_info = program_info,
+    .port_query = port_query,
+    .program_destroy = program_destroy,
+};
+
+static tn_status context_create(tn_device *device, const tn_context_create_info *info,
+                                tn_context **out_context, tn_error *error) {
+    *out_context = tn_helper_alloc(&device->plugin->host, sizeof(**out_context));
+    if (*out_context == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
+    }
+    (*out_context)->program = info->program;
+    return TN_OK;
+}
+
+static tn_status context_prepare(tn_context *context, const tn_prepare_info *info,
+                                 tn_error *error) {
+    const tn_program *program = context->program;
+    context->element_count = resolve(program, info->symbols, info->symbol_count, NULL);
+    context->scratch_bytes = program->value_count * context->element_count * sizeof(float);
+    context->scratch = tn_helper_alloc(&program->device->plugin->host, context->scratch_bytes);
+    if (context->scratch == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
+    }
+    context->prepared = true;
+    return TN_OK;
+}
+
+static float *value_of(const tn_context *context, const tn_binding *bindings, uint32_t value) {
+    uint32_t port = context->program->port_of[value];
+    if (port == TN_NONE) {
+        return context->scratch + value * context->element_count;
+    }
+    return (float *)(void *)(bindings[port].memory->data + bindings[port].offset_bytes);
+}
+
+void fake_compute(tn_context *context, const tn_binding *bindings) {
+    const tn_program *program = context->program;
+    for (uint32_t i = 0; i < program->node_count; i++) {
+        const fake_node *node = &program->nodes[i];
+        const float *a = value_of(context, bindings, node->inputs[0]);
+        const float *b = node->op == FAKE_ADD ? value_of(context, bindings, node->inputs[1]) : a;
+        float *out = value_of(context, bindings, node->output);
+        for (uint64_t k = 0; k < context->element_count; k++) {
+            out[k] = node->op == FAKE_ADD    ? a[k] + b[k]
+                     : node->op == FAKE_RELU ? (a[k] > 0 ? a[k] : 0)
+                                             : -a[k];
+        }
+    }
+}
+
+static tn_status submit(tn_context *context, const tn_submit_info *info, tn_error *error) {
+    tn_device *device = context->program->device;
+    fake_control *control = fake_device(device->index);
+    fake_lock();
+    tn_status status = control->submit_status;
+    if (status == TN_OK && (!context->prepared || context->job.active)) {
+        status = TN_ERROR_INVALID_STATE;
+    }
+    if (status == TN_OK && !fake_set_points(&context->job, info->waits, info->wait_count,
+                                            info->signals, info->signal_count)) {
+        status = TN_ERROR_BUSY;
+    }
+    if (status == TN_OK) {
+        for (uint32_t i = 0; i < info->binding_count && i < FAKE_MAX_PORTS; i++) {
+            memcpy(&context->job.bindings[i],
+                   (const unsigned char *)info->bindings + (size_t)i * info->binding_stride_bytes,
+                   sizeof(tn_binding));
+        }
+        context->job.context = context;
+        control->submit_count++;
+        fake_queue_push(device, &context->job);
+    }
+    fake_unlock();
+    return status == TN_OK ? TN_OK : tn_helper_fail(error, status, NULL, "fake: submit refused");
+}
+
+static tn_status cancel(tn_context *context, tn_error *error) {
+    (void)error;
+    fake_lock();
+    bool can = fake_device(context->program->device->index)->can_abort;
+    context->job.cancelled = can && context->job.active;
+    fake_unlock();
+    return can ? TN_OK : TN_ERROR_UNIMPLEMENTED;
+}
+
+static void context_destroy(tn_context *context) {
+    if (context != NULL) {
+        const tn_helper_host host = context->program->device->plugin->host;
+        tn_helper_free(&host, context->scratch, context->scratch_bytes);
+        tn_helper_free(&host, context, sizeof(*context));
+    }
+}
+
+const tn_exec_interface fake_exec_table = {
+    .base = TN_HELPER_BASE(tn_exec_interface, TN_DIGEST_EXEC),
+    .context_create = context_create,
+    .context_prepare = context_prepare,
+    .submit = submit,
+    .cancel = cancel,
+    .context_destroy = context_destroy,
+};
