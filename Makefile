@@ -26,7 +26,7 @@ setup:
 	@scripts/setup.sh
 
 demo:
-	@scripts/setup.sh --no-venv
+	@scripts/setup.sh
 	@scripts/demo.sh
 
 build:
