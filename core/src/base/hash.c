@@ -6,7 +6,7 @@
 #include <sodium/crypto_generichash_blake2b.h>
 #include <string.h>
 
-static_assert(sizeof(crypto_generichash_blake2b_state) <= sizeof(tni_digest),
+static_assert(sizeof(crypto_generichash_blake2b_state) + 64 <= sizeof(tni_digest),
               "the state must fit the opaque bytes");
 
 // The finaliser of splitmix64: every input bit reaches every output bit.
@@ -32,7 +32,9 @@ uint64_t tni_hash64(const void *data, uint64_t size_bytes, uint64_t seed) {
 }
 
 static crypto_generichash_blake2b_state *state_of(tni_digest *digest) {
-    return (crypto_generichash_blake2b_state *)(void *)digest->opaque;
+    const uintptr_t begin = (uintptr_t)digest->opaque;
+    const uintptr_t skipped = (64 - begin % 64) % 64;
+    return (crypto_generichash_blake2b_state *)(void *)(digest->opaque + skipped);
 }
 
 void tni_digest_init(tni_digest *digest) {

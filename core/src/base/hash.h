@@ -3,7 +3,6 @@
 #ifndef TENON_BASE_HASH_H
 #define TENON_BASE_HASH_H
 
-#include <stdalign.h>
 #include <stdint.h>
 
 #define TNI_DIGEST_BYTES 32u
@@ -13,9 +12,10 @@ uint64_t tni_hash64(const void *data, uint64_t size_bytes, uint64_t seed);
 // Mixes one number.
 uint64_t tni_hash64_u64(uint64_t value);
 
-// A running BLAKE2b-256. Plain memory: abandon it at will.
+// A running BLAKE2b-256. Abandon it at will, but do not move or copy it: the state inside is aligned to
+// 64 bytes at run time, because not every compiler mode aligns stack variables that far.
 typedef struct tni_digest {
-    alignas(64) uint8_t opaque[384];
+    uint8_t opaque[384 + 64];
 } tni_digest;
 
 void tni_digest_init(tni_digest *digest);
