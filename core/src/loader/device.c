@@ -28,11 +28,15 @@ static bool page_fits(uint64_t multiple_bytes) {
 
 // Imports a page of host memory into each heap that says it can, so that a driver that refuses is
 // found out here and not in the middle of a run.
-static void try_import(tni_device *device, tn_device *handle) {
+static tn_status try_import(tni_device *device, tn_device *handle, tn_error *error) {
     const tn_memory_interface *memory = &device->plugin->memory;
+    tn_status status = TN_OK;
     void *page = tni_alloc_bytes(&device->plugin->alloc, TNI_MAX_ALIGNMENT, TNI_MAX_ALIGNMENT);
+    if (page == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a page to try an import with");
+    }
     device->imports_host = false;
-    for (uint32_t heap = 0; page != NULL && heap < device->heap_count; heap++) {
+    for (uint32_t heap = 0; heap < device->heap_count && !device->imports_host; heap++) {
         const tn_heap_info *info = &device->heaps[heap];
         if (!page_fits(info->import_alignment_bytes) ||
             !page_fits(info->import_granularity_bytes)) {
@@ -47,14 +51,18 @@ static void try_import(tni_device *device, tn_device *handle) {
             .size_bytes = TNI_MAX_ALIGNMENT,
         };
         tn_memory *imported = NULL;
-        if (memory->memory_import(handle, &import, &imported, NULL) == TN_OK) {
+        status = memory->memory_import(handle, &import, &imported, error);
+        if (status == TN_OK) {
             memory->memory_free(imported);
             device->imports_host = true;
             device->import_heap = heap;
+        } else if (status != TN_ERROR_UNSUPPORTED) {
             break;
         }
+        status = TN_OK;
     }
     tni_free_aligned(&device->plugin->alloc, page, TNI_MAX_ALIGNMENT, TNI_MAX_ALIGNMENT);
+    return status;
 }
 
 static void note_reached(void *user_data, tn_status status) {
@@ -104,7 +112,9 @@ static tn_status open_and_try(tni_device *device, tn_error *error) {
     }
     status = read_heaps(device, handle, error);
     if (status == TN_OK) {
-        try_import(device, handle);
+        status = try_import(device, handle, error);
+    }
+    if (status == TN_OK) {
         status = try_fences(device, handle, error);
     }
     if (status == TN_OK && tni_device_is(device, TN_DEVICE_HOST_MEMORY) && !device->imports_host) {
