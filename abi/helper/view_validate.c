@@ -52,14 +52,16 @@ static tn_status check_span(const checker *check, const char *name, const tn_spa
 
 static tn_status check_header(const tn_graph_view *view, uint64_t readable_bytes, tn_error *error) {
     if (view == NULL || readable_bytes < sizeof *view || (uintptr_t)view % 8 != 0) {
-        return tn_helper_fail(error, TN_ERROR_INVALID_DATA, "view.header",
-                              "the view is null, misaligned or shorter than its header");
+        (void)tn_helper_fail(error, TN_ERROR_INVALID_DATA, "view.header",
+                             "the view is null, misaligned or shorter than its header");
+        return TN_ERROR_INVALID_DATA;
     }
     if (view->struct_type != TN_STRUCT_GRAPH_VIEW || view->struct_size < sizeof *view ||
         view->total_bytes < view->struct_size || view->total_bytes > readable_bytes) {
-        return tn_helper_fail(error, TN_ERROR_INVALID_DATA, "view.header",
-                              "type %u, header %u bytes, total %" PRIu64 " bytes",
-                              view->struct_type, view->struct_size, view->total_bytes);
+        (void)tn_helper_fail(error, TN_ERROR_INVALID_DATA, "view.header",
+                             "type %u, header %u bytes, total %" PRIu64 " bytes", view->struct_type,
+                             view->struct_size, view->total_bytes);
+        return TN_ERROR_INVALID_DATA;
     }
     return TN_OK;
 }

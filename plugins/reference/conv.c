@@ -38,28 +38,43 @@ static void add_row(const conv_job *job, double *sums, int64_t begin, int64_t en
     }
 }
 
-static void sum_tile(const conv_job *job, double *sums, const int64_t position[2], int64_t begin,
-                     int64_t end, int64_t n, int64_t map) {
+// Adds what one input channel contributes: all rows of its window.
+static void add_channel(const conv_job *job, double *sums, const int64_t position[2],
+                        const int64_t tile[2], int64_t plane, int64_t kernel) {
     const ref_window *window = &job->window;
-    const int64_t channels = job->input->dims[1];
-    const int64_t first_channel = map / job->group_maps * job->group_channels;
-    for (int64_t c = 0; c < job->group_channels; ++c) {
-        for (int64_t kz = 0; kz < window->kernel[0]; ++kz) {
-            const int64_t z =
-                position[0] * window->stride[0] + kz * window->dilation[0] - window->pad_begin[0];
-            for (int64_t ky = 0; ky < window->kernel[1]; ++ky) {
-                const int64_t y = position[1] * window->stride[1] + ky * window->dilation[1] -
-                                  window->pad_begin[1];
-                if (z < 0 || z >= window->input[0] || y < 0 || y >= window->input[1]) {
-                    continue;
-                }
-                const int64_t plane = (n * channels + first_channel + c) * window->input[0] + z;
-                const int64_t kernel = (map * job->group_channels + c) * window->kernel[0] + kz;
-                add_row(job, sums, begin, end,
-                        (kernel * window->kernel[1] + ky) * window->kernel[2],
-                        (plane * window->input[1] + y) * window->input[2]);
+    for (int64_t kz = 0; kz < window->kernel[0]; ++kz) {
+        const int64_t z =
+            position[0] * window->stride[0] + kz * window->dilation[0] - window->pad_begin[0];
+        for (int64_t ky = 0; ky < window->kernel[1]; ++ky) {
+            const int64_t y =
+                position[1] * window->stride[1] + ky * window->dilation[1] - window->pad_begin[1];
+            if (z >= 0 && z < window->input[0] && y >= 0 && y < window->input[1]) {
+                const int64_t weights = (kernel * window->kernel[0] + kz) * window->kernel[1] + ky;
+                const int64_t row = (plane * window->input[0] + z) * window->input[1] + y;
+                add_row(job, sums, tile[0], tile[1], weights * window->kernel[2],
+                        row * window->input[2]);
             }
         }
+    }
+}
+
+// Computes elements [tile[0], tile[1]) of one output row.
+static void run_tile(const conv_job *job, int64_t row, const int64_t tile[2]) {
+    const int64_t *out = job->window.output;
+    const int64_t position[2] = {row / out[1] % out[0], row % out[1]};
+    const int64_t map = row / out[1] / out[0] % job->maps;
+    const int64_t n = row / out[1] / out[0] / job->maps;
+    const int64_t channel = map / job->group_maps * job->group_channels;
+    double sums[TILE];
+    for (int64_t i = 0; i < tile[1] - tile[0]; ++i) {
+        sums[i] = job->bias == NULL ? 0.0 : tni_ref_load(job->bias, map);
+    }
+    for (int64_t c = 0; c < job->group_channels; ++c) {
+        add_channel(job, sums, position, tile, n * job->input->dims[1] + channel + c,
+                    map * job->group_channels + c);
+    }
+    for (int64_t i = tile[0]; i < tile[1]; ++i) {
+        tni_ref_store(job->output, row * out[2] + i, sums[i - tile[0]]);
     }
 }
 
@@ -67,21 +82,11 @@ static void sum_tile(const conv_job *job, double *sums, const int64_t position[2
 static void conv_rows(void *user_data, uint64_t first, uint64_t last, uint32_t worker) {
     (void)worker;
     const conv_job *job = user_data;
-    const int64_t *out = job->window.output;
-    for (int64_t item = (int64_t)first; item < (int64_t)last; ++item) {
-        const int64_t position[2] = {item / out[1] % out[0], item % out[1]};
-        const int64_t map = item / out[1] / out[0] % job->maps;
-        const int64_t n = item / out[1] / out[0] / job->maps;
-        for (int64_t begin = 0; begin < out[2]; begin += TILE) {
-            const int64_t end = begin + TILE < out[2] ? begin + TILE : out[2];
-            double sums[TILE];
-            for (int64_t i = 0; i < end - begin; ++i) {
-                sums[i] = job->bias == NULL ? 0.0 : tni_ref_load(job->bias, map);
-            }
-            sum_tile(job, sums, position, begin, end, n, map);
-            for (int64_t i = begin; i < end; ++i) {
-                tni_ref_store(job->output, item * out[2] + i, sums[i - begin]);
-            }
+    const int64_t width = job->window.output[2];
+    for (int64_t row = (int64_t)first; row < (int64_t)last; ++row) {
+        for (int64_t begin = 0; begin < width; begin += TILE) {
+            const int64_t tile[2] = {begin, begin + TILE < width ? begin + TILE : width};
+            run_tile(job, row, tile);
         }
     }
 }

@@ -32,30 +32,31 @@ static int64_t source(const transpose_job *job, uint32_t axis, int64_t o, int64_
     return at < job->in[axis] ? at : -1;
 }
 
+// The sum over the channels of one group, for one input position and one kernel element.
+static double sum_channels(const transpose_job *job, int64_t n, int64_t map, const int64_t at[3],
+                           const int64_t k[3]) {
+    const int64_t first = map / job->group_maps * job->group_channels;
+    double sum = 0.0;
+    for (int64_t c = first; c < first + job->group_channels; ++c) {
+        const int64_t plane = (n * job->channels + c) * job->in[0] + at[0];
+        const int64_t kernel =
+            (c * job->group_maps + map % job->group_maps) * job->kernel[0] + k[0];
+        sum += tni_ref_load(job->input, (plane * job->in[1] + at[1]) * job->in[2] + at[2]) *
+               tni_ref_load(job->weight, (kernel * job->kernel[1] + k[1]) * job->kernel[2] + k[2]);
+    }
+    return sum;
+}
+
 static double gather(const transpose_job *job, int64_t n, int64_t map, const int64_t o[3]) {
-    const int64_t group = map / job->group_maps;
     double sum = job->bias == NULL ? 0.0 : tni_ref_load(job->bias, map);
-    for (int64_t kz = 0; kz < job->kernel[0]; ++kz) {
-        for (int64_t ky = 0; ky < job->kernel[1]; ++ky) {
-            for (int64_t kx = 0; kx < job->kernel[2]; ++kx) {
-                const int64_t z = source(job, 0, o[0], kz);
-                const int64_t y = source(job, 1, o[1], ky);
-                const int64_t x = source(job, 2, o[2], kx);
-                if (z < 0 || y < 0 || x < 0) {
-                    continue;
-                }
-                for (int64_t c = 0; c < job->group_channels; ++c) {
-                    const int64_t channel = group * job->group_channels + c;
-                    const int64_t plane = n * job->channels + channel;
-                    const int64_t kernel = channel * job->group_maps + map % job->group_maps;
-                    sum +=
-                        tni_ref_load(job->input,
-                                     ((plane * job->in[0] + z) * job->in[1] + y) * job->in[2] + x) *
-                        tni_ref_load(job->weight, ((kernel * job->kernel[0] + kz) * job->kernel[1] +
-                                                   ky) * job->kernel[2] +
-                                                      kx);
-                }
-            }
+    const int64_t taps = job->kernel[0] * job->kernel[1] * job->kernel[2];
+    for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t k[3] = {tap / job->kernel[2] / job->kernel[1],
+                              tap / job->kernel[2] % job->kernel[1], tap % job->kernel[2]};
+        const int64_t at[3] = {source(job, 0, o[0], k[0]), source(job, 1, o[1], k[1]),
+                               source(job, 2, o[2], k[2])};
+        if (at[0] >= 0 && at[1] >= 0 && at[2] >= 0) {
+            sum += sum_channels(job, n, map, at, k);
         }
     }
     return sum;

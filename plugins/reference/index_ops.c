@@ -112,7 +112,7 @@ tn_status tni_ref_gather_nd(const ref_call *call) {
         return tni_ref_invalid(call, "shapes");
     }
     const int64_t bytes = inner * tni_ref_element_bytes(data->dtype);
-    for (int64_t t = 0; t < tuples && bytes != 0; ++t) {
+    for (int64_t t = 0; t < tuples && batches != 0 && bytes != 0; ++t) {
         int64_t from = t / (tuples / batches);
         for (int64_t k = 0; k < depth; ++k) {
             const int64_t size = data->dims[shared + (uint32_t)k];

@@ -86,32 +86,51 @@ static matrix select_matrix(const matmul_job *job, const ref_tensor *tensor, int
                     .column_step = transposed ? rows : 1};
 }
 
+// The same for integers: exact where alpha and beta are 1, else through double.
+static void finish_integer(const matmul_job *job, int64_t sum, int64_t at) {
+    int64_t addend = 0;
+    if (job->addend != NULL) {
+        addend = tni_ref_load_int(
+            job->addend, tni_ref_broadcast(job->addend, job->output->dims, job->output->rank, at));
+    }
+    if (job->alpha == 1.0 && (job->addend == NULL || job->beta == 1.0)) {
+        tni_ref_store_int(job->output, at, (int64_t)((uint64_t)sum + (uint64_t)addend));
+    } else {
+        tni_ref_store(job->output, at, job->alpha * (double)sum + job->beta * (double)addend);
+    }
+}
+
+// Computes elements [begin, end) of one output row; item counts rows over all matrices.
+static void run_tile(const matmul_job *job, const matrix *a, const matrix *b, int64_t item,
+                     int64_t begin, int64_t end) {
+    const int64_t row = item % job->rows;
+    const int64_t first = item * job->columns;
+    if (!tni_ref_is_float(job->output->dtype)) {
+        for (int64_t j = begin; j < end; ++j) {
+            finish_integer(job, sum_integers(job, a, b, row, j), first + j);
+        }
+        return;
+    }
+    double sums[TILE] = {0.0};
+    sum_row(job, a, b, row, begin, end, sums);
+    for (int64_t j = begin; j < end; ++j) {
+        tni_ref_store(job->output, first + j, finish(job, sums[j - begin], first + j));
+    }
+}
+
 // One item: one row of one matrix of the output.
 static void matmul_rows(void *user_data, uint64_t first, uint64_t last, uint32_t worker) {
     (void)worker;
     const matmul_job *job = user_data;
-    const uint32_t floats = tni_ref_is_float(job->output->dtype);
     for (int64_t item = (int64_t)first; item < (int64_t)last; ++item) {
         const int64_t batch = item / job->rows;
-        const int64_t row = item % job->rows;
         const matrix a =
             select_matrix(job, job->left, batch, job->rows, job->depth, job->left_transposed);
         const matrix b =
             select_matrix(job, job->right, batch, job->depth, job->columns, job->right_transposed);
         for (int64_t begin = 0; begin < job->columns; begin += TILE) {
             const int64_t end = begin + TILE < job->columns ? begin + TILE : job->columns;
-            double sums[TILE] = {0.0};
-            if (floats) {
-                sum_row(job, &a, &b, row, begin, end, sums);
-            }
-            for (int64_t j = begin; j < end; ++j) {
-                const int64_t at = item * job->columns + j;
-                if (floats) {
-                    tni_ref_store(job->output, at, finish(job, sums[j - begin], at));
-                } else {
-                    tni_ref_store_int(job->output, at, sum_integers(job, &a, &b, row, j));
-                }
-            }
+            run_tile(job, &a, &b, item, begin, end);
         }
     }
 }
@@ -194,6 +213,7 @@ tn_status tni_ref_gemm(const ref_call *call) {
                       .addend = tni_ref_input(call, 2)};
     if (right->dims[right_transposed] != job.depth || output->dims[0] != job.rows ||
         output->dims[1] != job.columns ||
+        (job.addend != NULL && job.addend->dtype != output->dtype) ||
         (job.addend != NULL && !tni_ref_broadcasts_to(job.addend, output->dims, output->rank))) {
         return tni_ref_invalid(call, "shapes");
     }

@@ -32,19 +32,19 @@
 // The rows that differ in little: name, newest and oldest version, types, functions.
 #define UNARY_ROW(name, newest, oldest, allowed, f, i)                                             \
     {                                                                                              \
-        {"", name, newest, oldest}, .run = tni_ref_unary, .types = {allowed}, .input_min = 1,      \
-                                    .input_max = 1, .unary = f, .integer = i                       \
+        {"", name, newest, oldest}, .run = tni_ref_unary, .types = {(allowed)}, .input_min = 1,    \
+                                    .input_max = 1, .unary = (f), .integer = (i)                   \
     }
 #define BINARY_ROW(name, newest, oldest, allowed, f, i)                                            \
     {                                                                                              \
-        {"", name, newest, oldest}, .run = tni_ref_binary, .types = {allowed}, .input_min = 2,     \
-                                    .input_max = 2, .binary = f, .integer = i                      \
+        {"", name, newest, oldest}, .run = tni_ref_binary, .types = {(allowed)}, .input_min = 2,   \
+                                    .input_max = 2, .binary = (f), .integer = (i)                  \
     }
 #define REDUCE_ROW(name, newest, allowed, how)                                                     \
     {                                                                                              \
         {"", name, newest, 1},                                                                     \
-            .run = tni_ref_reduce, .types = {allowed, REF_TYPE(TN_DTYPE_INT64)}, .input_min = 1,   \
-            .input_max = 2, .attributes = "axes keepdims noop_with_empty_axes", .variant = how     \
+            .run = tni_ref_reduce, .types = {(allowed), REF_TYPE(TN_DTYPE_INT64)}, .input_min = 1, \
+            .input_max = 2, .attributes = "axes keepdims noop_with_empty_axes", .variant = (how)   \
     }
 
 const ref_op tni_ref_ops[] = {

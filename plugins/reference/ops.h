@@ -59,18 +59,18 @@ struct ref_op {
     ref_kernel run;
     ref_check check;        // may be null
     const char *attributes; // every attribute the op may carry, separated by spaces; null: none
-    // Types allowed per input; the last entry that is not 0 goes on for the rest.
-    ref_dtype_mask types[REF_MAX_TYPED_INPUTS];
-    uint8_t input_min;
-    uint8_t input_max; // REF_VARIADIC: no limit
-    uint8_t output_max;
-    uint8_t numerics; // tn_numerics
     // For the elementwise kernels, else null.
     ref_unary_fn unary;
     ref_binary_fn binary;
     ref_integer_fn integer;
     ref_parameter parameters[2];
+    // Types allowed per input; the last entry that is not 0 goes on for the rest.
+    ref_dtype_mask types[REF_MAX_TYPED_INPUTS];
     uint32_t variant; // one of the REF_ numbers below, where several ops share a kernel
+    uint8_t input_min;
+    uint8_t input_max;  // REF_VARIADIC: no limit
+    uint8_t output_max; // 0 means 1
+    uint8_t numerics;   // tn_numerics
 };
 
 // Values of ref_op.variant.

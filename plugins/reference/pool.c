@@ -49,19 +49,17 @@ static void visit(const pool_job *job, int64_t plane_at, const int64_t at[3], po
 
 static pool_sums sum_window(const pool_job *job, int64_t plane_at, const int64_t position[3]) {
     const ref_window *window = &job->window;
+    const int64_t *kernel = window->kernel;
     pool_sums sums = {.best_at = -1};
-    for (int64_t kz = 0; kz < window->kernel[0]; ++kz) {
-        for (int64_t ky = 0; ky < window->kernel[1]; ++ky) {
-            for (int64_t kx = 0; kx < window->kernel[2]; ++kx) {
-                const int64_t k[3] = {kz, ky, kx};
-                int64_t at[3];
-                for (uint32_t axis = 0; axis < REF_SPATIAL; ++axis) {
-                    at[axis] = position[axis] * window->stride[axis] +
-                               k[axis] * window->dilation[axis] - window->pad_begin[axis];
-                }
-                visit(job, plane_at, at, &sums);
-            }
+    for (int64_t tap = 0; tap < kernel[0] * kernel[1] * kernel[2]; ++tap) {
+        const int64_t k[3] = {tap / kernel[2] / kernel[1], tap / kernel[2] % kernel[1],
+                              tap % kernel[2]};
+        int64_t at[3];
+        for (uint32_t axis = 0; axis < REF_SPATIAL; ++axis) {
+            at[axis] = position[axis] * window->stride[axis] + k[axis] * window->dilation[axis] -
+                       window->pad_begin[axis];
         }
+        visit(job, plane_at, at, &sums);
     }
     return sums;
 }

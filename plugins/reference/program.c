@@ -5,7 +5,8 @@
 #include <inttypes.h>
 
 static tn_status no_memory(tn_error *error) {
-    return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "reference: no memory");
+    (void)tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "reference: no memory");
+    return TN_ERROR_OUT_OF_MEMORY;
 }
 
 void tni_ref_program_destroy(void *program) {

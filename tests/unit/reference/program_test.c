@@ -133,12 +133,191 @@ static void every_allocation__may_fail(void **state) {
     assert_true(failures > 20);
 }
 
+// A plugin with an open device, and one program over a builder's view.
+typedef struct opened {
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    tn_error error;
+} opened;
+
+static tn_status open_program(opened *o, view_builder *b, const tn_symbol_value *symbols,
+                              uint64_t symbol_count) {
+    o->error = fresh_error();
+    abi_host_init(&o->host, b);
+    assert_int_equal(abi_plugin_open(&o->host, tn_plugin_entry_1_reference, &o->plugin, &o->error),
+                     TN_OK);
+    return abi_program_open(&o->plugin, view_builder_finish(b, 0), symbols, symbol_count,
+                            &o->program, &o->error);
+}
+
+static void close_program(opened *o, view_builder *b) {
+    assert_int_equal(abi_plugin_close(&o->plugin), TN_OK);
+    assert_int_equal(o->host.live_blocks, 0);
+    view_builder_destroy(b);
+}
+
+// x -> Neg -> ... -> Neg -> y, with x of [n, 100].
+static view_builder *long_chain(uint32_t count, uint32_t *out_symbol) {
+    view_builder *b = view_builder_create();
+    *out_symbol = view_builder_symbol(b, "n", 1, 8);
+    const int64_t dims[] = {VIEW_SYMBOL(*out_symbol), 100};
+    uint32_t value = view_builder_value(b, TN_DTYPE_FLOAT, 2, dims);
+    view_builder_input(b, value);
+    for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t next = view_builder_value(b, TN_DTYPE_FLOAT, 2, dims);
+        view_builder_node(b, "Neg", 13, &value, 1, &next, 1);
+        value = next;
+    }
+    view_builder_output(b, value);
+    return b;
+}
+
+static void workspace__is_shared_by_values_that_are_not_alive_together(void **state) {
+    (void)state;
+    uint32_t symbol = 0;
+    view_builder *b = long_chain(9, &symbol);
+    const tn_symbol_value size = {.symbol = symbol, .size = 4};
+    opened o;
+    assert_int_equal(open_program(&o, b, &size, 1), TN_OK);
+    assert_int_equal(o.program.port_count, 3);
+    assert_int_equal(o.program.ports[0].dims[0], 4);
+    assert_int_equal(o.program.ports[0].size_bytes, 1600);
+    // Eight intermediates of 1600 bytes, two alive at a time.
+    assert_int_equal(o.program.ports[2].kind, TN_PORT_WORKSPACE);
+    assert_int_equal(o.program.ports[2].size_bytes, 3200);
+    float x[400];
+    float y[400];
+    for (uint32_t i = 0; i < 400; ++i) {
+        x[i] = (float)i;
+    }
+    assert_int_equal(abi_program_run(&o.program, (void *[]){x, y}, &o.error), TN_OK);
+    for (uint32_t i = 0; i < 400; ++i) {
+        assert_true(y[i] == -(float)i);
+    }
+    abi_program_close(&o.program);
+    close_program(&o, b);
+}
+
+static void symbols__must_be_given_and_in_range(void **state) {
+    (void)state;
+    const tn_symbol_value rows[] = {
+        {.symbol = 0, .size = 9}, {.symbol = 0, .size = 0}, {.symbol = 7, .size = 4}};
+    for (uint32_t i = 0; i < 3; ++i) {
+        uint32_t symbol = 0;
+        view_builder *b = long_chain(2, &symbol);
+        opened o;
+        assert_int_equal(open_program(&o, b, &rows[i], 1), TN_ERROR_INVALID_ARGUMENT);
+        close_program(&o, b);
+    }
+}
+
+// Outputs that are an input, a constant, and the same value twice.
+static void outputs__that_nothing_computes_are_copied(void **state) {
+    (void)state;
+    view_builder *b = view_builder_create();
+    const int64_t dims[] = {2};
+    const float constant[] = {5, 6};
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 1, dims);
+    const uint32_t c = view_builder_constant_value(b, TN_DTYPE_FLOAT, 1, dims, constant,
+                                                   sizeof constant, TN_CONSTANT_MAPPABLE);
+    const uint32_t y = view_builder_value(b, TN_DTYPE_FLOAT, 1, dims);
+    view_builder_node(b, "Neg", 13, &x, 1, &y, 1);
+    view_builder_input(b, x);
+    view_builder_output(b, x);
+    view_builder_output(b, c);
+    view_builder_output(b, y);
+    view_builder_output(b, y);
+    opened o;
+    float in[2] = {1, -2};
+    float out[4][2] = {{0}};
+    const float expected[4][2] = {{1, -2}, {5, 6}, {-1, 2}, {-1, 2}};
+    assert_int_equal(open_program(&o, b, NULL, 0), TN_OK);
+    assert_int_equal(
+        abi_program_run(&o.program, (void *[]){in, out[0], out[1], out[2], out[3]}, &o.error),
+        TN_OK);
+    assert_memory_equal(out, expected, sizeof out);
+    abi_program_close(&o.program);
+    close_program(&o, b);
+}
+
+static void empty_tensors__run(void **state) {
+    (void)state;
+    view_builder *b = view_builder_create();
+    const int64_t none[] = {0, 3};
+    const int64_t some[] = {2, 3};
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 2, none);
+    const uint32_t z = view_builder_value(b, TN_DTYPE_FLOAT, 2, some);
+    const uint32_t h = view_builder_value(b, TN_DTYPE_FLOAT, 2, none);
+    const uint32_t y = view_builder_value(b, TN_DTYPE_FLOAT, 2, some);
+    view_builder_node(b, "Relu", 14, &x, 1, &h, 1);
+    view_builder_node(b, "Concat", 13, (const uint32_t[]){h, z}, 2, &y, 1);
+    view_builder_int(b, "axis", 0);
+    view_builder_input(b, x);
+    view_builder_input(b, z);
+    view_builder_output(b, y);
+    opened o;
+    float in[6] = {1, 2, 3, 4, 5, 6};
+    float out[6] = {0};
+    assert_int_equal(open_program(&o, b, NULL, 0), TN_OK);
+    assert_int_equal(abi_program_run(&o.program, (void *[]){NULL, in, out}, &o.error), TN_OK);
+    assert_memory_equal(in, out, sizeof in);
+    abi_program_close(&o.program);
+    close_program(&o, b);
+}
+
+// A view whose shapes contradict the op ends in an error that names the node, not in a stray
+// access.
+static void run__refuses_shapes_that_contradict_the_op(void **state) {
+    (void)state;
+    view_builder *b = view_builder_create();
+    const int64_t small[] = {2};
+    const int64_t large[] = {4};
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 1, small);
+    const uint32_t y = view_builder_value(b, TN_DTYPE_FLOAT, 1, large);
+    view_builder_node(b, "Relu", 14, &x, 1, &y, 1);
+    view_builder_input(b, x);
+    view_builder_output(b, y);
+    opened o;
+    float in[2] = {0};
+    float out[4] = {0};
+    assert_int_equal(open_program(&o, b, NULL, 0), TN_OK);
+    assert_int_equal(abi_program_run(&o.program, (void *[]){in, out}, &o.error),
+                     TN_ERROR_INVALID_DATA);
+    assert_int_equal(o.error.node_index, 0);
+    assert_non_null(strstr(o.error.text, "Relu"));
+    abi_program_close(&o.program);
+    close_program(&o, b);
+}
+
+static void compile__refuses_what_the_verdict_refused(void **state) {
+    (void)state;
+    view_builder *b = view_builder_create();
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 0, NULL);
+    const uint32_t h = view_builder_value(b, TN_DTYPE_FLOAT, 0, NULL);
+    const uint32_t y = view_builder_value(b, TN_DTYPE_FLOAT, 0, NULL);
+    view_builder_node(b, "Relu", 14, &x, 1, &h, 1);
+    view_builder_node(b, "Blur", 1, &h, 1, &y, 1);
+    view_builder_input(b, x);
+    view_builder_output(b, y);
+    opened o;
+    assert_int_equal(open_program(&o, b, NULL, 0), TN_ERROR_UNSUPPORTED);
+    assert_int_equal(o.error.node_index, 1);
+    close_program(&o, b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run__computes_a_small_network),
         cmocka_unit_test(run__reads_weights_that_cannot_be_mapped),
         cmocka_unit_test(run__strides_over_longer_records),
         cmocka_unit_test(every_allocation__may_fail),
+        cmocka_unit_test(workspace__is_shared_by_values_that_are_not_alive_together),
+        cmocka_unit_test(symbols__must_be_given_and_in_range),
+        cmocka_unit_test(outputs__that_nothing_computes_are_copied),
+        cmocka_unit_test(empty_tensors__run),
+        cmocka_unit_test(run__refuses_shapes_that_contradict_the_op),
+        cmocka_unit_test(compile__refuses_what_the_verdict_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

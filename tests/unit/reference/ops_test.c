@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single ops: the corners that ONNX's own node tests leave out, and the reasons of refusals.
+#include "support/abi_host.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
+                                      tn_error *error);
+
+// One operand: type, up to three dims (the rank is how many are given), bytes.
+typedef struct operand {
+    tn_dtype dtype;
+    uint32_t rank;
+    int64_t dims[3];
+    const void *data;
+    uint64_t size_bytes;
+} operand;
+
+#define OPERAND(type, array, ...)                                                                  \
+    {                                                                                              \
+        (type), sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}, (array),        \
+            sizeof(array)                                                                          \
+    }
+
+// Runs one node whose inputs are all ports and compares every byte of its one output.
+static void check_op(const char *op, uint32_t version, const operand *inputs, uint32_t input_count,
+                     const operand *expected, void (*attributes)(view_builder *b)) {
+    view_builder *b = view_builder_create();
+    uint32_t ids[4];
+    void *buffers[5] = {NULL};
+    unsigned char copies[4][256];
+    unsigned char output[256];
+    for (uint32_t i = 0; i < input_count; ++i) {
+        ids[i] = view_builder_value(b, inputs[i].dtype, inputs[i].rank, inputs[i].dims);
+        memcpy(copies[i], inputs[i].data, inputs[i].size_bytes);
+        buffers[i] = copies[i];
+    }
+    const uint32_t y = view_builder_value(b, expected->dtype, expected->rank, expected->dims);
+    view_builder_node(b, op, version, ids, input_count, &y, 1);
+    if (attributes != NULL) {
+        attributes(b);
+    }
+    for (uint32_t i = 0; i < input_count; ++i) {
+        view_builder_input(b, ids[i]);
+    }
+    view_builder_output(b, y);
+    memset(output, 0x5a, sizeof output);
+    buffers[input_count] = output;
+    tn_error error = {.struct_size = (uint32_t)sizeof error, .struct_type = TN_STRUCT_ERROR};
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    abi_host_init(&host, b);
+    assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error), TN_OK);
+    if (abi_program_open(&plugin, view_builder_finish(b, 0), NULL, 0, &program, &error) != TN_OK ||
+        abi_program_run(&program, buffers, &error) != TN_OK) {
+        fail_msg("%s: %s", op, error.text);
+    }
+    abi_program_close(&program);
+    assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+    view_builder_destroy(b);
+    if (memcmp(output, expected->data, expected->size_bytes) != 0) {
+        fail_msg("%s version %u: wrong bytes", op, version);
+    }
+    assert_int_equal(output[expected->size_bytes], 0x5a);
+}
+
+static void set_fmod(view_builder *b) {
+    view_builder_int(b, "fmod", 1);
+}
+
+static void integers__wrap_divide_and_compare_in_their_own_type(void **state) {
+    (void)state;
+    const int8_t a8[] = {127, -128, -7, 7};
+    const int8_t b8[] = {1, -1, 2, -2};
+    const int8_t zero8[] = {0, 0, 0, 0};
+    const int8_t sum8[] = {-128, 127, -5, 5};
+    const int8_t quotient8[] = {127, -128, -3, -3};
+    const int8_t floor_mod8[] = {0, 0, 1, -1};
+    const int8_t trunc_mod8[] = {0, 0, -1, 1};
+    const operand pair[] = {OPERAND(TN_DTYPE_INT8, a8, 4), OPERAND(TN_DTYPE_INT8, b8, 4)};
+    const operand by_zero[] = {OPERAND(TN_DTYPE_INT8, a8, 4), OPERAND(TN_DTYPE_INT8, zero8, 4)};
+    check_op("Add", 14, pair, 2, &(operand)OPERAND(TN_DTYPE_INT8, sum8, 4), NULL);
+    check_op("Div", 14, pair, 2, &(operand)OPERAND(TN_DTYPE_INT8, quotient8, 4), NULL);
+    check_op("Div", 14, by_zero, 2, &(operand)OPERAND(TN_DTYPE_INT8, zero8, 4), NULL);
+    check_op("Mod", 13, pair, 2, &(operand)OPERAND(TN_DTYPE_INT8, floor_mod8, 4), NULL);
+    check_op("Mod", 13, pair, 2, &(operand)OPERAND(TN_DTYPE_INT8, trunc_mod8, 4), set_fmod);
+    const uint64_t big[] = {UINT64_MAX, 1};
+    const uint64_t one[] = {1, UINT64_MAX};
+    const uint8_t greater[] = {1, 0};
+    const operand words[] = {OPERAND(TN_DTYPE_UINT64, big, 2), OPERAND(TN_DTYPE_UINT64, one, 2)};
+    check_op("Greater", 13, words, 2, &(operand)OPERAND(TN_DTYPE_BOOL, greater, 2), NULL);
+    const int64_t close[] = {9007199254740993, 1};
+    const int64_t near_it[] = {9007199254740992, 1};
+    const uint8_t equal[] = {0, 1};
+    const operand longs[] = {OPERAND(TN_DTYPE_INT64, close, 2),
+                             OPERAND(TN_DTYPE_INT64, near_it, 2)};
+    check_op("Equal", 19, longs, 2, &(operand)OPERAND(TN_DTYPE_BOOL, equal, 2), NULL);
+    check_op("Max", 13, longs, 2, &(operand)OPERAND(TN_DTYPE_INT64, close, 2), NULL);
+}
+
+static void broadcasting__repeats_axes_of_size_one(void **state) {
+    (void)state;
+    const float column[] = {10, 20};
+    const float row[] = {1, 2, 3};
+    const float sums[] = {11, 12, 13, 21, 22, 23};
+    const float differences[] = {9, 8, 7, 19, 18, 17};
+    const operand pair[] = {OPERAND(TN_DTYPE_FLOAT, column, 2, 1), OPERAND(TN_DTYPE_FLOAT, row, 3)};
+    check_op("Add", 14, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, sums, 2, 3), NULL);
+    check_op("Sub", 14, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, differences, 2, 3), NULL);
+    check_op("Sum", 13, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, sums, 2, 3), NULL);
+}
+
+static void cast__rounds_once_and_saturates(void **state) {
+    (void)state;
+    // Halfway and beyond: ties to even, the smallest subnormal, overflow to infinity.
+    const double numbers[] = {1.00048828125, 1.00146484375, 5.9604644775390625e-08, 65520.0, -0.0};
+    const uint16_t halves[] = {0x3c00, 0x3c02, 0x0001, 0x7c00, 0x8000};
+    const operand doubles[] = {OPERAND(TN_DTYPE_DOUBLE, numbers, 5)};
+    check_op("Cast", 19, doubles, 1, &(operand)OPERAND(TN_DTYPE_FLOAT16, halves, 5), NULL);
+    const float brains_in[] = {1.00390625f, 1.01171875f};
+    const uint16_t brains[] = {0x3f80, 0x3f82};
+    const operand floats[] = {OPERAND(TN_DTYPE_FLOAT, brains_in, 2)};
+    check_op("Cast", 19, floats, 1, &(operand)OPERAND(TN_DTYPE_BFLOAT16, brains, 2), NULL);
+    const float wild[] = {300.7f, -300.7f, -1.9f, (float)NAN};
+    const int8_t bytes[] = {127, -128, -1, 0};
+    const uint8_t truths[] = {1, 1, 1, 1};
+    const operand wilds[] = {OPERAND(TN_DTYPE_FLOAT, wild, 4)};
+    check_op("Cast", 19, wilds, 1, &(operand)OPERAND(TN_DTYPE_INT8, bytes, 4), NULL);
+    check_op("Cast", 19, wilds, 1, &(operand)OPERAND(TN_DTYPE_BOOL, truths, 4), NULL);
+    const int64_t longs[] = {16777217, -1};
+    const float nearest[] = {16777216.0f, -1.0f};
+    const operand ints[] = {OPERAND(TN_DTYPE_INT64, longs, 2)};
+    check_op("Cast", 19, ints, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, nearest, 2), NULL);
+}
+
+static void halve_and_double(view_builder *b) {
+    view_builder_float(b, "alpha", 0.5f);
+    view_builder_float(b, "beta", 2.0f);
+}
+
+static void gemm__scales_integers_too(void **state) {
+    (void)state;
+    const int32_t a[] = {1, 2, 3, 4};
+    const int32_t c[] = {100, 200};
+    const int32_t plain[] = {107, 210, 115, 222};
+    const int32_t scaled[] = {203, 405, 207, 411};
+    const operand inputs[] = {OPERAND(TN_DTYPE_INT32, a, 2, 2), OPERAND(TN_DTYPE_INT32, a, 2, 2),
+                              OPERAND(TN_DTYPE_INT32, c, 2)};
+    check_op("Gemm", 13, inputs, 3, &(operand)OPERAND(TN_DTYPE_INT32, plain, 2, 2), NULL);
+    check_op("Gemm", 13, inputs, 3, &(operand)OPERAND(TN_DTYPE_INT32, scaled, 2, 2),
+             halve_and_double);
+}
+
+static void not_a_number__passes_through(void **state) {
+    (void)state;
+    const float nan = (float)NAN;
+    const float a[] = {nan, 1, -1};
+    const float b[] = {1, nan, 2};
+    const float largest[] = {nan, nan, 2};
+    const float relu[] = {nan, 1, 0};
+    const operand pair[] = {OPERAND(TN_DTYPE_FLOAT, a, 3), OPERAND(TN_DTYPE_FLOAT, b, 3)};
+    check_op("Max", 13, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, largest, 3), NULL);
+    check_op("Relu", 14, pair, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, relu, 3), NULL);
+}
+
+static void quantize__rounds_half_to_even(void **state) {
+    (void)state;
+    const float x[] = {0.5f, 1.5f, -0.5f, 300.0f, -300.0f};
+    const float scale[] = {1.0f};
+    const uint8_t zero[] = {10};
+    const uint8_t q[] = {10, 12, 10, 255, 0};
+    const float back[] = {0, 2, 0, 245, -10};
+    const operand inputs[] = {OPERAND(TN_DTYPE_FLOAT, x, 5), OPERAND(TN_DTYPE_FLOAT, scale, 1),
+                              OPERAND(TN_DTYPE_UINT8, zero, 1)};
+    const operand quantized[] = {OPERAND(TN_DTYPE_UINT8, q, 5), OPERAND(TN_DTYPE_FLOAT, scale, 1),
+                                 OPERAND(TN_DTYPE_UINT8, zero, 1)};
+    check_op("QuantizeLinear", 13, inputs, 3, &quantized[0], NULL);
+    check_op("DequantizeLinear", 13, quantized, 3, &(operand)OPERAND(TN_DTYPE_FLOAT, back, 5),
+             NULL);
+}
+
+// What a refusal says, for one way to be refused each.
+typedef struct refusal {
+    const char *op;
+    uint32_t version;
+    tn_dtype dtype;
+    uint32_t rank;
+    int64_t dim;
+    uint32_t input_count;
+    const char *attribute; // null: none
+    tn_reason reason;
+    uint32_t subject;
+    int64_t limit;
+    int64_t actual;
+} refusal;
+
+static void refusals__say_why(void **state) {
+    (void)state;
+    static const refusal rows[] = {
+        {"Blur", 1, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0},
+        {"Relu", 99, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 14, 99},
+        {"Relu", 1, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 6, 1},
+        {"Relu", 14, TN_DTYPE_BOOL, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_BOOL},
+        {"Relu", 14, TN_DTYPE_INT4, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_INT4},
+        {"Relu", 14, TN_DTYPE_UNDEFINED, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, 0},
+        {"Relu", 14, TN_DTYPE_FLOAT, 1, 4, 1, "speed", TN_REASON_ATTR_UNSUPPORTED, 0, 0, 0},
+        {"Relu", 14, TN_DTYPE_FLOAT, 1, VIEW_ANONYMOUS, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0, -1},
+        {"Relu", 14, TN_DTYPE_FLOAT, TN_RANK_UNKNOWN, 0, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0,
+         -1},
+        {"Relu", 14, TN_DTYPE_FLOAT, 1, 4, 2, NULL, TN_REASON_OPTIONAL_INPUT, 1, 1, 2},
+        {"Add", 14, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OPTIONAL_INPUT, 1, 2, 1},
+        {"Conv", 11, TN_DTYPE_FLOAT, 2, 4, 2, NULL, TN_REASON_RANK_LIMIT, 0, 5, 2},
+        {"Dropout", 13, TN_DTYPE_BOOL, 0, 0, 3, NULL, TN_REASON_NEEDS_CONSTANT, 2, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        const refusal *row = &rows[i];
+        view_builder *b = view_builder_create();
+        const int64_t dims[] = {row->dim, row->dim};
+        const uint32_t x = view_builder_value(b, row->dtype, row->rank, dims);
+        const uint32_t y = view_builder_value(b, row->dtype, row->rank, dims);
+        view_builder_node(b, row->op, row->version, (const uint32_t[]){x, x, x}, row->input_count,
+                          &y, 1);
+        if (row->attribute != NULL) {
+            view_builder_int(b, row->attribute, 1);
+        }
+        tn_error error = {.struct_size = (uint32_t)sizeof error, .struct_type = TN_STRUCT_ERROR};
+        abi_host host;
+        abi_plugin plugin;
+        tn_node_verdict verdict;
+        abi_host_init(&host, NULL);
+        assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error),
+                         TN_OK);
+        assert_int_equal(abi_plugin_judge(&plugin, view_builder_finish(b, 0), &verdict, &error),
+                         TN_OK);
+        if (verdict.answer != TN_ANSWER_NO || verdict.reason != row->reason ||
+            verdict.subject != row->subject || verdict.limit != row->limit ||
+            verdict.actual != row->actual) {
+            fail_msg("row %zu (%s): answer %u, reason %u, subject %u, limit %lld, actual %lld", i,
+                     row->op, verdict.answer, verdict.reason, verdict.subject,
+                     (long long)verdict.limit, (long long)verdict.actual);
+        }
+        assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+        view_builder_destroy(b);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(integers__wrap_divide_and_compare_in_their_own_type),
+        cmocka_unit_test(broadcasting__repeats_axes_of_size_one),
+        cmocka_unit_test(cast__rounds_once_and_saturates),
+        cmocka_unit_test(gemm__scales_integers_too),
+        cmocka_unit_test(not_a_number__passes_through),
+        cmocka_unit_test(quantize__rounds_half_to_even),
+        cmocka_unit_test(refusals__say_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
