@@ -4,6 +4,7 @@
 #include "support/abi_host.h"
 #include "support/pb_tensor.h"
 
+#include "graph/shape/shape.h"
 #include "graph/view.h"
 #include "onnx/import.h"
 
@@ -64,7 +65,7 @@ static uint32_t read_tensors(const node_test *test, const char *kind, pb_tensor 
     return count;
 }
 
-// Shape inference is not what is tested here: inputs and outputs get the shapes of their data.
+// Inputs and outputs get the shapes of their data; shapes in between are inferred.
 static tn_status fix_shapes(tni_model *model, const uint32_t *values, uint32_t value_count,
                             pb_tensor *tensors, uint32_t tensor_count) {
     for (uint32_t i = 0; i < value_count && i < tensor_count; ++i) {
@@ -107,6 +108,10 @@ static outcome load(node_test *test) {
                    test->input_count) != TN_OK ||
         fix_shapes(test->model, graph->outputs, graph->output_count, test->outputs,
                    test->output_count) != TN_OK) {
+        return OUTCOME_SKIPPED;
+    }
+    if (tni_shapes_infer(test->model, &error) != TN_OK) {
+        (void)snprintf(test->why, sizeof test->why, "shapes: %s", error.text);
         return OUTCOME_SKIPPED;
     }
     const tni_view_spec spec = {.without_expansions = true};
@@ -216,7 +221,8 @@ static outcome execute(node_test *test, abi_plugin *plugin) {
     tn_status status = abi_program_open(plugin, test->view->view, NULL, 0, &program, &error);
     if (status != TN_OK) {
         (void)snprintf(test->why, sizeof test->why, "compile or prepare: %s", error.text);
-        return OUTCOME_FAILED;
+        // Sizes that only the data tells have no number at prepare: not the plugin's fault.
+        return strcmp(error.id, "reference.symbol-missing") == 0 ? OUTCOME_REFUSED : OUTCOME_FAILED;
     }
     for (uint32_t i = 0; i < test->input_count; ++i) {
         buffers[i] = test->inputs[i].data;
@@ -300,17 +306,17 @@ static void run_folder(const char *name, uint32_t passed_floor) {
 
 static void node__matches_expected_outputs(void **state) {
     (void)state;
-    run_folder("node", 590);
+    run_folder("node", 641);
 }
 
 static void pytorch_operator__matches_expected_outputs(void **state) {
     (void)state;
-    run_folder("pytorch-operator", 25);
+    run_folder("pytorch-operator", 31);
 }
 
 static void pytorch_converted__matches_expected_outputs(void **state) {
     (void)state;
-    run_folder("pytorch-converted", 67);
+    run_folder("pytorch-converted", 76);
 }
 
 static void simple__matches_expected_outputs(void **state) {
