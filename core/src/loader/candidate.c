@@ -70,6 +70,7 @@ static tn_status stage_manifest(candidate *own) {
         tni_manifest_read(&own->loader->alloc, own->path, &own->manifest, &own->error);
     if (status == TN_OK) {
         snprintf(own->record->name, sizeof(own->record->name), "%s", own->manifest.name);
+        own->record->named_by_manifest = true;
     }
     return status;
 }
@@ -212,6 +213,15 @@ static const stage stages[] = {
     {TN_LOAD_OPEN, stage_open},
 };
 
+// A plugin that is not meant for this machine or this host is no reason for a warning.
+static void log_refusal(const candidate *own) {
+    const tn_load_stage stage_number = own->record->stage;
+    const bool expected = stage_number == TN_LOAD_POLICY || stage_number == TN_LOAD_TARGET ||
+                          stage_number == TN_LOAD_CPU;
+    tni_log_write(&own->loader->log, expected ? TN_LOG_INFO : TN_LOG_WARN, "plugin %s: %s",
+                  own->record->name, own->record->text);
+}
+
 static void run_stages(candidate *own) {
     for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
         own->reason = TN_REASON_NOT_USABLE;
@@ -223,6 +233,7 @@ static void run_stages(candidate *own) {
             own->error.status = status;
             tni_load_record_fail(own->record, stages[i].number, own->reason, &own->error);
         }
+        log_refusal(own);
         return;
     }
     start(own);
@@ -250,9 +261,6 @@ tn_status tni_candidate_load(tni_loader *loader, tn_load_source source, const ch
     tni_error_init(&own->error);
     run_stages(own);
     record->duration_ns = tni_clock_ns() - begin;
-    if (record->status != TN_OK) {
-        tni_log_write(&loader->log, TN_LOG_INFO, "plugin %s: %s", record->name, record->text);
-    }
     tni_file_close(&own->library);
     tni_manifest_deinit(&own->manifest);
     tni_free(&loader->alloc, own, sizeof(*own));

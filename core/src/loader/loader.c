@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#define SHUTDOWN_ON_REFUSAL_NS 1000000000ull
+
 tn_status tni_loader_add_record(tni_loader *loader, tn_load_source source, const char *name,
                                 const char *path, tni_load_record **out_record) {
     void *records = loader->records;
@@ -62,8 +64,21 @@ static bool matches_any(const char *name, const char *const *patterns, uint32_t 
     return false;
 }
 
+// The plugin of this name that runs already, or null.
+static const tni_load_record *find_ready(const tni_loader *loader, const tni_load_record *except) {
+    for (uint32_t i = 0; i < loader->record_count; i++) {
+        const tni_load_record *other = loader->records[i];
+        if (other != except && other->plugin != NULL && strcmp(other->name, except->name) == 0) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 bool tni_loader_allows(const tni_loader *loader, tni_load_record *record) {
     const tn_host_config *config = loader->config;
+    const tni_load_record *first = find_ready(loader, record);
+    tn_reason reason = TN_REASON_USER_FORBID;
     tn_error error;
     tni_error_init(&error);
     if (matches_any(record->name, config->deny, config->deny_count)) {
@@ -73,9 +88,14 @@ bool tni_loader_allows(const tni_loader *loader, tni_load_record *record) {
                !matches_any(record->name, config->allow, config->allow_count)) {
         (void)tni_fail(&error, TN_ERROR_DENIED, "load.not-allowed",
                        "the allow list does not have \"%s\"", record->name);
+    } else if (first != NULL) {
+        reason = TN_REASON_NOT_REGISTERED;
+        (void)tni_fail(&error, TN_ERROR_DENIED, "load.duplicate",
+                       "a plugin \"%s\" is loaded already, from %.300s", record->name,
+                       first->path == NULL ? "the program itself" : first->path);
     }
     if (error.status != TN_OK) {
-        tni_load_record_fail(record, TN_LOAD_POLICY, TN_REASON_USER_FORBID, &error);
+        tni_load_record_fail(record, TN_LOAD_POLICY, reason, &error);
         return false;
     }
     return true;
@@ -88,7 +108,18 @@ static tn_reason reason_of(tn_load_stage stage, tn_status status) {
     return TN_REASON_NOT_USABLE;
 }
 
+// Ends a plugin that started but may not stay. Its record is complete already.
+static void turn_away(tni_loader *loader, tni_load_record *record) {
+    tni_plugin *plugin = record->plugin;
+    const bool unloadable = (plugin->flags & TN_PLUGIN_UNLOADABLE) != 0;
+    record->plugin = NULL;
+    const tn_status status = tni_plugin_stop(plugin, SHUTDOWN_ON_REFUSAL_NS, NULL);
+    tni_loader_close_library(record, unloadable && status == TN_OK);
+    tni_log_write(&loader->log, TN_LOG_WARN, "plugin %s: %s", record->name, record->text);
+}
+
 void tni_loader_start(tni_loader *loader, tni_load_record *record, tn_plugin_entry_fn entry) {
+    char expected[TNI_PLUGIN_TEXT_BYTES];
     tn_error error;
     tn_load_stage stage = TN_LOAD_ENTRY;
     tni_error_init(&error);
@@ -108,7 +139,21 @@ void tni_loader_start(tni_loader *loader, tni_load_record *record, tn_plugin_ent
         tni_log_write(&loader->log, TN_LOG_WARN, "plugin %s: %s", record->name, record->text);
         return;
     }
+    // Only now is its name certain; what was judged before was the manifest's or the file's.
+    memcpy(expected, record->name, sizeof(expected));
     snprintf(record->name, sizeof(record->name), "%s", record->plugin->name);
+    if (record->named_by_manifest && strcmp(expected, record->name) != 0) {
+        error.status = tni_fail(&error, TN_ERROR_INVALID_DATA, "load.name",
+                                "the manifest names \"%s\", the plugin names itself \"%s\"",
+                                expected, record->name);
+        tni_load_record_fail(record, TN_LOAD_ENTRY, TN_REASON_ABI_REJECTED, &error);
+        turn_away(loader, record);
+        return;
+    }
+    if (!tni_loader_allows(loader, record)) {
+        turn_away(loader, record);
+        return;
+    }
     record->stage = TN_LOAD_READY;
     record->status = TN_OK;
     record->reason = TN_REASON_NONE;

@@ -16,6 +16,7 @@ typedef struct tni_load_record {
     tn_load_stage stage;
     tn_status status;
     tn_reason reason;
+    bool named_by_manifest; // name is what the manifest says, until the plugin says it itself
     uint64_t duration_ns;
     char text[TNI_LOAD_TEXT_BYTES];
     tni_plugin *plugin; // null unless ready
@@ -54,7 +55,9 @@ TN_MUST_USE tn_status tni_loader_add_record(tni_loader *loader, tn_load_source s
                                             const char *name, const char *path,
                                             tni_load_record **out_record);
 
-// Whether config's patterns let a plugin of this name in; else fills the record with the reason.
+// Whether config's patterns let a plugin of this name in and none of this name runs yet; else fills
+// the record with the reason. A candidate that failed leaves its name to the next one, so a broken
+// plugin in a user's folder does not hide the installation's.
 bool tni_loader_allows(const tni_loader *loader, tni_load_record *record);
 
 // Starts a plugin through its entry function and completes the record.
@@ -66,7 +69,7 @@ void tni_load_record_fail(tni_load_record *record, tn_load_stage stage, tn_reaso
 
 // Everything that comes from files: config's paths and the search (search.c). Errors as load.
 TN_MUST_USE tn_status tni_loader_search(tni_loader *loader);
-// Closes the library of a stopped plugin where that is safe (open.c).
+// Closes the library of a stopped plugin where that is safe (candidate.c).
 void tni_loader_close_library(tni_load_record *record, bool unloadable);
 
 #endif // TENON_LOADER_LOADER_H

@@ -285,6 +285,26 @@ static tn_status start(tni_plugin *plugin, const tni_plugin_start_info *info,
     return find_devices(plugin, error);
 }
 
+// What a plugin returned and wrote, made fit for a report: a known status, a text, one line.
+static tn_status tidy(tn_status status, tn_error *error) {
+    if (error == NULL) {
+        return status > TN_OK && status < TN_STATUS_COUNT ? status : TN_ERROR_INTERNAL;
+    }
+    if (status < TN_OK || status >= TN_STATUS_COUNT) {
+        return tni_fail(error, TN_ERROR_INTERNAL, "plugin.status",
+                        "the plugin returned %d, which is no status", status);
+    }
+    error->id[sizeof(error->id) - 1] = '\0';
+    error->text[sizeof(error->text) - 1] = '\0';
+    tni_text_sanitise(error->id);
+    tni_text_sanitise(error->text);
+    if (error->text[0] == '\0') {
+        return tni_fail(error, status, "plugin.silent", "the plugin returned %s and no text",
+                        tni_status_name(status));
+    }
+    return status;
+}
+
 tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_plugin,
                            tn_load_stage *out_stage, tn_error *error) {
     *out_plugin = NULL;
@@ -305,7 +325,7 @@ tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_p
     if (status != TN_OK) {
         // The reason for refusing is the answer; how the end went would hide it.
         tni_plugin_stop(plugin, SHUTDOWN_ON_ERROR_NS, NULL);
-        return status;
+        return tidy(status, error);
     }
     *out_stage = TN_LOAD_READY;
     *out_plugin = plugin;

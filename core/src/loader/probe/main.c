@@ -201,6 +201,11 @@ int main(int argc, char **argv) {
         return EXIT_USAGE;
     }
     const tn_status status = run(&own);
+    // The plugin may have written them.
+    own.error.id[sizeof(own.error.id) - 1] = '\0';
+    own.error.text[sizeof(own.error.text) - 1] = '\0';
+    tni_text_sanitise(own.error.id);
+    tni_text_sanitise(own.error.text);
     if (!report(&own, status, for_host)) {
         return EXIT_REPORT;
     }
