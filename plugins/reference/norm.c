@@ -24,12 +24,15 @@ tn_status tni_ref_batch_norm(const ref_call *call) {
     }
     const double epsilon = tni_ref_float(call, "epsilon", 1e-5f);
     const int64_t plane = x->rank < 2 ? 1 : tni_ref_product(x->dims, 2, x->rank);
-    for (int64_t i = 0; i < y->count; ++i) {
-        const int64_t c = i / plane % channels;
+    for (int64_t run = 0; plane != 0 && run < y->count / plane; ++run) {
+        const int64_t c = run % channels;
+        const double mean = tni_ref_load(call->inputs[3], c);
+        const double bias = tni_ref_load(call->inputs[2], c);
         const double scale =
             tni_ref_load(call->inputs[1], c) / sqrt(tni_ref_load(call->inputs[4], c) + epsilon);
-        const double centred = tni_ref_load(x, i) - tni_ref_load(call->inputs[3], c);
-        tni_ref_store(y, i, centred * scale + tni_ref_load(call->inputs[2], c));
+        for (int64_t i = run * plane; i < (run + 1) * plane; ++i) {
+            tni_ref_store(y, i, (tni_ref_load(x, i) - mean) * scale + bias);
+        }
     }
     return TN_OK;
 }

@@ -318,15 +318,15 @@ uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b) {
     return 1;
 }
 
-void tni_ref_add_scaled(double *sums, int64_t count, double weight, const ref_tensor *source,
-                        int64_t begin, int64_t stride) {
+void tni_ref_add_scaled(double *restrict sums, int64_t count, double weight,
+                        const ref_tensor *source, int64_t begin, int64_t stride) {
     if (source->dtype != TN_DTYPE_FLOAT) {
         for (int64_t i = 0; i < count; ++i) {
             sums[i] += weight * tni_ref_load(source, begin + i * stride);
         }
         return;
     }
-    const unsigned char *data = source->data + begin * 4;
+    const unsigned char *restrict data = source->data + begin * 4;
     if (stride == 1) {
         for (int64_t i = 0; i < count; ++i) {
             sums[i] += weight * (double)tni_ref_float_at(data, i);

@@ -51,8 +51,8 @@ uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b);
 
 // Adds weight times count elements of source, from begin in steps of stride, to sums. The inner
 // loop of convolution and matrix product: contiguous, and in double whatever the tensor's type.
-void tni_ref_add_scaled(double *sums, int64_t count, double weight, const ref_tensor *source,
-                        int64_t begin, int64_t stride);
+void tni_ref_add_scaled(double *restrict sums, int64_t count, double weight,
+                        const ref_tensor *source, int64_t begin, int64_t stride);
 
 static inline float tni_ref_float_at(const unsigned char *data, int64_t index) {
     float value;

@@ -135,9 +135,14 @@ void tni_ref_window_range(const ref_window *window, uint32_t axis, int64_t k, in
     const int64_t stride = window->stride[axis];
     // Input position of output position 0; the input has [0, input[axis]).
     const int64_t first = k * window->dilation[axis] - window->pad_begin[axis];
-    const int64_t begin = first >= 0 ? 0 : (-first + stride - 1) / stride;
-    const int64_t beyond = window->input[axis] - first;
-    int64_t end = beyond <= 0 ? 0 : (beyond + stride - 1) / stride;
+    int64_t begin = first >= 0 ? 0 : -first;
+    int64_t end = window->input[axis] - first;
+    end = end < 0 ? 0 : end;
+    // Division is slow next to a short row, and most windows step by one.
+    if (stride != 1) {
+        begin = (begin + stride - 1) / stride;
+        end = (end + stride - 1) / stride;
+    }
     if (end > window->output[axis]) {
         end = window->output[axis];
     }
