@@ -148,8 +148,8 @@ typedef struct tn_compile_interface {
     tn_status (*program_info)(tn_program *program, tn_program_info *out_info, tn_error *error);
 
     // Fills one record per port: inputs, outputs, then workspaces. [any-thread] [no-block]
-    // ports: port_capacity host-zeroed records with struct_size set in each; *out_port_count is set
-    // to the number the program has, also on LIMIT_EXCEEDED.
+    // ports: port_capacity host-zeroed records with struct_size set in each, that many bytes apart
+    // (ABI-41); *out_port_count is set to the number the program has, also on LIMIT_EXCEEDED.
     // TN_OK · TN_ERROR_LIMIT_EXCEEDED port_capacity is too small · TN_ERROR_INVALID_ARGUMENT a symbol
     // is missing or out of its range · TN_ERROR_UNSUPPORTED sizes outside the verdict's bounds.
     tn_status (*port_query)(tn_program *program, const tn_port_query *query, tn_port_info *ports,

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timelines over OpenCL events. Submitted work raises a fence from its completion callback; work
+// that waits for a value gets the event that will raise it, or, where nobody has submitted that
+// yet, a user event that the fence completes when it gets there.
+#include "opencl.h"
+
+#include <string.h>
+#include <time.h>
+
+typedef struct reach {
+    struct reach *next;
+    uint64_t value;
+    tn_fence_reached_fn callback; // null: user_event is completed instead
+    void *user_data;
+    cl_event user_event;
+} reach;
+
+struct tn_fence {
+    tn_device *device;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint64_t value;
+    tn_status failed;
+    uint32_t calling; // threads that are making callbacks
+    reach *reaches;
+};
+
+static tn_status fence_caps(tn_device *device, tn_fence_caps *out_caps, tn_error *error) {
+    tn_fence_caps caps;
+    (void)device;
+    (void)error;
+    memset(&caps, 0, sizeof(caps));
+    caps.native =
+        TN_FENCE_DEVICE_WAIT | TN_FENCE_DEVICE_SIGNAL | TN_FENCE_HOST_WAIT | TN_FENCE_HOST_SIGNAL;
+    caps.wait_before_signal_submitted = 1;
+    tn_helper_copy_out(out_caps, &caps, sizeof(caps));
+    return TN_OK;
+}
+
+static tn_status init_locks(tn_fence *fence) {
+    pthread_condattr_t attributes;
+    if (pthread_mutex_init(&fence->mutex, NULL) != 0) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    int failed = pthread_condattr_init(&attributes);
+    if (failed == 0) {
+        failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+                 pthread_cond_init(&fence->changed, &attributes) != 0;
+        (void)pthread_condattr_destroy(&attributes);
+    }
+    if (failed) {
+        (void)pthread_mutex_destroy(&fence->mutex);
+    }
+    return failed ? TN_ERROR_OUT_OF_MEMORY : TN_OK;
+}
+
+static tn_status fence_create(tn_device *device, const tn_fence_create_info *info,
+                              tn_fence **out_fence, tn_error *error) {
+    *out_fence = NULL;
+    tn_fence *fence = tn_helper_alloc(&device->plugin->host, sizeof(*fence));
+    if (fence == NULL || init_locks(fence) != TN_OK) {
+        tn_helper_free(&device->plugin->host, fence, sizeof(*fence));
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a fence");
+    }
+    fence->device = device;
+    fence->value = info->initial_value;
+    *out_fence = fence;
+    return TN_OK;
+}
+
+// With the lock held: unlinks what is due.
+static reach *take_due(tn_fence *fence, uint32_t all) {
+    reach *due = NULL;
+    reach **link = &fence->reaches;
+    while (*link != NULL) {
+        reach *one = *link;
+        if (all || fence->failed != TN_OK || one->value <= fence->value) {
+            *link = one->next;
+            one->next = due;
+            due = one;
+        } else {
+            link = &one->next;
+        }
+    }
+    fence->calling += due != NULL;
+    return due;
+}
+
+// Without the lock. A failed fence still releases device work: its result is the host's to discard.
+static void call_due(tn_fence *fence, reach *due, tn_status status) {
+    const tn_helper_host *host = &fence->device->plugin->host;
+    if (due == NULL) {
+        return;
+    }
+    while (due != NULL) {
+        reach *next = due->next;
+        if (due->callback != NULL) {
+            due->callback(due->user_data, status);
+        } else {
+            (void)clSetUserEventStatus(due->user_event, CL_COMPLETE);
+            (void)clReleaseEvent(due->user_event);
+        }
+        tn_helper_free(host, due, sizeof(*due));
+        due = next;
+    }
+    (void)pthread_mutex_lock(&fence->mutex);
+    fence->calling--;
+    (void)pthread_cond_broadcast(&fence->changed);
+    (void)pthread_mutex_unlock(&fence->mutex);
+}
+
+// Raises to value, or fails when status says so.
+static void advance(tn_fence *fence, uint64_t value, tn_status status) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    if (status == TN_OK && value > fence->value) {
+        fence->value = value;
+    }
+    if (status != TN_OK && fence->failed == TN_OK) {
+        fence->failed = status;
+    }
+    tn_status failed = fence->failed;
+    reach *due = take_due(fence, 0);
+    // Held until the callbacks are made, so that destroy waits for this thread either way.
+    uint32_t counted = due != NULL;
+    fence->calling += !counted;
+    (void)pthread_cond_broadcast(&fence->changed);
+    (void)pthread_mutex_unlock(&fence->mutex);
+    if (counted) {
+        call_due(fence, due, failed);
+        return;
+    }
+    (void)pthread_mutex_lock(&fence->mutex);
+    fence->calling--;
+    (void)pthread_cond_broadcast(&fence->changed);
+    (void)pthread_mutex_unlock(&fence->mutex);
+}
+
+static void fence_destroy(tn_fence *fence) {
+    if (fence == NULL) {
+        return;
+    }
+    const tn_helper_host *host = &fence->device->plugin->host;
+    (void)pthread_mutex_lock(&fence->mutex);
+    reach *due = take_due(fence, 1);
+    (void)pthread_mutex_unlock(&fence->mutex);
+    call_due(fence, due, TN_ERROR_CANCELLED);
+    (void)pthread_mutex_lock(&fence->mutex);
+    while (fence->calling > 0) {
+        (void)pthread_cond_wait(&fence->changed, &fence->mutex);
+    }
+    (void)pthread_mutex_unlock(&fence->mutex);
+    (void)pthread_cond_destroy(&fence->changed);
+    (void)pthread_mutex_destroy(&fence->mutex);
+    tn_helper_free(host, fence, sizeof(*fence));
+}
+
+static tn_status fence_query(tn_fence *fence, uint64_t *out_value, tn_error *error) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    *out_value = fence->value;
+    tn_status status = fence->failed;
+    (void)pthread_mutex_unlock(&fence->mutex);
+    return status == TN_OK ? TN_OK : tn_helper_fail(error, status, NULL, "the fence failed");
+}
+
+static tn_status fence_signal(tn_fence *fence, uint64_t value, tn_error *error) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    uint64_t reached = fence->value;
+    (void)pthread_mutex_unlock(&fence->mutex);
+    if (value <= reached) {
+        return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
+                              "signal of %llu, but %llu is reached", (unsigned long long)value,
+                              (unsigned long long)reached);
+    }
+    advance(fence, value, TN_OK);
+    return TN_OK;
+}
+
+static tn_status fence_fail(tn_fence *fence, tn_status status, tn_error *error) {
+    if (status == TN_OK) {
+        return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "a fence fails with TN_OK");
+    }
+    advance(fence, 0, status);
+    return TN_OK;
+}
+
+static tn_status fence_wait(tn_fence *fence, uint64_t value, uint64_t timeout_ns, tn_error *error) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t nanoseconds = (uint64_t)until.tv_nsec + timeout_ns % 1000000000u;
+    until.tv_sec += (time_t)(timeout_ns / 1000000000u + nanoseconds / 1000000000u);
+    until.tv_nsec = (long)(nanoseconds % 1000000000u);
+    (void)pthread_mutex_lock(&fence->mutex);
+    int late = 0;
+    while (fence->value < value && fence->failed == TN_OK && !late) {
+        late = timeout_ns == UINT64_MAX
+                   ? pthread_cond_wait(&fence->changed, &fence->mutex)
+                   : pthread_cond_timedwait(&fence->changed, &fence->mutex, &until);
+    }
+    tn_status status = fence->failed != TN_OK  ? fence->failed
+                       : fence->value >= value ? TN_OK
+                                               : TN_ERROR_TIMEOUT;
+    (void)pthread_mutex_unlock(&fence->mutex);
+    return status == TN_OK ? TN_OK
+                           : tn_helper_fail(error, status, NULL, "the wait did not end well");
+}
+
+// Links a reach, or says that it is due already. The reach is freed by whoever calls it.
+static tn_status add_reach(tn_fence *fence, const reach *what) {
+    reach *one = tn_helper_alloc(&fence->device->plugin->host, sizeof(*one));
+    if (one == NULL) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    *one = *what;
+    (void)pthread_mutex_lock(&fence->mutex);
+    one->next = fence->reaches;
+    fence->reaches = one;
+    reach *due = take_due(fence, 0);
+    tn_status failed = fence->failed;
+    (void)pthread_mutex_unlock(&fence->mutex);
+    call_due(fence, due, failed);
+    return TN_OK;
+}
+
+static tn_status fence_on_reach(tn_fence *fence, uint64_t value, tn_fence_reached_fn callback,
+                                void *user_data, tn_error *error) {
+    const reach what = {.value = value, .callback = callback, .user_data = user_data};
+    tn_status status = add_reach(fence, &what);
+    return status == TN_OK ? TN_OK
+                           : tn_helper_fail(error, status, NULL, "no memory for a callback");
+}
+
+static uint32_t is_reached(tn_fence *fence, uint64_t value) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    uint32_t reached = fence->failed != TN_OK || fence->value >= value;
+    (void)pthread_mutex_unlock(&fence->mutex);
+    return reached;
+}
+
+tn_status ocl_wait_events(tn_device *device, const tn_fence_point *waits, uint64_t wait_count,
+                          ocl_events *out_events, tn_error *error) {
+    out_events->count = 0;
+    for (uint64_t i = 0; i < wait_count; i++) {
+        cl_int code = CL_SUCCESS;
+        if (is_reached(waits[i].fence, waits[i].value)) {
+            continue;
+        }
+        if (out_events->count == OCL_MAX_WAITS) {
+            return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "more than %u waits",
+                                  OCL_MAX_WAITS);
+        }
+        cl_event event = clCreateUserEvent(device->context, &code);
+        if (event == NULL) {
+            return ocl_fail(device, error, code, "clCreateUserEvent");
+        }
+        out_events->events[out_events->count++] = event;
+        (void)clRetainEvent(event); // for the reach
+        const reach what = {.value = waits[i].value, .user_event = event};
+        if (add_reach(waits[i].fence, &what) != TN_OK) {
+            (void)clReleaseEvent(event);
+            return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a wait");
+        }
+    }
+    return TN_OK;
+}
+
+void ocl_release_events(ocl_events *events) {
+    for (cl_uint i = 0; i < events->count; i++) {
+        (void)clReleaseEvent(events->events[i]);
+    }
+    events->count = 0;
+}
+
+typedef struct ocl_completion {
+    struct ocl_completion *next;
+    tn_device *device;
+    tn_fence *fence;
+    uint64_t value;
+} ocl_completion;
+
+static void CL_CALLBACK completed(cl_event event, cl_int code, void *user_data) {
+    ocl_completion *done = user_data;
+    (void)event;
+    while (done != NULL) {
+        ocl_completion *next = done->next;
+        tn_fence *fence = done->fence;
+        uint64_t value = done->value;
+        tn_status status = code < 0 ? ocl_fail(done->device, NULL, code, "execution") : TN_OK;
+        tn_helper_free(&done->device->plugin->host, done, sizeof(*done));
+        advance(fence, value, status);
+        done = next;
+    }
+}
+
+tn_status ocl_signals_make(tn_device *device, const tn_fence_point *signals, uint64_t signal_count,
+                           ocl_signals *out_signals, tn_error *error) {
+    out_signals->first = NULL;
+    for (uint64_t i = 0; i < signal_count; i++) {
+        ocl_completion *done = tn_helper_alloc(&device->plugin->host, sizeof(*done));
+        if (done == NULL) {
+            ocl_signals_drop(out_signals);
+            return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a signal");
+        }
+        *done = (ocl_completion){out_signals->first, device, signals[i].fence, signals[i].value};
+        out_signals->first = done;
+    }
+    return TN_OK;
+}
+
+void ocl_signals_attach(ocl_signals *signals, cl_event event) {
+    if (signals->first == NULL) {
+        return;
+    }
+    cl_int code = clSetEventCallback(event, CL_COMPLETE, completed, signals->first);
+    if (code != CL_SUCCESS) {
+        // The work is under way and cannot be taken back: its end is waited for here.
+        code = clWaitForEvents(1, &event);
+        completed(event, code, signals->first);
+    }
+    signals->first = NULL;
+}
+
+void ocl_signals_drop(ocl_signals *signals) {
+    while (signals->first != NULL) {
+        ocl_completion *next = signals->first->next;
+        tn_helper_free(&signals->first->device->plugin->host, signals->first,
+                       sizeof(*signals->first));
+        signals->first = next;
+    }
+}
+
+const tn_sync_interface ocl_sync_table = {
+    .base = TN_HELPER_BASE(tn_sync_interface, TN_DIGEST_SYNC),
+    .fence_caps = fence_caps,
+    .fence_create = fence_create,
+    .fence_destroy = fence_destroy,
+    .fence_query = fence_query,
+    .fence_signal = fence_signal,
+    .fence_fail = fence_fail,
+    .fence_wait = fence_wait,
+    .fence_on_reach = fence_on_reach,
+};
