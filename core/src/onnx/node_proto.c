@@ -15,6 +15,7 @@ typedef struct {
     uint32_t first_id; // inputs, on the importer's stack
     uint32_t input_count;
     uint32_t output_count; // trailing absent ones not counted
+    uint32_t listed_outputs; // those counted too
     uint32_t opset;
     uint32_t first_value; // values from here on were made for this node
 } node_parts;
@@ -51,16 +52,15 @@ static tn_status read_input(tni_importer *in, node_parts *node, const tni_field 
     return push_id(in, value, field->at);
 }
 
-static tn_status read_field(tni_importer *in, node_parts *node, const tni_field *field,
-                            uint32_t *seen_outputs) {
+static tn_status read_field(tni_importer *in, node_parts *node, const tni_field *field) {
     tn_string name;
     switch (field->number) {
     case 1:
         return read_input(in, node, field);
     case 2:
-        (*seen_outputs)++;
+        node->listed_outputs++;
         if (tni_import_name(in, field, &name) == TN_OK && name.size_bytes > 0) {
-            node->output_count = *seen_outputs;
+            node->output_count = node->listed_outputs;
         }
         return in->wire.status;
     case 3:
@@ -79,9 +79,8 @@ static tn_status read_field(tni_importer *in, node_parts *node, const tni_field 
 static tn_status read_parts(tni_importer *in, node_parts *node) {
     tni_bytes rest = node->message;
     tni_field field;
-    uint32_t seen_outputs = 0;
     while (tni_wire_next(&in->wire, &rest, &field)) {
-        read_field(in, node, &field, &seen_outputs);
+        read_field(in, node, &field);
     }
     if (in->wire.status != TN_OK) {
         return in->wire.status;
@@ -107,10 +106,10 @@ static tn_status check_arity(tni_importer *in, const node_parts *node, const tni
                              node->input_count, schema->since_version, schema->min_inputs,
                              (int)schema->max_inputs);
     }
-    if (node->output_count < schema->min_outputs || node->output_count > schema->max_outputs) {
+    if (node->listed_outputs < schema->min_outputs || node->output_count > schema->max_outputs) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.output-count", node->at,
                              "%s has %u outputs, version %u gives %u to %d", schema->op_type,
-                             node->output_count, schema->since_version, schema->min_outputs,
+                             node->listed_outputs, schema->since_version, schema->min_outputs,
                              (int)schema->max_outputs);
     }
     return TN_OK;

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shape inference: a table of ops with their results, contradictions, symbols, and evaluation with actual
+// sizes.
+#include "graph/shape/shape.h"
+#include "unit/graph/model_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// A shape; -2, -3 are the symbols A, B; UNKNOWN is any other unknown size.
+#define UNKNOWN (-9)
+#define ABSENT 0xffu
+typedef struct {
+    uint8_t rank; // ABSENT: no such operand
+    int64_t dims[5];
+} shape;
+
+typedef struct {
+    const char *name; // null ends the list
+    uint32_t count;   // 0: a single integer in values[0]; TEXT: the text
+    int64_t values[8];
+    const char *text;
+} attribute;
+
+typedef struct {
+    const char *name;
+    const char *op;
+    uint32_t opset;
+    shape inputs[4];  // floats; the first with rank ABSENT ends the list
+    attribute ints[4]; // then int64 initializers: count and values
+    attribute attrs[4];
+    shape expected;     // of output 0
+    const char *broken; // expected error id instead
+} shape_case;
+
+#define NO_MORE {ABSENT, {0}}
+
+static const shape_case cases[] = {
+    {"relu keeps", "Relu", 17, {{2, {-2, 3}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 3}}, NULL},
+    {"add broadcasts", "Add", 17, {{3, {2, 1, 4}}, {2, {3, 1}}, NO_MORE}, {{0}}, {{0}},
+     {3, {2, 3, 4}}, NULL},
+    {"add keeps a shared symbol", "Add", 17, {{2, {-2, 4}}, {2, {-2, 1}}, NO_MORE}, {{0}}, {{0}},
+     {2, {-2, 4}}, NULL},
+    {"add of two symbols", "Add", 17, {{1, {-2}}, {1, {-3}}, NO_MORE}, {{0}}, {{0}},
+     {1, {UNKNOWN}}, NULL},
+    {"add refuses", "Add", 17, {{1, {3}}, {1, {4}}, NO_MORE}, {{0}}, {{0}}, {0},
+     "shape.broadcast"},
+    {"add of old", "Add", 6, {{2, {2, 3}}, {1, {2}}, NO_MORE}, {{0}},
+     {{"broadcast", 0, {1}, NULL}, {"axis", 0, {0}, NULL}}, {2, {2, 3}}, NULL},
+    {"sum of three", "Sum", 13, {{2, {2, 1}}, {1, {5}}, {2, {1, 1}}, NO_MORE}, {{0}}, {{0}}, {2, {2, 5}},
+     NULL},
+    {"conv pads", "Conv", 17, {{4, {-2, 3, 8, 9}}, {4, {16, 3, 3, 3}}, NO_MORE}, {{0}},
+     {{"pads", 4, {1, 1, 1, 1}, NULL}}, {4, {-2, 16, 8, 9}}, NULL},
+    {"conv strides and dilations", "Conv", 17, {{4, {1, 4, 10, 10}}, {4, {6, 2, 3, 3}}, NO_MORE},
+     {{0}}, {{"strides", 2, {2, 1}, NULL}, {"dilations", 2, {1, 2}, NULL}, {"group", 0, {2}, NULL}},
+     {4, {1, 6, 4, 6}}, NULL},
+    {"conv same", "Conv", 17, {{3, {1, 1, 7}}, {3, {1, 1, 3}}, NO_MORE}, {{0}},
+     {{"auto_pad", 99, {0}, "SAME_UPPER"}, {"strides", 1, {2}, NULL}}, {3, {1, 1, 4}}, NULL},
+    {"conv channels", "Conv", 17, {{4, {1, 4, 8, 8}}, {4, {8, 3, 3, 3}}, NO_MORE}, {{0}}, {{0}},
+     {0}, "shape.channels"},
+    {"conv rank", "Conv", 17, {{4, {1, 4, 8, 8}}, {3, {8, 4, 3}}, NO_MORE}, {{0}}, {{0}}, {0},
+     "shape.rank"},
+    {"conv window", "Conv", 17, {{3, {1, 1, 2}}, {3, {1, 1, 3}}, NO_MORE}, {{0}}, {{0}}, {0},
+     "shape.window"},
+    {"conv stride zero", "Conv", 17, {{3, {1, 1, 8}}, {3, {1, 1, 3}}, NO_MORE}, {{0}},
+     {{"strides", 1, {0}, NULL}}, {0}, "shape.attribute"},
+    {"conv group zero", "Conv", 17, {{3, {1, 1, 8}}, {3, {1, 1, 3}}, NO_MORE}, {{0}},
+     {{"group", 0, {0}, NULL}}, {0}, "shape.attribute"},
+    {"conv bias", "Conv", 17, {{3, {1, 1, 8}}, {3, {2, 1, 3}}, {1, {3}}, NO_MORE}, {{0}}, {{0}},
+     {0}, "shape.channels"},
+    {"conv transpose", "ConvTranspose", 17, {{4, {1, 3, 5, 5}}, {4, {3, 2, 3, 3}}, NO_MORE}, {{0}},
+     {{"strides", 2, {2, 2}, NULL}, {"output_padding", 2, {1, 1}, NULL},
+      {"pads", 4, {1, 1, 1, 1}, NULL}}, {4, {1, 2, 10, 10}}, NULL},
+    {"max pool", "MaxPool", 17, {{4, {1, 3, 7, 7}}, NO_MORE}, {{0}},
+     {{"kernel_shape", 2, {2, 2}, NULL}, {"strides", 2, {2, 2}, NULL}}, {4, {1, 3, 3, 3}}, NULL},
+    {"max pool ceil", "MaxPool", 17, {{4, {1, 3, 7, 7}}, NO_MORE}, {{0}},
+     {{"kernel_shape", 2, {2, 2}, NULL}, {"strides", 2, {2, 2}, NULL}, {"ceil_mode", 0, {1}, NULL}},
+     {4, {1, 3, 4, 4}}, NULL},
+    {"ceil does not begin in padding", "AveragePool", 19, {{3, {1, 1, 2}}, NO_MORE}, {{0}},
+     {{"kernel_shape", 1, {1}, NULL}, {"strides", 1, {2}, NULL}, {"ceil_mode", 0, {1}, NULL},
+      {"pads", 2, {0, 1}, NULL}}, {3, {1, 1, 2}}, NULL},
+    {"global pool", "GlobalAveragePool", 17, {{4, {-2, 3, -3, 7}}, NO_MORE}, {{0}}, {{0}},
+     {4, {-2, 3, 1, 1}}, NULL},
+    {"gemm", "Gemm", 17, {{2, {3, -2}}, {2, {5, 3}}, {1, {5}}, NO_MORE}, {{0}},
+     {{"transA", 0, {1}, NULL}, {"transB", 0, {1}, NULL}}, {2, {-2, 5}}, NULL},
+    {"gemm inner", "Gemm", 17, {{2, {2, 3}}, {2, {4, 5}}, NO_MORE}, {{0}}, {{0}}, {0},
+     "shape.inner"},
+    {"matmul batches", "MatMul", 17, {{4, {-2, 1, 3, 4}}, {3, {7, 4, 5}}, NO_MORE}, {{0}}, {{0}},
+     {4, {-2, 7, 3, 5}}, NULL},
+    {"matmul vectors", "MatMul", 17, {{1, {4}}, {1, {4}}, NO_MORE}, {{0}}, {{0}}, {0, {0}}, NULL},
+    {"matmul inner", "MatMul", 17, {{2, {2, 3}}, {2, {2, 3}}, NO_MORE}, {{0}}, {{0}}, {0},
+     "shape.inner"},
+    {"reshape infers", "Reshape", 17, {{3, {2, 3, 4}}, NO_MORE}, {{"", 2, {0, -1}, NULL}}, {{0}},
+     {2, {2, 12}}, NULL},
+    {"reshape cancels symbols", "Reshape", 17, {{3, {-2, -3, 12}}, NO_MORE},
+     {{"", 4, {0, 0, -1, 4}, NULL}}, {{0}}, {4, {-2, -3, 3, 4}}, NULL},
+    {"reshape carries a symbol", "Reshape", 17, {{3, {3, -2, 4}}, NO_MORE},
+     {{"", 3, {4, 3, -1}, NULL}}, {{0}}, {3, {4, 3, -2}}, NULL},
+    {"reshape does not fit", "Reshape", 17, {{2, {2, 3}}, NO_MORE}, {{"", 2, {4, -1}, NULL}},
+     {{0}}, {0}, "shape.reshape"},
+    {"reshape whole does not fit", "Reshape", 17, {{2, {2, 3}}, NO_MORE}, {{"", 2, {4, 2}, NULL}},
+     {{0}}, {0}, "shape.reshape"},
+    {"reshape two unknowns", "Reshape", 17, {{2, {2, 3}}, NO_MORE}, {{"", 2, {-1, -1}, NULL}},
+     {{0}}, {0}, "shape.reshape"},
+    {"flatten", "Flatten", 17, {{4, {-2, 3, 4, 5}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 60}}, NULL},
+    {"transpose", "Transpose", 17, {{3, {-2, 3, 4}}, NO_MORE}, {{0}},
+     {{"perm", 3, {2, 0, 1}, NULL}}, {3, {4, -2, 3}}, NULL},
+    {"transpose reverses", "Transpose", 17, {{3, {2, 3, 4}}, NO_MORE}, {{0}}, {{0}},
+     {3, {4, 3, 2}}, NULL},
+    {"transpose twice the same", "Transpose", 17, {{2, {2, 3}}, NO_MORE}, {{0}},
+     {{"perm", 2, {0, 0}, NULL}}, {0}, "shape.attribute"},
+    {"concat", "Concat", 17, {{2, {2, 3}}, {2, {2, 5}}, NO_MORE}, {{0}}, {{"axis", 0, {-1}, NULL}},
+     {2, {2, 8}}, NULL},
+    {"concat refuses", "Concat", 17, {{2, {2, 3}}, {2, {4, 5}}, NO_MORE}, {{0}},
+     {{"axis", 0, {1}, NULL}}, {0}, "shape.concat"},
+    {"concat axis", "Concat", 17, {{2, {2, 3}}, NO_MORE}, {{0}}, {{"axis", 0, {2}, NULL}}, {0},
+     "shape.axis"},
+    {"split by list", "Split", 17, {{2, {2, 9}}, NO_MORE}, {{"", 1, {9}, NULL}},
+     {{"axis", 0, {1}, NULL}}, {2, {2, 9}}, NULL},
+    {"split refuses", "Split", 17, {{2, {2, 9}}, NO_MORE}, {{"", 1, {8}, NULL}},
+     {{"axis", 0, {1}, NULL}}, {0}, "shape.split"},
+    {"slice", "Slice", 17, {{2, {10, 8}}, NO_MORE},
+     {{"", 2, {1, -2}, NULL}, {"", 2, {9, -100}, NULL}, {"", 2, {0, 1}, NULL},
+      {"", 2, {3, -2}, NULL}}, {{0}}, {2, {3, 4}}, NULL},
+    {"slice old", "Slice", 9, {{2, {10, -2}}, NO_MORE}, {{0}},
+     {{"starts", 1, {2}, NULL}, {"ends", 1, {9223372036854775807}, NULL}}, {2, {8, -2}}, NULL},
+    {"gather", "Gather", 17, {{2, {10, 8}}, NO_MORE}, {{"", 3, {0, 1, 2}, NULL}},
+     {{"axis", 0, {1}, NULL}}, {2, {10, 3}}, NULL},
+    {"unsqueeze", "Unsqueeze", 17, {{2, {-2, 8}}, NO_MORE}, {{"", 2, {0, -1}, NULL}}, {{0}},
+     {4, {1, -2, 8, 1}}, NULL},
+    {"unsqueeze old", "Unsqueeze", 11, {{1, {8}}, NO_MORE}, {{0}}, {{"axes", 1, {1}, NULL}},
+     {2, {8, 1}}, NULL},
+    {"squeeze", "Squeeze", 17, {{3, {1, -2, 1}}, NO_MORE}, {{"", 1, {2}, NULL}}, {{0}},
+     {2, {1, -2}}, NULL},
+    {"squeeze all", "Squeeze", 17, {{3, {1, 5, 1}}, NO_MORE}, {{0}}, {{0}}, {1, {5}}, NULL},
+    {"squeeze refuses", "Squeeze", 17, {{1, {2}}, NO_MORE}, {{"", 1, {0}, NULL}}, {{0}}, {0},
+     "shape.squeeze"},
+    {"expand", "Expand", 17, {{2, {3, 1}}, NO_MORE}, {{"", 3, {2, 1, 6}, NULL}}, {{0}},
+     {3, {2, 3, 6}}, NULL},
+    {"tile", "Tile", 17, {{2, {-2, 4}}, NO_MORE}, {{"", 2, {1, 3}, NULL}}, {{0}}, {2, {-2, 12}},
+     NULL},
+    {"pad", "Pad", 17, {{2, {-2, 4}}, NO_MORE}, {{"", 4, {0, 1, 0, 2}, NULL}}, {{0}},
+     {2, {-2, 7}}, NULL},
+    {"pad below zero", "Pad", 17, {{1, {2}}, NO_MORE}, {{"", 2, {-2, -1}, NULL}}, {{0}}, {0},
+     "shape.pad"},
+    {"reduce mean", "ReduceMean", 17, {{3, {-2, 3, 4}}, NO_MORE}, {{0}},
+     {{"axes", 1, {-1}, NULL}}, {3, {-2, 3, 1}}, NULL},
+    {"reduce without keeping", "ReduceSum", 17, {{3, {-2, 3, 4}}, NO_MORE},
+     {{"", 2, {1, 2}, NULL}}, {{"keepdims", 0, {0}, NULL}}, {1, {-2}}, NULL},
+    {"reduce everything", "ReduceMax", 17, {{2, {3, 4}}, NO_MORE}, {{0}},
+     {{"keepdims", 0, {0}, NULL}}, {0, {0}}, NULL},
+    {"reduce axis twice", "ReduceSum", 17, {{2, {3, 4}}, NO_MORE}, {{"", 2, {0, -2}, NULL}}, {{0}},
+     {0}, "shape.axis"},
+    {"arg max", "ArgMax", 17, {{2, {-2, 10}}, NO_MORE}, {{0}},
+     {{"axis", 0, {1}, NULL}, {"keepdims", 0, {0}, NULL}}, {1, {-2}}, NULL},
+    {"softmax", "Softmax", 17, {{2, {-2, 10}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 10}}, NULL},
+    {"layer norm", "LayerNormalization", 17, {{3, {-2, -3, 8}}, {1, {8}}, NO_MORE}, {{0}}, {{0}},
+     {3, {-2, -3, 8}}, NULL},
+    {"depth to space", "DepthToSpace", 13, {{4, {1, 8, 2, 3}}, NO_MORE}, {{0}},
+     {{"blocksize", 0, {2}, NULL}}, {4, {1, 2, 4, 6}}, NULL},
+    {"depth does not divide", "DepthToSpace", 13, {{4, {1, 6, 2, 3}}, NO_MORE}, {{0}},
+     {{"blocksize", 0, {2}, NULL}}, {0}, "shape.block"},
+    {"top k", "TopK", 17, {{2, {-2, 10}}, NO_MORE}, {{"", 1, {5}, NULL}}, {{0}}, {2, {-2, 5}},
+     NULL},
+    {"shape", "Shape", 17, {{3, {-2, 3, 4}}, NO_MORE}, {{0}}, {{"start", 0, {1}, NULL}}, {1, {2}},
+     NULL},
+    {"size", "Size", 17, {{3, {-2, 3, 4}}, NO_MORE}, {{0}}, {{0}}, {0, {0}}, NULL},
+    {"constant of shape", "ConstantOfShape", 17, {NO_MORE}, {{"", 2, {4, 5}, NULL}}, {{0}},
+     {2, {4, 5}}, NULL},
+    {"constant of negative shape", "ConstantOfShape", 17, {NO_MORE}, {{"", 1, {-4}, NULL}}, {{0}},
+     {0}, "shape.value"},
+    {"resize sizes", "Resize", 17, {{4, {1, 2, 3, 4}}, {1, {0}}, {1, {0}}, NO_MORE},
+     {{"", 4, {1, 2, 6, 9}, NULL}}, {{0}}, {4, {1, 2, 6, 9}}, NULL},
+    {"non zero", "NonZero", 17, {{2, {3, 4}}, NO_MORE}, {{0}}, {{0}},
+     {2, {2, UNKNOWN}}, NULL},
+};
+
+static void add_attribute(onnx_builder *b, const attribute *a) {
+    if (a->text != NULL) {
+        onnx_attr_text(b, a->name, a->text);
+    } else if (a->count == 0) {
+        onnx_attr_int(b, a->name, a->values[0]);
+    } else {
+        onnx_attr_ints(b, a->name, a->count, a->values);
+    }
+}
+
+static void build_case(model_fixture *f, const shape_case *test) {
+    char operands[64] = "";
+    onnx_begin(&f->b, test->opset);
+    for (uint32_t i = 0; i < 4 && test->inputs[i].rank != ABSENT; i++) {
+        const char name[3] = {'x', (char)('0' + i), '\0'};
+        onnx_input(&f->b, name, TN_DTYPE_FLOAT, test->inputs[i].rank, test->inputs[i].dims);
+        snprintf(operands + strlen(operands), sizeof operands - strlen(operands), "%s%s",
+                 operands[0] != '\0' ? "," : "", name);
+    }
+    for (uint32_t i = 0; i < 4 && test->ints[i].name != NULL; i++) {
+        const char name[3] = {'i', (char)('0' + i), '\0'};
+        onnx_initializer_ints(&f->b, name, test->ints[i].count, test->ints[i].values);
+        snprintf(operands + strlen(operands), sizeof operands - strlen(operands), "%s%s",
+                 operands[0] != '\0' ? "," : "", name);
+    }
+    onnx_node(&f->b, test->op, operands, strcmp(test->op, "TopK") == 0 ? "y," : "y");
+    for (uint32_t i = 0; i < 4 && test->attrs[i].name != NULL; i++) {
+        add_attribute(&f->b, &test->attrs[i]);
+    }
+    onnx_output_untyped(&f->b, "y");
+    import_built(f);
+}
+
+static void expect_shape(const tni_model *model, const tni_value *value, const shape *expected) {
+    assert_int_equal(value->rank, expected->rank);
+    for (uint32_t i = 0; i < expected->rank; i++) {
+        const tn_graph_dim dim = value->dims[i];
+        if (expected->dims[i] >= 0) {
+            assert_int_equal(dim.size, expected->dims[i]);
+            continue;
+        }
+        assert_int_equal(dim.size, -1);
+        const tn_string name = model->symbols[dim.symbol].name;
+        const char wanted[2] = {(char)('A' - 2 - expected->dims[i]), '\0'};
+        assert_true(expected->dims[i] == UNKNOWN ? name.size_bytes == 0
+                                                 : tni_string_is(name, wanted));
+    }
+}
+
+static void infer__follows_the_op(void **state) {
+    const shape_case *test = *state;
+    void *fixture = NULL;
+    assert_int_equal(model_set_up(&fixture), 0);
+    model_fixture *f = fixture;
+    build_case(f, test);
+    const tn_status status = tni_shapes_infer(f->model, &f->error);
+    if (test->broken != NULL) {
+        assert_int_equal(status, TN_ERROR_INVALID_DATA);
+        assert_string_equal(f->error.id, test->broken);
+        assert_int_equal(f->error.node_index, 0);
+        assert_non_null(strstr(f->error.text, test->op));
+    } else {
+        must(f, status);
+        expect_shape(f->model, &f->model->values[value_named(f->model, "y")], &test->expected);
+    }
+    assert_int_equal(model_tear_down(&fixture), 0);
+}
+
+static void evaluate__fills_every_value(void **state) {
+    static const int64_t dims[4] = {5, 3, 8, 8};
+    model_fixture *f = *state;
+    tni_shape_table *table = NULL;
+    onnx_model_classifier(&f->bytes, -2, 8);
+    import_bytes(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    const tni_shape_input input = {f->model->graphs[0].inputs[0], 4, dims};
+    must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error));
+    const tni_shape *y = &table->shapes[value_named(f->model, "y")];
+    assert_true(y->known);
+    assert_int_equal(y->dims[0], 5);
+    assert_int_equal(y->dims[1], 10);
+    assert_int_equal(y->size_bytes, 200);
+    assert_int_equal(y->dtype, TN_DTYPE_FLOAT);
+    assert_int_equal(table->symbol_sizes[0], 5);
+    const tni_shape *pooled = &table->shapes[value_named(f->model, "p1")];
+    assert_int_equal(pooled->dims[2], 4);
+    tni_shape_table_destroy(table);
+}
+
+static void evaluate__refuses_wrong_inputs(void **state) {
+    static const struct {
+        const char *id;
+        uint32_t rank;
+        int64_t dims[2][4];
+        uint32_t count;
+        int swap;
+    } wrong[] = {
+        {"shape.input-rank", 3, {{5, 3, 8, 0}, {5, 0, 0, 0}}, 2, 0},
+        {"shape.input-dim", 2, {{5, 7, 0, 0}, {5, 3, 0, 0}}, 2, 0},
+        {"shape.input-dim", 2, {{-1, 3, 0, 0}, {5, 3, 0, 0}}, 2, 0},
+        {"shape.symbol-conflict", 2, {{5, 3, 0, 0}, {6, 3, 0, 0}}, 2, 0},
+        {"shape.input-missing", 2, {{5, 3, 0, 0}, {5, 3, 0, 0}}, 1, 0},
+        {"shape.input-twice", 2, {{5, 3, 0, 0}, {5, 3, 0, 0}}, 2, 1},
+        {"shape.no-input", 2, {{5, 3, 0, 0}, {5, 3, 0, 0}}, 2, 2},
+    };
+    static const int64_t dims[2] = {-2, 3};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "a", TN_DTYPE_FLOAT, 2, dims);
+    onnx_input(&f->b, "b", TN_DTYPE_FLOAT, 2, dims);
+    onnx_node(&f->b, "Add", "a,b", "y");
+    onnx_output_untyped(&f->b, "y");
+    import_built(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    const tni_graph *graph = &f->model->graphs[0];
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const uint32_t second = wrong[i].swap == 1   ? graph->inputs[0]
+                                : wrong[i].swap == 2 ? graph->outputs[0]
+                                                     : graph->inputs[1];
+        const tni_shape_input inputs[2] = {
+            {graph->inputs[0], wrong[i].rank, wrong[i].dims[0]},
+            {second, 2, wrong[i].dims[1]}};
+        tni_shape_table *table = NULL;
+        assert_int_equal(tni_shapes_evaluate(f->model, &f->allocator.alloc, inputs, wrong[i].count,
+                                             &table, &f->error),
+                         TN_ERROR_INVALID_ARGUMENT);
+        assert_string_equal(f->error.id, wrong[i].id);
+        assert_null(table);
+    }
+}
+
+static void evaluate__refuses_absurd_sizes(void **state) {
+    static const int64_t dims[2] = {-2, -3};
+    const int64_t huge[2] = {(int64_t)1 << 31, (int64_t)1 << 31};
+    model_fixture *f = *state;
+    tni_shape_table *table = NULL;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 2, dims);
+    onnx_node(&f->b, "Relu", "x", "y");
+    onnx_output_untyped(&f->b, "y");
+    import_built(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    const tni_shape_input input = {f->model->graphs[0].inputs[0], 2, huge};
+    assert_int_equal(
+        tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error),
+        TN_ERROR_LIMIT_EXCEEDED);
+    assert_string_equal(f->error.id, "shape.too-large");
+}
+
+static void infer__warns_about_false_declarations(void **state) {
+    static const int64_t dims[1] = {4};
+    static const int64_t wrong[1] = {5};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, dims);
+    onnx_node(&f->b, "Relu", "x", "y");
+    onnx_output(&f->b, "y", TN_DTYPE_FLOAT, 1, wrong);
+    import_built(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    assert_int_equal(f->model->values[value_named(f->model, "y")].dims[0].size, 4);
+    assert_true(recording_sink_has(&f->sink, TN_LOG_WARN, "'y'"));
+}
+
+static void infer__twice_adds_nothing(void **state) {
+    static const int64_t dims[2] = {-1, 4};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 2, dims);
+    onnx_node(&f->b, "NonZero", "x", "n");
+    onnx_node(&f->b, "Relu", "x", "y");
+    onnx_output_untyped(&f->b, "n");
+    onnx_output_untyped(&f->b, "y");
+    import_built(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    const uint32_t symbols = f->model->symbol_count;
+    assert_int_equal(symbols, 2);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    assert_int_equal(f->model->symbol_count, symbols);
+    // The unnamed input dim is one symbol wherever it goes.
+    assert_int_equal(f->model->values[value_named(f->model, "y")].dims[0].symbol,
+                     f->model->values[value_named(f->model, "x")].dims[0].symbol);
+}
+
+int main(void) {
+    static struct CMUnitTest tests[128];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tests[count++] = (struct CMUnitTest){.name = cases[i].name,
+                                             .test_func = infer__follows_the_op,
+                                             .initial_state = (void *)(uintptr_t)&cases[i]};
+    }
+    const struct CMUnitTest others[] = {
+        MODEL_CASE(evaluate__fills_every_value),
+        MODEL_CASE(evaluate__refuses_wrong_inputs),
+        MODEL_CASE(evaluate__refuses_absurd_sizes),
+        MODEL_CASE(infer__warns_about_false_declarations),
+        MODEL_CASE(infer__twice_adds_nothing),
+    };
+    memcpy(tests + count, others, sizeof others);
+    count += sizeof others / sizeof others[0];
+    return _cmocka_run_group_tests("graph_shape", tests, count, NULL, NULL);
+}
