@@ -67,6 +67,9 @@ static void smoke_device(tn_model *model, const char *id, smoke_result *result) 
 }
 
 static const char *verdict(const smoke_result *result) {
+    if (result->status == TN_ERROR_DENIED) {
+        return "does not take Add";
+    }
     if (result->status != TN_OK) {
         return "failed";
     }

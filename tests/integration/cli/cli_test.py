@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as its user meets it: answers, exit codes, JSON, files, and bad input.
+
+    cli_test.py TENON DIGITS_FOLDER WORK_FOLDER
+"""
+import ast
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import unittest
+
+TENON, DIGITS, WORK = (pathlib.Path(a) for a in sys.argv[1:4])
+MODEL = DIGITS / "digits.onnx"
+
+
+def tenon(*args, **kwargs):
+    return subprocess.run([TENON, *map(str, args)], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, **kwargs)
+
+
+def write_npy(path, shape, values):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (-(10 + len(header) + 1) % 64) + "\n"
+    data = struct.pack(f"<{len(values)}f", *values)
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data)
+
+
+def read_npy(path):
+    raw = path.read_bytes()
+    size = struct.unpack("<H", raw[8:10])[0]
+    header = ast.literal_eval(raw[10:10 + size].decode())
+    body = raw[10 + size:]
+    return header, struct.unpack(f"<{len(body) // 4}f", body)
+
+
+def write_pb(path, dims, values):
+    def varint(n):
+        out = b""
+        while n > 127:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        return out + bytes([n])
+    raw = struct.pack(f"<{len(values)}f", *values)
+    path.write_bytes(b"".join(b"\x08" + varint(d) for d in dims) + b"\x10\x01" + b"\x4a" +
+                     varint(len(raw)) + raw)
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        record = (DIGITS / "held_out.bin").read_bytes()[:65]
+        self.label, self.pixels = record[0], [p / 16 for p in record[1:]]
+
+    def run_json(self, *args):
+        result = tenon("run", MODEL, "--json", *args)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_npy_input_and_output(self):
+        write_npy(WORK / "image.npy", (1, 1, 8, 8), self.pixels)
+        report = self.run_json("--input", f"image={WORK}/image.npy", "--output", WORK / "out")
+        self.assertEqual(report["schema_version"], 1)
+        output = report["outputs"][0]
+        self.assertEqual(output["shape"], [1, 10])
+        self.assertEqual(output["top"][0]["class"], self.label)
+        header, values = read_npy(WORK / "out" / "probabilities.npy")
+        self.assertEqual(header["shape"], (1, 10))
+        self.assertAlmostEqual(sum(values), 1, places=5)
+        self.assertAlmostEqual(max(values), output["top"][0]["value"], places=5)
+
+    def test_pb_input_equals_npy_input(self):
+        write_npy(WORK / "image.npy", (1, 1, 8, 8), self.pixels)
+        write_pb(WORK / "image.pb", (1, 1, 8, 8), self.pixels)
+        npy = self.run_json("--input", f"image={WORK}/image.npy")
+        pb = self.run_json("--input", f"image={WORK}/image.pb")
+        self.assertEqual(npy["outputs"], pb["outputs"])
+
+    def test_random_inputs_are_seeded(self):
+        first = self.run_json("--seed", 7)["outputs"]
+        self.assertEqual(first, self.run_json("--seed", 7)["outputs"])
+        self.assertNotEqual(first, self.run_json("--seed", 8)["outputs"])
+
+    def test_counts_equal_the_plan(self):
+        report = self.run_json("--shape", "image=5x1x8x8", "--repeat", 2)
+        self.assertEqual(report["counted"], report["planned"])
+        self.assertGreaterEqual(report["plan"]["islands"][0]["nodes"], 1)
+        self.assertGreater(report["phases"]["first_run_ns"], 0)
+
+    def test_trace_is_chrome_json(self):
+        self.run_json("--trace", WORK / "trace.json")
+        trace = json.loads((WORK / "trace.json").read_text())
+        names = [e["name"] for e in trace["traceEvents"]]
+        for name in ("load", "compile", "prepare", "run", "submit"):
+            self.assertIn(name, names)
+        self.assertEqual(trace["otherData"]["dropped"], 0)
+
+    def test_text_has_no_colours_when_piped(self):
+        result = tenon("run", MODEL)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("\033", result.stdout)
+        self.assertIn("placement", result.stdout)
+
+    def test_device_and_fallback_policy(self):
+        self.assertEqual(tenon("run", MODEL, "--device", "reference", "--no-fallback").returncode, 0)
+        refused = tenon("run", MODEL, "--device", "null", "--no-fallback")
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertIn("OP_UNSUPPORTED", refused.stderr)
+        fallback = json.loads(tenon("run", MODEL, "--device", "null", "--json").stdout)
+        self.assertEqual(fallback["plan"]["fallback_nodes"], 10)
+
+    def test_memory_cap(self):
+        result = tenon("run", MODEL, "--shape", "image=20000x1x8x8", "--memory-mb", 1)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("largest tensors", result.stderr)
+
+    def test_bad_usage_and_bad_input(self):
+        (WORK / "broken.onnx").write_bytes(MODEL.read_bytes()[:1000])
+        (WORK / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00\xff\xff")
+        write_npy(WORK / "small.npy", (1, 1, 4, 4), [0.0] * 16)
+        cases = [
+            (["run"], 2, "no model"),
+            (["run", MODEL, "--bogus"], 2, "--bogus"),
+            (["run", MODEL, "--repeat", "x"], 2, "--repeat"),
+            (["run", MODEL, "--input"], 2, "needs a value"),
+            (["run", MODEL, "--input", "nothing=a.npy"], 2, "no input"),
+            (["run", MODEL, "--input", f"image={WORK}/absent.npy"], 2, "absent.npy"),
+            (["run", MODEL, "--input", f"image={WORK}/broken.npy"], 2, "npy"),
+            (["run", MODEL, "--input", f"image={WORK}/small.npy"], 2, "image"),
+            (["run", MODEL, "--shape", "image=1x1x8x"], 2, ""),
+            (["run", WORK / "broken.onnx"], 2, "onnx."),
+            (["run", WORK / "absent.onnx"], 2, "absent.onnx"),
+            (["run", MODEL, "--device", "nowhere"], 2, "nowhere"),
+            (["frobnicate"], 2, "frobnicate"),
+            (["inspect", MODEL, "more", "and more"], 2, "more"),
+            (["doctor", "extra"], 2, "extra"),
+        ]
+        for args, code, text in cases:
+            with self.subTest(args=args):
+                result = tenon(*args)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(text, result.stderr)
+                self.assertEqual(result.stdout, "")
+
+
+class Others(unittest.TestCase):
+    def test_inspect(self):
+        report = json.loads(tenon("inspect", MODEL, "--json", "--nodes").stdout)
+        self.assertEqual(report["schema_version"], 1)
+        self.assertEqual(report["parameters"], 38282)
+        self.assertEqual(report["opset"], 17)
+        self.assertEqual(report["inputs"][0]["shape"], ["batch", 1, 8, 8])
+        self.assertEqual(len(report["node_list"]), report["nodes"])
+        self.assertEqual({o["op_type"] for o in report["ops"]},
+                         {"Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Softmax"})
+
+    def test_inspect_dot(self):
+        dot = tenon("inspect", MODEL, "--dot").stdout
+        self.assertTrue(dot.startswith("digraph"))
+        self.assertEqual(dot.count("{"), dot.count("}"))
+        self.assertIn("Conv", dot)
+
+    def test_plugins(self):
+        report = json.loads(tenon("plugins", "--json").stdout)
+        names = {p["name"]: p for p in report["plugins"]}
+        self.assertEqual(names["reference"]["stage"], "ready")
+        self.assertIn("reference:cpu", [d["id"] for d in report["devices"]])
+
+    def test_deny_is_reported(self):
+        report = json.loads(tenon("plugins", "--json", "--deny", "ref*").stdout)
+        entry = {p["name"]: p for p in report["plugins"]}["reference"]
+        self.assertEqual((entry["stage"], entry["status"]), ("policy", "DENIED"))
+
+    def test_doctor(self):
+        result = tenon("doctor", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        smoke = {s["id"]: s["result"] for s in report["smoke"]}
+        self.assertEqual(smoke["reference:cpu"], "ok")
+
+    def test_doctor_without_plugins(self):
+        result = tenon("doctor", "--no-search")
+        self.assertEqual(result.returncode, 3)
+
+    def test_help_and_version(self):
+        self.assertIn("usage:", tenon("--help").stdout)
+        self.assertRegex(tenon("--version").stdout, r"^tenon \d+\.\d+\.\d+\n$")
+        for command in ("run", "inspect", "plugins", "doctor"):
+            result = tenon(command, "--help")
+            self.assertEqual(result.returncode, 0)
+            self.assertIn("Example", result.stdout)
+        self.assertEqual(tenon().returncode, 2)
+
+    def test_full_standard_output_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([TENON, "inspect", MODEL], stdout=full,
+                                    stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(result.returncode, 3, result.stderr)
+
+
+if __name__ == "__main__":
+    os.makedirs(WORK, exist_ok=True)
+    unittest.main(argv=[sys.argv[0], "-v"])
