@@ -143,7 +143,8 @@ tn_status tni_ref_tile(const ref_call *call) {
         int64_t at[TN_MAX_RANK];
         coordinates(output, i, at);
         for (uint32_t axis = 0; axis < input->rank; ++axis) {
-            at[axis] %= input->dims[axis];
+            // Not zero: then the output would have no elements.
+            at[axis] %= input->dims[axis] == 0 ? 1 : input->dims[axis];
         }
         move_element(output, i, input, position(input, at));
     }

@@ -68,6 +68,12 @@ tn_status tni_ref_trilu(const ref_call *call);
 tn_status tni_ref_depth_space(const ref_call *call);
 tn_status tni_ref_one_hot(const ref_call *call);
 
+// scatter.c
+tn_status tni_ref_scatter_elements(const ref_call *call);
+tn_status tni_ref_scatter_nd(const ref_call *call);
+tn_status tni_ref_top_k(const ref_call *call);
+tn_status tni_ref_eye_like(const ref_call *call);
+
 // reduce.c
 tn_status tni_ref_reduce(const ref_call *call);
 tn_status tni_ref_arg(const ref_call *call);

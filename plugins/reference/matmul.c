@@ -29,6 +29,9 @@ typedef struct matmul_job {
     double alpha;
     double beta;
     const ref_tensor *addend; // may be null
+    // Of MatMulInteger, subtracted from each element: one, or one per row (left) or column (right).
+    const ref_tensor *left_zero;
+    const ref_tensor *right_zero;
 } matmul_job;
 
 static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
@@ -52,14 +55,21 @@ static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int
     }
 }
 
+static int64_t zero_point(const ref_tensor *zero, int64_t index) {
+    return zero == NULL ? 0 : tni_ref_load_int(zero, zero->count == 1 ? 0 : index);
+}
+
 static int64_t sum_integers(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
                             int64_t column) {
+    const uint64_t left_zero = (uint64_t)zero_point(job->left_zero, row);
+    const uint64_t right_zero = (uint64_t)zero_point(job->right_zero, column);
     uint64_t sum = 0;
     for (int64_t k = 0; k < job->depth; ++k) {
-        sum += (uint64_t)tni_ref_load_int(a->tensor,
-                                          a->begin + row * a->row_step + k * a->column_step) *
-               (uint64_t)tni_ref_load_int(b->tensor,
-                                          b->begin + k * b->row_step + column * b->column_step);
+        const int64_t x =
+            tni_ref_load_int(a->tensor, a->begin + row * a->row_step + k * a->column_step);
+        const int64_t y =
+            tni_ref_load_int(b->tensor, b->begin + k * b->row_step + column * b->column_step);
+        sum += ((uint64_t)x - left_zero) * ((uint64_t)y - right_zero);
     }
     return (int64_t)sum;
 }
@@ -148,8 +158,10 @@ tn_status tni_ref_matmul(const ref_call *call) {
     ref_tensor left = *call->inputs[0];
     ref_tensor right = *call->inputs[1];
     ref_tensor *output = call->outputs[0];
-    if (left.rank == 0 || right.rank == 0 || left.dtype != right.dtype ||
-        left.dtype != output->dtype) {
+    const uint32_t quantized = call->op->variant == REF_MATMUL_INTEGER ? 1u : 0u;
+    if (left.rank == 0 || right.rank == 0 ||
+        (quantized ? output->dtype != TN_DTYPE_INT32
+                   : left.dtype != right.dtype || left.dtype != output->dtype)) {
         return tni_ref_invalid(call, "ranks or types");
     }
     if (left.rank == 1) {
@@ -168,7 +180,14 @@ tn_status tni_ref_matmul(const ref_call *call) {
                       .depth = left.dims[left.rank - 1],
                       .columns = right.dims[right.rank - 1],
                       .batch_rank = (left.rank > right.rank ? left.rank : right.rank) - 2,
-                      .alpha = 1.0};
+                      .alpha = 1.0,
+                      .left_zero = quantized ? tni_ref_input(call, 2) : NULL,
+                      .right_zero = quantized ? tni_ref_input(call, 3) : NULL};
+    if ((job.left_zero != NULL && job.left_zero->count != 1 && job.left_zero->count != job.rows) ||
+        (job.right_zero != NULL && job.right_zero->count != 1 &&
+         job.right_zero->count != job.columns)) {
+        return tni_ref_invalid(call, "zero points");
+    }
     // The batch axes are the output's leading ones; what is left must be rows times columns.
     const uint32_t matrix_axes =
         (call->inputs[0]->rank > 1 ? 1u : 0u) + (call->inputs[1]->rank > 1 ? 1u : 0u);

@@ -80,6 +80,7 @@ struct ref_op {
 #define REF_POOL_AVERAGE 1u
 #define REF_NORM_LAYER 0u
 #define REF_NORM_RMS 1u
+#define REF_MATMUL_INTEGER 1u
 #define REF_SOFTMAX_PLAIN 0u
 #define REF_SOFTMAX_LOG 1u
 #define REF_SOFTMAX_HARD 2u
@@ -97,7 +98,7 @@ struct ref_op {
 #define REF_REDUCE_LOG_SUM_EXP 9u
 
 // Rows of the table; op_table.c asserts that it is right.
-#define REF_OP_COUNT 126u
+#define REF_OP_COUNT 131u
 extern const ref_op tni_ref_ops[REF_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

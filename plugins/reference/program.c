@@ -25,11 +25,13 @@ void tni_ref_program_destroy(void *program) {
                                (uint64_t)own->constants[i].size_bytes);
             }
         }
-        tn_helper_free(&host, own->owned, constant_count);
-        tn_helper_free(&host, own->constants, constant_count * sizeof *own->constants);
-        tn_helper_free(&host, own->places, view->values.count * sizeof *own->places);
-        tn_helper_free(&host, (void *)own->ops,
-                       tn_view_graph(view, 0)->nodes.count * sizeof *own->ops);
+        const uint64_t node_count = tn_view_graph(view, 0)->nodes.count;
+        tn_helper_free(&host, own->owned, (uint64_t)constant_count + 1);
+        tn_helper_free(&host, own->constants,
+                       ((uint64_t)constant_count + 1) * sizeof *own->constants);
+        tn_helper_free(&host, own->places,
+                       ((uint64_t)view->values.count + 1) * sizeof *own->places);
+        tn_helper_free(&host, (void *)own->ops, (node_count + 1) * sizeof *own->ops);
         tn_helper_free(&host, own->view, own->view_bytes);
     }
     tn_helper_free(&host, own, sizeof *own);
@@ -178,6 +180,24 @@ static tn_status place_values(ref_program *program, tn_error *error) {
     return TN_OK;
 }
 
+// One entry more than is used, so that null only ever means that there is no memory.
+static uint32_t allocate_arrays(ref_program *program) {
+    const tn_helper_host *host = &program->host;
+    const tn_graph_view *view = program->view;
+    const uint64_t node_count = tn_view_graph(view, 0)->nodes.count;
+    const uint64_t constant_count = view->constants.count;
+    program->ops = tn_helper_alloc_array(host, node_count + 1, sizeof *program->ops);
+    program->places =
+        tn_helper_alloc_array(host, (uint64_t)view->values.count + 1, sizeof *program->places);
+    program->constants =
+        tn_helper_alloc_array(host, constant_count + 1, sizeof *program->constants);
+    program->owned = tn_helper_alloc_array(host, constant_count + 1, sizeof *program->owned);
+    return program->ops != NULL && program->places != NULL && program->constants != NULL &&
+                   program->owned != NULL
+               ? 1u
+               : 0u;
+}
+
 static tn_status fill_program(ref_program *program, const tn_graph_view *view, tn_error *error) {
     const tn_helper_host *host = &program->host;
     program->view = tn_helper_alloc(host, view->total_bytes);
@@ -189,14 +209,7 @@ static tn_status fill_program(ref_program *program, const tn_graph_view *view, t
     const tn_graph_record *graph = tn_view_graph(program->view, 0);
     program->input_count = graph->inputs.count;
     program->output_count = graph->outputs.count;
-    program->ops = tn_helper_alloc_array(host, graph->nodes.count, sizeof *program->ops);
-    program->places = tn_helper_alloc_array(host, view->values.count, sizeof *program->places);
-    program->constants =
-        tn_helper_alloc_array(host, view->constants.count, sizeof *program->constants);
-    program->owned = tn_helper_alloc_array(host, view->constants.count, sizeof *program->owned);
-    if ((program->ops == NULL && graph->nodes.count != 0) ||
-        (program->places == NULL && view->values.count != 0) ||
-        ((program->constants == NULL || program->owned == NULL) && view->constants.count != 0)) {
+    if (!allocate_arrays(program)) {
         return no_memory(error);
     }
     tn_status status = find_ops(program, error);

@@ -306,7 +306,7 @@ static void run_folder(const char *name, uint32_t passed_floor) {
 
 static void node__matches_expected_outputs(void **state) {
     (void)state;
-    run_folder("node", 641);
+    run_folder("node", 655);
 }
 
 static void pytorch_operator__matches_expected_outputs(void **state) {

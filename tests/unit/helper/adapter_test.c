@@ -265,16 +265,16 @@ static void memory__checks_arguments_and_releases_imports_once(void **state) {
     const tn_memory_interface *table = f->plugin.memory;
     tn_memory *memory = NULL;
     static const struct {
-        uint32_t heap;
         uint64_t size, alignment;
+        uint32_t heap;
         tn_status expected;
     } rows[] = {
-        {0, 100, 64, TN_OK},
-        {0, 100, 0, TN_OK},
-        {1, 100, 64, TN_ERROR_INVALID_ARGUMENT},
-        {0, 0, 64, TN_ERROR_INVALID_ARGUMENT},
-        {0, 100, 3, TN_ERROR_INVALID_ARGUMENT},
-        {0, UINT64_MAX, 64, TN_ERROR_INVALID_ARGUMENT},
+        {100, 64, 0, TN_OK},
+        {100, 0, 0, TN_OK},
+        {100, 64, 1, TN_ERROR_INVALID_ARGUMENT},
+        {0, 64, 0, TN_ERROR_INVALID_ARGUMENT},
+        {100, 3, 0, TN_ERROR_INVALID_ARGUMENT},
+        {UINT64_MAX, 64, 0, TN_ERROR_INVALID_ARGUMENT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         const tn_memory_alloc_info info = {.struct_size = (uint32_t)sizeof info,

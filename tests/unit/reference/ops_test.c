@@ -192,8 +192,8 @@ typedef struct refusal {
     const char *op;
     uint32_t version;
     tn_dtype dtype;
-    uint32_t rank;
     int64_t dim;
+    uint32_t rank;
     uint32_t input_count;
     const char *attribute; // null: none
     tn_reason reason;
@@ -205,19 +205,19 @@ typedef struct refusal {
 static void refusals__say_why(void **state) {
     (void)state;
     static const refusal rows[] = {
-        {"Blur", 1, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0},
-        {"Relu", 99, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 14, 99},
-        {"Relu", 1, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 6, 1},
-        {"Relu", 14, TN_DTYPE_BOOL, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_BOOL},
-        {"Relu", 14, TN_DTYPE_INT4, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_INT4},
-        {"Relu", 14, TN_DTYPE_UNDEFINED, 1, 4, 1, NULL, TN_REASON_DTYPE, 0, 0, 0},
-        {"Relu", 14, TN_DTYPE_FLOAT, 1, 4, 1, "speed", TN_REASON_ATTR_UNSUPPORTED, 0, 0, 0},
-        {"Relu", 14, TN_DTYPE_FLOAT, 1, VIEW_ANONYMOUS, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0, -1},
-        {"Relu", 14, TN_DTYPE_FLOAT, TN_RANK_UNKNOWN, 0, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0,
+        {"Blur", 1, TN_DTYPE_FLOAT, 4, 1, 1, NULL, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0},
+        {"Relu", 99, TN_DTYPE_FLOAT, 4, 1, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 14, 99},
+        {"Relu", 1, TN_DTYPE_FLOAT, 4, 1, 1, NULL, TN_REASON_OP_VERSION, TN_NONE, 6, 1},
+        {"Relu", 14, TN_DTYPE_BOOL, 4, 1, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_BOOL},
+        {"Relu", 14, TN_DTYPE_INT4, 4, 1, 1, NULL, TN_REASON_DTYPE, 0, 0, TN_DTYPE_INT4},
+        {"Relu", 14, TN_DTYPE_UNDEFINED, 4, 1, 1, NULL, TN_REASON_DTYPE, 0, 0, 0},
+        {"Relu", 14, TN_DTYPE_FLOAT, 4, 1, 1, "speed", TN_REASON_ATTR_UNSUPPORTED, 0, 0, 0},
+        {"Relu", 14, TN_DTYPE_FLOAT, VIEW_ANONYMOUS, 1, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0, -1},
+        {"Relu", 14, TN_DTYPE_FLOAT, 0, TN_RANK_UNKNOWN, 1, NULL, TN_REASON_DYNAMIC_SHAPE, 0, 0,
          -1},
-        {"Relu", 14, TN_DTYPE_FLOAT, 1, 4, 2, NULL, TN_REASON_OPTIONAL_INPUT, 1, 1, 2},
-        {"Add", 14, TN_DTYPE_FLOAT, 1, 4, 1, NULL, TN_REASON_OPTIONAL_INPUT, 1, 2, 1},
-        {"Conv", 11, TN_DTYPE_FLOAT, 2, 4, 2, NULL, TN_REASON_RANK_LIMIT, 0, 5, 2},
+        {"Relu", 14, TN_DTYPE_FLOAT, 4, 1, 2, NULL, TN_REASON_OPTIONAL_INPUT, 1, 1, 2},
+        {"Add", 14, TN_DTYPE_FLOAT, 4, 1, 1, NULL, TN_REASON_OPTIONAL_INPUT, 1, 2, 1},
+        {"Conv", 11, TN_DTYPE_FLOAT, 4, 2, 2, NULL, TN_REASON_RANK_LIMIT, 0, 5, 2},
         {"Dropout", 13, TN_DTYPE_BOOL, 0, 0, 3, NULL, TN_REASON_NEEDS_CONSTANT, 2, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
