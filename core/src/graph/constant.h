@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constants of a model: bytes in a mapped file or the caller's buffer, small owned bytes, or recipes
 // that compute them from other constants when they are read. The host never keeps a second copy of a
-// weight. Docs: docs/decisions/ (truncated files).
+// weight. Why, and what happens to a file that is cut short: docs/decisions/0002.
 #ifndef TENON_GRAPH_CONSTANT_H
 #define TENON_GRAPH_CONSTANT_H
 
