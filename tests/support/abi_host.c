@@ -333,7 +333,6 @@ tn_status abi_program_run(abi_program *program, void *const *buffers, tn_error *
 tn_status abi_plugin_judge(abi_plugin *plugin, const tn_graph_view *view,
                            tn_node_verdict *out_verdict, tn_error *error) {
     tn_node_verdict nodes[64] = {{0}};
-    assert(view->nodes.count <= 64);
     const tn_query_info info = {.struct_size = (uint32_t)sizeof info,
                                 .struct_type = TN_STRUCT_QUERY_INFO};
     tn_verdicts verdicts = {.struct_size = (uint32_t)sizeof verdicts,

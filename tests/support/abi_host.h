@@ -66,7 +66,7 @@ void abi_program_close(abi_program *program);
 // allocated here. Returns what the signalled fence says.
 tn_status abi_program_run(abi_program *program, void *const *buffers, tn_error *error);
 
-// The verdict on node 0 of a view.
+// The verdict on node 0 of a view of at most 64 nodes.
 tn_status abi_plugin_judge(abi_plugin *plugin, const tn_graph_view *view,
                            tn_node_verdict *out_verdict, tn_error *error);
 
