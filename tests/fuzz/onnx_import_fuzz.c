@@ -31,9 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     test_alloc_init(&allocator);
     allocator.cap_bytes = (uint64_t)256 << 20;
     tni_error_init(&error);
-    const tni_import_info info = {.alloc = &allocator.alloc,
-                                  .data = size > 0 ? data : &nothing,
-                                  .size_bytes = size};
+    const tni_import_info info = {
+        .alloc = &allocator.alloc, .data = size > 0 ? data : &nothing, .size_bytes = size};
     if (tni_onnx_import(&info, &model, &error) == TN_OK) {
         use_model(model, &allocator.alloc, &error);
         tni_model_destroy(model);

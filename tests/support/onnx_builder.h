@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes ONNX models for tests, in two layers: pb_* writes protobuf, right or wrong, field by field;
-// onnx_* builds well-formed models. Out of memory aborts the test.
+// Writes ONNX models for tests, in two layers: pb_* writes protobuf, right or wrong, field by
+// field; onnx_* builds well-formed models. Out of memory aborts the test.
 #ifndef TENON_TESTS_ONNX_BUILDER_H
 #define TENON_TESTS_ONNX_BUILDER_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tracking allocator. Every block carries a header in front of it with what was asked for, which
-// the free is checked against.
+// The tracking allocator. Every block carries a header in front of it with what was asked for,
+// which the free is checked against.
 #include "support/test_alloc.h"
 
 #include <stdlib.h>
@@ -54,14 +54,13 @@ static void *tracked_alloc(void *user, uint64_t size_bytes, uint64_t alignment_b
     return block;
 }
 
-static void tracked_free(void *user, void *pointer, uint64_t size_bytes,
-                         uint64_t alignment_bytes) {
+static void tracked_free(void *user, void *pointer, uint64_t size_bytes, uint64_t alignment_bytes) {
     test_alloc *a = user;
     header h;
     memcpy(&h, (char *)pointer - sizeof h, sizeof h);
     pthread_mutex_lock(&a->lock);
-    const bool right = h.magic == MAGIC_LIVE && h.size_bytes == size_bytes &&
-                       h.alignment_bytes == alignment_bytes;
+    const bool right =
+        h.magic == MAGIC_LIVE && h.size_bytes == size_bytes && h.alignment_bytes == alignment_bytes;
     a->mistakes += right ? 0 : 1;
     if (h.magic == MAGIC_LIVE) {
         a->live_blocks--;

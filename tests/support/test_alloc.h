@@ -30,7 +30,8 @@ typedef struct test_alloc {
     uint64_t mistakes; // frees with another size or alignment, or of an unknown block
 } test_alloc;
 
-// Prepares an allocator over the C library; allocator->alloc.user points at it, so it must not move.
+// Prepares an allocator over the C library; allocator->alloc.user points at it, so it must not
+// move.
 void test_alloc_init(test_alloc *allocator);
 // Frees what the allocator itself holds. Blocks that are still live stay live.
 void test_alloc_deinit(test_alloc *allocator);

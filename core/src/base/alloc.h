@@ -45,14 +45,14 @@ void tni_free(const tni_alloc *alloc, void *pointer, uint64_t size_bytes);
 // Frees a block of tni_alloc_array. Null is ignored.
 void tni_free_array(const tni_alloc *alloc, void *pointer, uint64_t count, uint64_t item_bytes);
 
-// Moves a block at TNI_ALIGNMENT to a new size; new bytes are zero. Returns null, with the old block
-// untouched, when memory is exhausted. A null pointer with old size 0 allocates.
+// Moves a block at TNI_ALIGNMENT to a new size; new bytes are zero. Returns null, with the old
+// block untouched, when memory is exhausted. A null pointer with old size 0 allocates.
 void *tni_realloc(const tni_alloc *alloc, void *pointer, uint64_t old_bytes, uint64_t new_bytes);
 
-// Makes room for at least needed items in a growing array of *inout_capacity items, at least doubling
-// it. *inout_items is replaced only on success; new items are zero. The array is freed with
-// tni_free_array(alloc, items, capacity, item_bytes).
-// TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED needed is above 2^32 - 2.
+// Makes room for at least needed items in a growing array of *inout_capacity items, at least
+// doubling it. *inout_items is replaced only on success; new items are zero. The array is freed
+// with tni_free_array(alloc, items, capacity, item_bytes). TN_OK · TN_ERROR_OUT_OF_MEMORY ·
+// TN_ERROR_LIMIT_EXCEEDED needed is above 2^32 - 2.
 TN_MUST_USE tn_status tni_grow(const tni_alloc *alloc, void **inout_items, uint32_t *inout_capacity,
                                uint64_t needed, uint64_t item_bytes);
 

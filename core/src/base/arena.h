@@ -19,16 +19,16 @@ typedef struct tni_arena {
     uint64_t used_bytes; // taken from alloc, headers included
 } tni_arena;
 
-// Prepares an empty arena; nothing is allocated yet. limit_bytes bounds what is ever taken from alloc.
+// Prepares an empty arena; nothing is allocated yet. limit_bytes bounds what is ever taken from
+// alloc.
 void tni_arena_init(tni_arena *arena, const tni_alloc *alloc, uint64_t limit_bytes);
 
 // Frees every block at once.
 void tni_arena_deinit(tni_arena *arena);
 
 // Allocates zeroed bytes that live as long as the arena. alignment_bytes: a power of two up to 16.
-// A size of 0 gives a valid pointer to nothing.
-// TN_OK · TN_ERROR_LIMIT_EXCEEDED the arena's limit · TN_ERROR_OUT_OF_MEMORY the allocator gave none.
-// *out_pointer is null on failure.
+// A size of 0 gives a valid pointer to nothing. TN_OK · TN_ERROR_LIMIT_EXCEEDED the arena's limit ·
+// TN_ERROR_OUT_OF_MEMORY the allocator gave none. *out_pointer is null on failure.
 TN_MUST_USE tn_status tni_arena_alloc(tni_arena *arena, uint64_t size_bytes,
                                       uint64_t alignment_bytes, void **out_pointer);
 

@@ -8,14 +8,14 @@
 
 #include <stdint.h>
 
-#define TNI_PRINTF(format_index, first_index) \
+#define TNI_PRINTF(format_index, first_index)                                                      \
     __attribute__((format(printf, format_index, first_index)))
 
 // Sets the header and "nothing happened": TN_OK, no node, no value, no offset, empty texts.
 void tni_error_init(tn_error *error);
 
-// Fills error (as far as its struct_size reaches) and returns status. id: a stable identifier such as
-// "onnx.varint-too-long", cut at 63 bytes.
+// Fills error (as far as its struct_size reaches) and returns status. id: a stable identifier such
+// as "onnx.varint-too-long", cut at 63 bytes.
 tn_status tni_fail(tn_error *error, tn_status status, const char *id, const char *format, ...)
     TNI_PRINTF(4, 5);
 

@@ -7,13 +7,14 @@
 
 #define TNI_DIGEST_BYTES 32u
 
-// Fast and well mixed, not for security; the same on every machine. data may be null when size is 0.
+// Fast and well mixed, not for security; the same on every machine. data may be null when size is
+// 0.
 uint64_t tni_hash64(const void *data, uint64_t size_bytes, uint64_t seed);
 // Mixes one number.
 uint64_t tni_hash64_u64(uint64_t value);
 
-// A running BLAKE2b-256. Abandon it at will, but do not move or copy it: the state inside is aligned to
-// 64 bytes at run time, because not every compiler mode aligns stack variables that far.
+// A running BLAKE2b-256. Abandon it at will, but do not move or copy it: the state inside is
+// aligned to 64 bytes at run time, because not every compiler mode aligns stack variables that far.
 typedef struct tni_digest {
     uint8_t opaque[384 + 64];
 } tni_digest;

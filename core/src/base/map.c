@@ -31,8 +31,8 @@ static bool same_key(const tni_map_slot *slot, const char *key, uint64_t size_by
     if (slot->hash != hash || slot->size_bytes != size_bytes) {
         return false;
     }
-    return key == NULL || tni_string_equal((tn_string){slot->key, size_bytes},
-                                           (tn_string){key, size_bytes});
+    return key == NULL ||
+           tni_string_equal((tn_string){slot->key, size_bytes}, (tn_string){key, size_bytes});
 }
 
 // The slot of the key, or the free one where it belongs. There is always a free slot.
@@ -96,7 +96,8 @@ static const char *text_key(tn_string key) {
 }
 
 tn_status tni_map_set(tni_map *map, tn_string key, uint32_t value) {
-    return set(map, text_key(key), key.size_bytes, tni_hash64(key.data, key.size_bytes, map->seed), value);
+    return set(map, text_key(key), key.size_bytes, tni_hash64(key.data, key.size_bytes, map->seed),
+               value);
 }
 
 tn_status tni_map_set_u64(tni_map *map, uint64_t key, uint32_t value) {

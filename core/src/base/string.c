@@ -56,7 +56,8 @@ static uint64_t character_bytes(const uint8_t *at, uint64_t left) {
 bool tni_utf8_valid(tn_string text) {
     uint64_t at = 0;
     while (at < text.size_bytes) {
-        const uint64_t size = character_bytes((const uint8_t *)text.data + at, text.size_bytes - at);
+        const uint64_t size =
+            character_bytes((const uint8_t *)text.data + at, text.size_bytes - at);
         if (size == 0) {
             return false;
         }

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 // For printf: printf("%.*s", TNI_TEXT(name)). Long texts are cut at 120 bytes.
-#define TNI_TEXT(text) \
-    (int)((text).size_bytes > 120 ? 120 : (text).size_bytes), \
+#define TNI_TEXT(text)                                                                             \
+    (int)((text).size_bytes > 120 ? 120 : (text).size_bytes),                                      \
         ((text).data != NULL ? (text).data : "")
 
 // A string literal as tn_string.

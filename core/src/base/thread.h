@@ -26,7 +26,8 @@ typedef struct tni_thread {
     char name[16];
 } tni_thread;
 
-// TN_OK · TN_ERROR_OUT_OF_MEMORY the system is out of resources. deinit only after a successful init.
+// TN_OK · TN_ERROR_OUT_OF_MEMORY the system is out of resources. deinit only after a successful
+// init.
 TN_MUST_USE tn_status tni_mutex_init(tni_mutex *mutex);
 void tni_mutex_deinit(tni_mutex *mutex);
 // Misuse (relock, foreign unlock) is a bug and asserts.
@@ -43,8 +44,9 @@ bool tni_cond_wait_until(tni_cond *cond, tni_mutex *mutex, uint64_t deadline_ns)
 void tni_cond_signal(tni_cond *cond);
 void tni_cond_broadcast(tni_cond *cond);
 
-// Starts run(user_data) in a new thread with all signals blocked. name is cut at 15 bytes. thread must
-// stay where it is until tni_thread_join. TN_OK · TN_ERROR_OUT_OF_MEMORY no thread can be started.
+// Starts run(user_data) in a new thread with all signals blocked. name is cut at 15 bytes. thread
+// must stay where it is until tni_thread_join. TN_OK · TN_ERROR_OUT_OF_MEMORY no thread can be
+// started.
 TN_MUST_USE tn_status tni_thread_start(tni_thread *thread, const char *name, tni_thread_fn run,
                                        void *user_data);
 // Waits for the end of a started thread, once. May block.

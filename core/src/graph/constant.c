@@ -104,8 +104,8 @@ tn_status tni_model_add_reshaped(tni_model *model, uint32_t constant, const int6
     return append_constant(model, &record, out_id);
 }
 
-tn_status tni_model_add_ints(tni_model *model, const int64_t *values, uint32_t count,
-                             uint32_t rank, uint32_t *out_id) {
+tn_status tni_model_add_ints(tni_model *model, const int64_t *values, uint32_t count, uint32_t rank,
+                             uint32_t *out_id) {
     const int64_t dim = count;
     const tni_constant_info info = {.dtype = TN_DTYPE_INT64,
                                     .rank = rank,
@@ -169,8 +169,8 @@ tn_status tni_constant_read(const tni_model *model, uint32_t constant, uint64_t 
         return TN_OK;
     }
     if (record->kind == TNI_CONSTANT_RAW) {
-        return tni_source_read(&model->sources[record->source],
-                               record->offset_bytes + offset_bytes, size_bytes, destination, error);
+        return tni_source_read(&model->sources[record->source], record->offset_bytes + offset_bytes,
+                               size_bytes, destination, error);
     }
     if (record->kind == TNI_CONSTANT_OWNED) {
         memcpy(destination, record->bytes + offset_bytes, (size_t)size_bytes);
@@ -222,8 +222,8 @@ static tn_status digest_recipe(tni_model *model, const tni_recipe *recipe, tni_d
     return TN_OK;
 }
 
-tn_status tni_constant_hash(tni_model *model, uint32_t constant,
-                            uint8_t out_hash[TNI_DIGEST_BYTES], tn_error *error) {
+tn_status tni_constant_hash(tni_model *model, uint32_t constant, uint8_t out_hash[TNI_DIGEST_BYTES],
+                            tn_error *error) {
     const tni_constant *record = NULL;
     tn_status status = find_constant(model, constant, &record, error);
     if (status != TN_OK) {
@@ -296,9 +296,9 @@ tn_status tni_constant_ints(const tni_model *model, uint32_t constant, int64_t *
         return status;
     }
     const uint32_t bits = tni_dtype_bits(record->dtype);
-    const bool readable = (tni_dtype_is_integer(record->dtype) && bits >= 8 &&
-                           record->dtype != TN_DTYPE_UINT64) ||
-                          record->dtype == TN_DTYPE_BOOL;
+    const bool readable =
+        (tni_dtype_is_integer(record->dtype) && bits >= 8 && record->dtype != TN_DTYPE_UINT64) ||
+        record->dtype == TN_DTYPE_BOOL;
     if (!readable || record->element_count > capacity) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "model.constant-not-ints",
                         "constant %u: %llu elements of %s are no small integer list", constant,

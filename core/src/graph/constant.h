@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Constants of a model: bytes in a mapped file or the caller's buffer, small owned bytes, or recipes
-// that compute them from other constants when they are read. The host never keeps a second copy of a
-// weight. Why, and what happens to a file that is cut short: docs/decisions/0002.
+// Constants of a model: bytes in a mapped file or the caller's buffer, small owned bytes, or
+// recipes that compute them from other constants when they are read. The host never keeps a second
+// copy of a weight. Why, and what happens to a file that is cut short: docs/decisions/0002.
 #ifndef TENON_GRAPH_CONSTANT_H
 #define TENON_GRAPH_CONSTANT_H
 
@@ -21,11 +21,12 @@ typedef enum tni_source_kind {
     TNI_SOURCE_COPIED, // a file read into memory of the model (read-copy mode)
 } tni_source_kind;
 
-// Where raw bytes come from. A mapped file may shrink behind our back, and touching a page beyond its
-// end raises SIGBUS. Three things keep that away: tni_constant_map checks the file's size at every
-// call, tni_constant_read reads files with pread, and tni_model_check_sources can be called before
-// pointers kept from tni_constant_map are used again (the executor does, before every run). What is
-// left is a file cut in the middle of a run; whoever cannot rule that out imports with TNI_IMPORT_COPY.
+// Where raw bytes come from. A mapped file may shrink behind our back, and touching a page beyond
+// its end raises SIGBUS. Three things keep that away: tni_constant_map checks the file's size at
+// every call, tni_constant_read reads files with pread, and tni_model_check_sources can be called
+// before pointers kept from tni_constant_map are used again (the executor does, before every run).
+// What is left is a file cut in the middle of a run; whoever cannot rule that out imports with
+// TNI_IMPORT_COPY.
 typedef struct tni_source {
     tni_source_kind kind;
     int fd; // of MAPPED, else -1
@@ -66,10 +67,10 @@ typedef struct tni_constant {
     uint32_t rank;
     int64_t *dims;
     tni_constant_kind kind;
-    uint32_t source;      // RAW
+    uint32_t source;       // RAW
     uint64_t offset_bytes; // RAW: in the source
-    const uint8_t *bytes; // OWNED
-    tni_recipe *recipe;   // RECIPE
+    const uint8_t *bytes;  // OWNED
+    tni_recipe *recipe;    // RECIPE
     uint64_t element_count;
     bool hashed; // guarded by the model's lock
     uint8_t content_hash[TNI_DIGEST_BYTES];
@@ -102,9 +103,9 @@ TN_MUST_USE tn_status tni_model_add_ints(struct tni_model *model, const int64_t 
 // Adds a caller's buffer as a source: borrowed, must outlive the model.
 TN_MUST_USE tn_status tni_model_add_buffer(struct tni_model *model, const void *data,
                                            uint64_t size_bytes, uint32_t *out_id);
-// Takes over an open file descriptor on success and maps it whole and private, or reads it when copy is
-// set. path is for messages. TN_OK · TN_ERROR_IO · TN_ERROR_LIMIT_EXCEEDED larger than max_bytes ·
-// TN_ERROR_OUT_OF_MEMORY. On failure the descriptor stays the caller's.
+// Takes over an open file descriptor on success and maps it whole and private, or reads it when
+// copy is set. path is for messages. TN_OK · TN_ERROR_IO · TN_ERROR_LIMIT_EXCEEDED larger than
+// max_bytes · TN_ERROR_OUT_OF_MEMORY. On failure the descriptor stays the caller's.
 TN_MUST_USE tn_status tni_model_add_file(struct tni_model *model, int fd, tn_string path, bool copy,
                                          uint64_t max_bytes, uint32_t *out_id, tn_error *error);
 
@@ -115,10 +116,10 @@ TN_MUST_USE tn_status tni_constant_map(const struct tni_model *model, uint32_t c
                                        const void **out_data, uint64_t *out_size_bytes,
                                        tn_error *error);
 // Copies or computes size_bytes at offset_bytes into destination. Recipes run over blocks of 16 KiB
-// of scratch from the model's allocator; only a transpose of a recipe computes its whole source first.
-// Any thread. TN_OK · TN_ERROR_NOT_FOUND · TN_ERROR_INVALID_ARGUMENT the range leaves the constant ·
-// TN_ERROR_IO the file shrank or cannot be read · TN_ERROR_OUT_OF_MEMORY. destination is undefined
-// on failure.
+// of scratch from the model's allocator; only a transpose of a recipe computes its whole source
+// first. Any thread. TN_OK · TN_ERROR_NOT_FOUND · TN_ERROR_INVALID_ARGUMENT the range leaves the
+// constant · TN_ERROR_IO the file shrank or cannot be read · TN_ERROR_OUT_OF_MEMORY. destination is
+// undefined on failure.
 TN_MUST_USE tn_status tni_constant_read(const struct tni_model *model, uint32_t constant,
                                         uint64_t offset_bytes, uint64_t size_bytes,
                                         void *destination, tn_error *error);
@@ -133,11 +134,11 @@ uint32_t tni_constant_of_key(const struct tni_model *model, uint64_t key);
 // TN_OK · TN_ERROR_IO with the path (id "model.file-changed").
 TN_MUST_USE tn_status tni_model_check_sources(const struct tni_model *model, tn_error *error);
 
-// Reads a small integer constant (INT64, INT32, any 8/16-bit integer, BOOL) as int64_t. capacity is in
-// elements. TN_OK · TN_ERROR_UNSUPPORTED another type, or more than capacity elements · errors of
-// tni_constant_read.
+// Reads a small integer constant (INT64, INT32, any 8/16-bit integer, BOOL) as int64_t. capacity is
+// in elements. TN_OK · TN_ERROR_UNSUPPORTED another type, or more than capacity elements · errors
+// of tni_constant_read.
 TN_MUST_USE tn_status tni_constant_ints(const struct tni_model *model, uint32_t constant,
-                                        int64_t *out_values, uint32_t capacity,
-                                        uint32_t *out_count, tn_error *error);
+                                        int64_t *out_values, uint32_t capacity, uint32_t *out_count,
+                                        tn_error *error);
 
 #endif // TENON_GRAPH_CONSTANT_H

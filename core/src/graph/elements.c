@@ -127,8 +127,7 @@ tn_status tni_elements_read(const tni_model *model, uint32_t constant, uint64_t 
         const uint64_t skipped = bits < 8 ? first % (8 / bits) : 0;
         const uint64_t taken = count < block ? count : block;
         const uint64_t end = ((first + taken) * bits + 7) / 8;
-        const tn_status status =
-            tni_constant_read(model, constant, begin, end - begin, raw, error);
+        const tn_status status = tni_constant_read(model, constant, begin, end - begin, raw, error);
         if (status != TN_OK) {
             return status;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The intermediate representation: one tni_model owns graphs, nodes, values, attributes, constants and
-// symbols, all addressed by index, shaped like tenon/abi/graph.h so that lowering to a view is direct.
-// Read next: constant.h (weights), view.h (lowering), shape/shape.h, rewrite/rewrite.h.
+// The intermediate representation: one tni_model owns graphs, nodes, values, attributes, constants
+// and symbols, all addressed by index, shaped like tenon/abi/graph.h so that lowering to a view is
+// direct. Read next: constant.h (weights), view.h (lowering), shape/shape.h, rewrite/rewrite.h.
 #ifndef TENON_GRAPH_GRAPH_H
 #define TENON_GRAPH_GRAPH_H
 
@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Texts, arrays of ids and dims live in the model's arena; records live in growing arrays, so a pointer
-// to a record is valid until the next record of its kind is added. Ids are never reused.
+// Texts, arrays of ids and dims live in the model's arena; records live in growing arrays, so a
+// pointer to a record is valid until the next record of its kind is added. Ids are never reused.
 
 // One attribute of a node. Which array is set follows from kind; scalars have count 1.
 typedef struct tni_attr {
@@ -36,14 +36,15 @@ typedef struct tni_node {
     tn_string domain; // empty means ai.onnx
     tn_string op_type;
     tn_string name; // may be empty
-    uint32_t since_version; // of the schema in force; for custom domains, the imported opset version
+    uint32_t
+        since_version; // of the schema in force; for custom domains, the imported opset version
     uint32_t graph;
     uint32_t input_count;
     uint32_t output_count;
     uint32_t attr_count;
     uint32_t expansion; // graph, or TN_NONE
     tn_node_flags flags;
-    bool removed; // not in its graph's list any more
+    bool removed;      // not in its graph's list any more
     uint32_t *inputs;  // values, TN_NONE for an absent optional
     uint32_t *outputs; // values, TN_NONE for an absent optional
     tni_attr *attrs;
@@ -53,8 +54,8 @@ typedef struct tni_node {
 typedef struct tni_value {
     tn_string name;
     tn_value_kind kind;
-    tn_dtype dtype; // TN_DTYPE_UNDEFINED: unknown
-    uint32_t rank;  // or TN_RANK_UNKNOWN
+    tn_dtype dtype;     // TN_DTYPE_UNDEFINED: unknown
+    uint32_t rank;      // or TN_RANK_UNKNOWN
     tn_graph_dim *dims; // rank records; after tni_shapes_infer every unknown size has a symbol
     uint32_t constant;  // or TN_NONE
     uint32_t producer;  // node, or TN_NONE for graph inputs and constants
@@ -62,8 +63,8 @@ typedef struct tni_value {
     uint32_t replaced_by; // value that took over its uses, or TN_NONE
 } tni_value;
 
-// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH) and expansions. Input i of
-// an expansion stands for input i of its node, TN_NONE where that is absent; outputs likewise.
+// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH) and expansions. Input
+// i of an expansion stands for input i of its node, TN_NONE where that is absent; outputs likewise.
 typedef struct tni_graph {
     tn_string name;
     uint32_t parent_node; // TN_NONE for graph 0
@@ -146,16 +147,17 @@ typedef struct tni_node_info {
     uint64_t source_id;
 } tni_node_info;
 
-// Makes an empty model with graph 0. alloc and log are copied (log may be null); arena_limit_bytes bounds
-// what its arena may take. TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED. *out_model is null
-// on failure; free it with tni_model_destroy.
+// Makes an empty model with graph 0. alloc and log are copied (log may be null); arena_limit_bytes
+// bounds what its arena may take. TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED.
+// *out_model is null on failure; free it with tni_model_destroy.
 TN_MUST_USE tn_status tni_model_create(const tni_alloc *alloc, const tni_log *log,
                                        uint64_t arena_limit_bytes, tni_model **out_model);
 // Frees the model, unmaps and closes its sources. Null is ignored.
 void tni_model_destroy(tni_model *model);
 
-// Adding. Every function copies the texts and arrays it is given, sets *out_id to the new index, and
-// returns TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED (the arena, or 2^32 - 2 records).
+// Adding. Every function copies the texts and arrays it is given, sets *out_id to the new index,
+// and returns TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED (the arena, or 2^32 - 2
+// records).
 TN_MUST_USE tn_status tni_model_add_graph(tni_model *model, uint32_t parent_node, tn_string name,
                                           uint32_t *out_id);
 // A tensor of unknown type and rank, without producer.
@@ -181,8 +183,8 @@ TN_MUST_USE tn_status tni_model_add_constant_value(tni_model *model, uint32_t gr
 // The version imported for a domain, or 0. "" and "ai.onnx" are the same domain.
 uint32_t tni_model_opset(const tni_model *model, tn_string domain);
 
-// Reading attributes. find returns null when the node has none of that name. The typed getters return
-// the fallback when the attribute is absent or of another kind.
+// Reading attributes. find returns null when the node has none of that name. The typed getters
+// return the fallback when the attribute is absent or of another kind.
 const tni_attr *tni_node_attr(const tni_node *node, const char *name);
 int64_t tni_node_int(const tni_node *node, const char *name, int64_t fallback);
 float tni_node_float(const tni_node *node, const char *name, float fallback);
@@ -202,24 +204,24 @@ const tni_constant *tni_node_constant(const tni_model *model, const tni_node *no
 // tni_model_compact, so that a rewrite of n nodes stays linear; until then, read inputs through
 // tni_model_resolve.
 
-// Every use of from (node inputs in any graph, graph outputs) becomes a use of to. from must not have been
-// replaced before. Graph outputs keep their names: see tni_model_normalise_outputs.
+// Every use of from (node inputs in any graph, graph outputs) becomes a use of to. from must not
+// have been replaced before. Graph outputs keep their names: see tni_model_normalise_outputs.
 void tni_model_replace_uses(tni_model *model, uint32_t from, uint32_t to);
 // The value that stands for value now. TN_NONE stays TN_NONE.
 uint32_t tni_model_resolve(const tni_model *model, uint32_t value);
-// Takes the node, its bodies and its expansion out. Its outputs must have no uses left after compaction.
+// Takes the node, its bodies and its expansion out. Its outputs must have no uses left after
+// compaction.
 void tni_model_remove_node(tni_model *model, uint32_t node);
 // Applies what was noted, then drops nodes whose outputs nobody uses. Node order is kept.
 void tni_model_compact(tni_model *model);
 
-// Makes every output of graph 0 a value of its own that a node produces: where an output is an input, a
-// constant, or listed twice, an Identity node is put in between. The value of output i then has the name
-// output_names[i].
-// Errors as tni_model_add_node.
+// Makes every output of graph 0 a value of its own that a node produces: where an output is an
+// input, a constant, or listed twice, an Identity node is put in between. The value of output i
+// then has the name output_names[i]. Errors as tni_model_add_node.
 TN_MUST_USE tn_status tni_model_normalise_outputs(tni_model *model);
 
-// Checks every invariant above: ids in range, one producer a value, topological order, visible captures.
-// TN_OK · TN_ERROR_INVALID_DATA with the node in error · TN_ERROR_OUT_OF_MEMORY.
+// Checks every invariant above: ids in range, one producer a value, topological order, visible
+// captures. TN_OK · TN_ERROR_INVALID_DATA with the node in error · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_model_validate(const tni_model *model, tn_error *error);
 
 #endif // TENON_GRAPH_GRAPH_H

@@ -19,8 +19,8 @@ static tn_status append(tni_model *model, void **items, uint32_t *capacity, uint
     return TN_OK;
 }
 
-#define APPEND(model, plural, singular, out_id)                                                   \
-    append(model, (void **)&(model)->plural, &(model)->singular##_capacity,                       \
+#define APPEND(model, plural, singular, out_id)                                                    \
+    append(model, (void **)&(model)->plural, &(model)->singular##_capacity,                        \
            &(model)->singular##_count, sizeof *(model)->plural, out_id)
 
 tn_status tni_model_create(const tni_alloc *alloc, const tni_log *log, uint64_t arena_limit_bytes,
@@ -61,8 +61,8 @@ static void free_graph(const tni_alloc *alloc, tni_graph *graph) {
                    sizeof *graph->output_names);
 }
 
-#define FREE_ARRAY(model, plural, singular)                                                       \
-    tni_free_array(&(model)->alloc, (model)->plural, (model)->singular##_capacity,                \
+#define FREE_ARRAY(model, plural, singular)                                                        \
+    tni_free_array(&(model)->alloc, (model)->plural, (model)->singular##_capacity,                 \
                    sizeof *(model)->plural)
 
 void tni_model_destroy(tni_model *model) {
@@ -125,8 +125,8 @@ tn_status tni_model_add_value(tni_model *model, uint32_t graph, tn_string name, 
 }
 
 static tn_status copy_ids(tni_model *model, const uint32_t *ids, uint32_t count, uint32_t **out) {
-    const tn_status status = tni_arena_array(&model->arena, count, sizeof *ids, sizeof *ids,
-                                             (void **)out);
+    const tn_status status =
+        tni_arena_array(&model->arena, count, sizeof *ids, sizeof *ids, (void **)out);
     if (status == TN_OK && count > 0) {
         memcpy(*out, ids, count * sizeof *ids);
     }
@@ -151,8 +151,8 @@ static tn_status copy_attr(tni_model *model, const tni_attr *attr, tni_attr *out
     *out = (tni_attr){.kind = attr->kind, .count = attr->count};
     tn_status status = tni_arena_text(&model->arena, attr->name, &out->name);
     if (status == TN_OK) {
-        status = copy_items(model, attr->ints, attr->count, sizeof *attr->ints,
-                            (void **)&out->ints);
+        status =
+            copy_items(model, attr->ints, attr->count, sizeof *attr->ints, (void **)&out->ints);
     }
     if (status == TN_OK) {
         status = copy_items(model, attr->floats, attr->count, sizeof *attr->floats,
@@ -163,8 +163,8 @@ static tn_status copy_attr(tni_model *model, const tni_attr *attr, tni_attr *out
                             (void **)&out->indices);
     }
     if (status == TN_OK && attr->texts != NULL) {
-        status = copy_items(model, attr->texts, attr->count, sizeof *attr->texts,
-                            (void **)&out->texts);
+        status =
+            copy_items(model, attr->texts, attr->count, sizeof *attr->texts, (void **)&out->texts);
         for (uint32_t i = 0; i < attr->count && status == TN_OK; i++) {
             status = tni_arena_text(&model->arena, attr->texts[i], &out->texts[i]);
         }
@@ -289,9 +289,8 @@ tn_status tni_graph_add_input(tni_model *model, uint32_t graph, uint32_t value) 
 
 tn_status tni_graph_add_output(tni_model *model, uint32_t graph, uint32_t value) {
     tni_graph *g = &model->graphs[graph];
-    tn_status status =
-        tni_grow(&model->alloc, (void **)&g->output_names, &g->output_name_capacity,
-                 (uint64_t)g->output_count + 1, sizeof *g->output_names);
+    tn_status status = tni_grow(&model->alloc, (void **)&g->output_names, &g->output_name_capacity,
+                                (uint64_t)g->output_count + 1, sizeof *g->output_names);
     if (status == TN_OK) {
         status = push_id(model, &g->outputs, &g->output_capacity, &g->output_count, value);
     }

@@ -154,8 +154,7 @@ static tn_status add_identity(tni_model *model, uint32_t output_index, tn_string
     const tni_node_info info = {
         .op_type = TNI_LITERAL("Identity"),
         .name = name,
-        .since_version =
-            tni_schema_since_version(TNI_LITERAL(""), TNI_LITERAL("Identity"), opset),
+        .since_version = tni_schema_since_version(TNI_LITERAL(""), TNI_LITERAL("Identity"), opset),
         .input_count = 1,
         .output_count = 1,
         .inputs = &from,

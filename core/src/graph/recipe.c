@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computing recipes, a block of elements at a time. Formulas: DequantizeLinear is (x - zero) * scale
-// in binary32; a folded BatchNormalization scales channel c of the weight by
-// gamma[c] / sqrt(variance[c] + epsilon) and turns the bias into
-// (bias[c] - mean[c]) * that + beta[c], in binary64, rounded once.
+// Computing recipes, a block of elements at a time. Formulas: DequantizeLinear is (x - zero) *
+// scale in binary32; a folded BatchNormalization scales channel c of the weight by gamma[c] /
+// sqrt(variance[c] + epsilon) and turns the bias into (bias[c] - mean[c]) * that + beta[c], in
+// binary64, rounded once.
 #include "graph/recipe.h"
 
 #include "base/dtype.h"
@@ -189,8 +189,7 @@ static tn_status stream(const reading *r, uint64_t offset_bytes, uint64_t size_b
 static tn_status read_elementwise(const tni_model *model, const tni_constant *constant,
                                   uint64_t offset_bytes, uint64_t size_bytes, void *destination,
                                   tn_error *error) {
-    reading r = {
-        .model = model, .constant = constant, .recipe = constant->recipe, .error = error};
+    reading r = {.model = model, .constant = constant, .recipe = constant->recipe, .error = error};
     tn_status status = TN_ERROR_OUT_OF_MEMORY;
     r.table_count = table_count(&r);
     r.values = tni_alloc_array(&model->alloc, BLOCK_ELEMENTS, sizeof *r.values);

@@ -34,9 +34,8 @@ tn_status tni_source_check(const tni_source *source, tn_error *error) {
     }
     if ((uint64_t)info.st_size < source->size_bytes) {
         return tni_fail(error, TN_ERROR_IO, "model.file-changed",
-                        "%.*s: shrank from %llu to %llu bytes while in use",
-                        TNI_TEXT(source->path), (unsigned long long)source->size_bytes,
-                        (unsigned long long)info.st_size);
+                        "%.*s: shrank from %llu to %llu bytes while in use", TNI_TEXT(source->path),
+                        (unsigned long long)source->size_bytes, (unsigned long long)info.st_size);
     }
     return TN_OK;
 }

@@ -98,16 +98,16 @@ static tn_range put_attributes(filler *f, const tni_node *node) {
         const tni_attr *attr = &node->attrs[i];
         const tn_text_ref name = put_text(f, attr->name);
         const tn_range values = put_attr_values(f, attr);
-        POOL(f, tn_graph_attribute, attributes)[f->attributes++] =
-            (tn_graph_attribute){name, attr->kind, 0, values};
+        POOL(f, tn_graph_attribute, attributes)
+        [f->attributes++] = (tn_graph_attribute){name, attr->kind, 0, values};
     }
     return range;
 }
 
 static void put_node(filler *f, uint32_t at) {
     const tni_node *node = &f->model->nodes[f->plan->nodes[at]];
-    const bool expansion = node->expansion != TN_NONE &&
-                           f->plan->graph_index[node->expansion] != TN_NONE;
+    const bool expansion =
+        node->expansion != TN_NONE && f->plan->graph_index[node->expansion] != TN_NONE;
     tn_graph_node *out = &POOL(f, tn_graph_node, nodes)[at];
     out->domain = put_text(f, node->domain);
     out->op_type = put_text(f, node->op_type);
@@ -129,8 +129,7 @@ static void put_value(filler *f, uint32_t at) {
     out->kind = value->kind;
     out->dtype = value->dtype;
     out->dims = put_dims(f, value->dims, value->rank);
-    out->constant =
-        value->constant == TN_NONE ? TN_NONE : f->plan->constant_index[value->constant];
+    out->constant = value->constant == TN_NONE ? TN_NONE : f->plan->constant_index[value->constant];
     out->producer = f->plan->value_producer[at];
     out->graph = f->plan->value_graph[at];
 }
@@ -204,8 +203,7 @@ static tn_status take_maps(tni_view *out, const tni_view_plan *plan) {
     out->value_count = plan->value_count;
     out->constant_count = plan->constant_count;
     out->node_of = tni_alloc_array(&out->alloc, (uint64_t)plan->node_count + 1, sizeof(uint32_t));
-    out->value_of =
-        tni_alloc_array(&out->alloc, (uint64_t)plan->value_count + 1, sizeof(uint32_t));
+    out->value_of = tni_alloc_array(&out->alloc, (uint64_t)plan->value_count + 1, sizeof(uint32_t));
     if (out->node_of == NULL || out->value_of == NULL) {
         return TN_ERROR_OUT_OF_MEMORY;
     }

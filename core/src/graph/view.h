@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lowering: makes the relocatable graph view (tenon/abi/graph.h) of a whole model or of an island, with
-// the maps that lead from the view's indices back to the model's.
+// Lowering: makes the relocatable graph view (tenon/abi/graph.h) of a whole model or of an island,
+// with the maps that lead from the view's indices back to the model's.
 #ifndef TENON_GRAPH_VIEW_H
 #define TENON_GRAPH_VIEW_H
 
@@ -34,12 +34,12 @@ typedef struct tni_view {
 
 // Builds a view. Symbols are those of the model, at the same index, all of them, so that
 // tn_symbol_value.symbol is the model's symbol. Constants used by the shown nodes are included as
-// records; keys are the model's. An input that none of the nodes reads is kept.
-// TN_OK · TN_ERROR_INVALID_ARGUMENT a node reads a value that is neither given as input, nor produced
+// records; keys are the model's. An input that none of the nodes reads is kept. TN_OK ·
+// TN_ERROR_INVALID_ARGUMENT a node reads a value that is neither given as input, nor produced
 // inside, nor constant (error names the node), a node twice or unknown, or an output that nothing
 // inside makes · TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_OUT_OF_MEMORY · with hashes, errors of
-// tni_constant_hash. *out_view is null on failure; free with tni_view_destroy. The model must not be
-// changed meanwhile; any number of threads may build views of it.
+// tni_constant_hash. *out_view is null on failure; free with tni_view_destroy. The model must not
+// be changed meanwhile; any number of threads may build views of it.
 TN_MUST_USE tn_status tni_view_build(const tni_alloc *alloc, tni_model *model,
                                      const tni_view_spec *spec, tni_view **out_view,
                                      tn_error *error);

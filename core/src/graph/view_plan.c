@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planning a view: graph 0 first, then its bodies and expansions breadth first, so that the nodes of
-// every graph are consecutive. See view_layout.h.
+// Planning a view: graph 0 first, then its bodies and expansions breadth first, so that the nodes
+// of every graph are consecutive. See view_layout.h.
 #include "graph/view_layout.h"
 
 #include "base/checked.h"
@@ -31,8 +31,8 @@ static tn_status show_constant(tni_view_plan *plan, uint32_t constant) {
     if (plan->constant_index[constant] != TN_NONE) {
         return TN_OK;
     }
-    const tn_status status = push(plan, &plan->constants, &plan->constant_capacity,
-                                  plan->constant_count, constant);
+    const tn_status status =
+        push(plan, &plan->constants, &plan->constant_capacity, plan->constant_count, constant);
     if (status == TN_OK) {
         plan->constant_index[constant] = plan->constant_count++;
         plan->dims += plan->model->constants[constant].rank;
@@ -95,9 +95,8 @@ static tn_status define_value(tni_view_plan *plan, uint32_t value, uint32_t prod
 }
 
 static tn_status add_graph(tni_view_plan *plan, uint32_t graph) {
-    const tn_status status =
-        tni_grow(&plan->alloc, (void **)&plan->graphs, &plan->graph_capacity,
-                 (uint64_t)plan->graph_count + 1, sizeof *plan->graphs);
+    const tn_status status = tni_grow(&plan->alloc, (void **)&plan->graphs, &plan->graph_capacity,
+                                      (uint64_t)plan->graph_count + 1, sizeof *plan->graphs);
     if (status != TN_OK) {
         return tni_fail_plain(plan->error, status, "graph view");
     }
@@ -290,8 +289,8 @@ static tn_status capture(tni_view_plan *plan, uint32_t view_graph, const uint32_
             is_inside(plan->model, record->graph, top)) {
             continue;
         }
-        const tn_status status = push(plan, &plan->captures, &plan->capture_capacity,
-                                      plan->capture_count, value);
+        const tn_status status =
+            push(plan, &plan->captures, &plan->capture_capacity, plan->capture_count, value);
         if (status != TN_OK) {
             return status;
         }
@@ -357,9 +356,9 @@ static tn_status check_size(tni_view_plan *plan) {
     tn_graph_view header;
     const uint64_t limit =
         plan->spec->limit_bytes != 0 ? plan->spec->limit_bytes : DEFAULT_LIMIT_BYTES;
-    const uint64_t pools[] = {plan->value_ids,  plan->attributes,   plan->attr_ints,
-                              plan->attr_floats, plan->attr_texts,  plan->attr_indices,
-                              plan->dims,       plan->strings};
+    const uint64_t pools[] = {plan->value_ids,   plan->attributes, plan->attr_ints,
+                              plan->attr_floats, plan->attr_texts, plan->attr_indices,
+                              plan->dims,        plan->strings};
     bool fits = true;
     for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
         fits = fits && pools[i] < TN_NONE;
@@ -408,8 +407,8 @@ void tni_view_plan_deinit(tni_view_plan *plan) {
     tni_free_array(alloc, plan->captures, plan->capture_capacity, id_bytes);
 }
 
-// Appends a pool of count records at the next multiple of 8. Counts are below 2^32 and strides small,
-// so the sum cannot overflow.
+// Appends a pool of count records at the next multiple of 8. Counts are below 2^32 and strides
+// small, so the sum cannot overflow.
 static void lay(tn_span *span, uint64_t *inout_end, uint64_t count, uint64_t stride) {
     span->offset_bytes = (*inout_end + 7) & ~(uint64_t)7;
     span->count = (uint32_t)count;

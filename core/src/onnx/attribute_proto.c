@@ -29,16 +29,16 @@ typedef struct {
     const uint8_t *at;
     tn_string name;
     tn_string reference;
-    uint64_t type; // as written, 0: not given
+    uint64_t type;  // as written, 0: not given
     uint32_t field; // the value field that is present, 0: none
     uint64_t count; // its items
 } survey;
 
 // The value field of a kind.
 static uint32_t field_of_kind(tn_attr_kind kind) {
-    static const uint32_t fields[] = {0,          FIELD_F,    FIELD_I,       FIELD_S,
-                                      FIELD_T,    FIELD_G,    FIELD_FLOATS,  FIELD_INTS,
-                                      FIELD_STRINGS, FIELD_TENSORS, FIELD_GRAPHS};
+    static const uint32_t fields[] = {
+        0,          FIELD_F,       FIELD_I,       FIELD_S,     FIELD_T, FIELD_G, FIELD_FLOATS,
+        FIELD_INTS, FIELD_STRINGS, FIELD_TENSORS, FIELD_GRAPHS};
     return kind <= TN_ATTR_GRAPHS ? fields[kind] : 0;
 }
 
@@ -241,8 +241,8 @@ static void fill_numbers(tni_importer *in, const tni_field *field, tni_attr *att
 }
 
 // Stores the next value, or run of values, of the attribute.
-static tn_status fill_value(tni_importer *in, const tni_field *field, uint32_t node,
-                            tni_attr *attr, uint32_t *index) {
+static tn_status fill_value(tni_importer *in, const tni_field *field, uint32_t node, tni_attr *attr,
+                            uint32_t *index) {
     if (attr->floats != NULL || attr->ints != NULL) {
         fill_numbers(in, field, attr, index);
         return in->wire.status;
@@ -350,8 +350,8 @@ tn_status tni_import_attributes(tni_importer *in, tni_bytes node_message, uint32
         return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.node-attributes",
                              node_message.at, "%u attributes on one node", capacity);
     }
-    const tn_status status = tni_arena_array(&in->model->arena, capacity, sizeof **out_attrs, 8,
-                                             (void **)out_attrs);
+    const tn_status status =
+        tni_arena_array(&in->model->arena, capacity, sizeof **out_attrs, 8, (void **)out_attrs);
     if (status != TN_OK) {
         return tni_import_plain(in, status, node_message.at, "attributes");
     }
@@ -359,8 +359,8 @@ tn_status tni_import_attributes(tni_importer *in, tni_bytes node_message, uint32
         tni_attr attr;
         bool present = false;
         if (field.number != 5 || !tni_wire_expect(&in->wire, &field, TNI_WIRE_BYTES) ||
-            tni_import_count(in, &in->attributes, in->limits.attributes,
-                             "onnx.too-many-attributes", field.at) != TN_OK) {
+            tni_import_count(in, &in->attributes, in->limits.attributes, "onnx.too-many-attributes",
+                             field.at) != TN_OK) {
             continue;
         }
         tni_wire_enter(&in->wire, "attribute", index++);

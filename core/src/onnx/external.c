@@ -14,7 +14,8 @@
 // Whether the location is a plain relative path: no root, no "..", no NUL.
 static bool location_is_relative(tn_string location) {
     if (location.size_bytes == 0 || location.size_bytes >= MAX_LOCATION_BYTES ||
-        location.data[0] == '/' || memchr(location.data, '\0', (size_t)location.size_bytes) != NULL) {
+        location.data[0] == '/' ||
+        memchr(location.data, '\0', (size_t)location.size_bytes) != NULL) {
         return false;
     }
     uint64_t begin = 0;
@@ -119,8 +120,8 @@ tn_status tni_import_external(tni_importer *in, const tni_external *external, ui
         return in->wire.status;
     }
     const uint64_t file_bytes = in->model->sources[*out_source].size_bytes;
-    const bool inside = external->offset_bytes <= file_bytes &&
-                        size_bytes <= file_bytes - external->offset_bytes;
+    const bool inside =
+        external->offset_bytes <= file_bytes && size_bytes <= file_bytes - external->offset_bytes;
     if (!inside || (external->has_length && external->length_bytes != size_bytes)) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.external-range", external->at,
                              "%llu bytes at %llu of '%.*s' (length %lld) do not fit its %llu bytes",

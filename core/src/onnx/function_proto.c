@@ -59,9 +59,8 @@ tn_status tni_import_function(tni_importer *in, tni_bytes message, const uint8_t
     }
     function.next = TN_NONE;
     (void)tni_map_find(&in->function_names, function.name, &function.next);
-    tn_status status =
-        tni_grow(&in->model->alloc, (void **)&in->functions, &in->function_capacity,
-                 (uint64_t)in->function_count + 1, sizeof *in->functions);
+    tn_status status = tni_grow(&in->model->alloc, (void **)&in->functions, &in->function_capacity,
+                                (uint64_t)in->function_count + 1, sizeof *in->functions);
     if (status == TN_OK) {
         status = tni_map_set(&in->function_names, function.name, in->function_count);
     }

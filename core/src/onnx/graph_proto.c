@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GraphProto. Its fields may come in any order, so it is read in passes: initializers, inputs, nodes,
-// declared types, outputs.
+// GraphProto. Its fields may come in any order, so it is read in passes: initializers, inputs,
+// nodes, declared types, outputs.
 #include "onnx/importer.h"
 
 enum {

@@ -273,9 +273,8 @@ static tn_status open_source(tni_importer *in, const tni_import_info *info, tn_e
     if (fd < 0) {
         return open_failed(error, info->path, errno);
     }
-    const tn_status status =
-        tni_model_add_file(in->model, fd, tni_string_of(info->path), in->copy,
-                           in->limits.file_bytes, &in->source, error);
+    const tn_status status = tni_model_add_file(in->model, fd, tni_string_of(info->path), in->copy,
+                                                in->limits.file_bytes, &in->source, error);
     if (status != TN_OK) {
         (void)close(fd);
     }
@@ -316,8 +315,7 @@ tn_status tni_onnx_import(const tni_import_info *info, tni_model **out_model, tn
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "onnx.arguments",
                         "give either a path or the model's bytes");
     }
-    tn_status status =
-        tni_model_create(alloc, info->log, in.limits.arena_bytes, &in.model);
+    tn_status status = tni_model_create(alloc, info->log, in.limits.arena_bytes, &in.model);
     if (status != TN_OK) {
         return tni_fail_plain(error, status, "model");
     }

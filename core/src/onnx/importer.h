@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of import.h: what the readers of ONNX's messages share. Every function returns the reader's
-// latched status; after a failure the model is thrown away, so none of them cleans up the model.
+// Inside of import.h: what the readers of ONNX's messages share. Every function returns the
+// reader's latched status; after a failure the model is thrown away, so none of them cleans up the
+// model.
 #ifndef TENON_ONNX_IMPORTER_H
 #define TENON_ONNX_IMPORTER_H
 
@@ -107,7 +108,8 @@ const tni_function *tni_import_find_function(const tni_importer *in, tn_string d
 tn_status tni_import_call(tni_importer *in, const tni_function *function, const uint8_t *at,
                           const uint32_t *inputs, uint32_t input_count, uint32_t *out_values,
                           uint32_t output_count, const tni_attr *attrs, uint32_t attr_count);
-// The opset version in force for a domain here: the function's own, or the model's. 0: not imported.
+// The opset version in force for a domain here: the function's own, or the model's. 0: not
+// imported.
 uint32_t tni_import_opset(const tni_importer *in, tn_string domain);
 // Reads one OperatorSetIdProto.
 tn_status tni_import_opset_id(tni_importer *in, tni_bytes message, tn_string *out_domain,

@@ -14,7 +14,7 @@ typedef struct {
     tn_string overload;
     uint32_t first_id; // inputs, on the importer's stack
     uint32_t input_count;
-    uint32_t output_count; // trailing absent ones not counted
+    uint32_t output_count;   // trailing absent ones not counted
     uint32_t listed_outputs; // those counted too
     uint32_t opset;
     uint32_t first_value; // values from here on were made for this node
@@ -87,8 +87,7 @@ static tn_status read_parts(tni_importer *in, node_parts *node) {
     }
     node->domain = tni_import_domain(node->domain);
     // An absent optional at the end is the same as none.
-    while (node->input_count > 0 &&
-           in->ids[node->first_id + node->input_count - 1] == TN_NONE) {
+    while (node->input_count > 0 && in->ids[node->first_id + node->input_count - 1] == TN_NONE) {
         node->input_count--;
         in->id_count--;
     }
@@ -132,11 +131,10 @@ static tn_status resolve_version(tni_importer *in, const node_parts *node, uint3
     const tni_schema *schema = tni_schema_find(node->domain, node->op_type, node->opset);
     if (schema == NULL || schema->deprecated != 0) {
         const bool known = tni_schema_op_known(node->domain, node->op_type);
-        return tni_wire_fail(&in->wire, TN_ERROR_UNSUPPORTED,
-                             known ? "onnx.op-version" : "onnx.unknown-op", node->at,
-                             "op %.*s %s opset %u of domain '%.*s'", TNI_TEXT(node->op_type),
-                             known ? "is not in" : "is unknown to", node->opset,
-                             TNI_TEXT(node->domain));
+        return tni_wire_fail(
+            &in->wire, TN_ERROR_UNSUPPORTED, known ? "onnx.op-version" : "onnx.unknown-op",
+            node->at, "op %.*s %s opset %u of domain '%.*s'", TNI_TEXT(node->op_type),
+            known ? "is not in" : "is unknown to", node->opset, TNI_TEXT(node->domain));
     }
     *out_version = schema->since_version;
     return check_arity(in, node, schema);
@@ -151,7 +149,8 @@ static tn_status rename_value(tni_importer *in, const node_parts *node, uint32_t
     return tni_arena_text(&in->model->arena, name, &in->model->values[value].name);
 }
 
-// Adds the outputs' values and their names, unless the values are given. values has output_count ids.
+// Adds the outputs' values and their names, unless the values are given. values has output_count
+// ids.
 static tn_status define_outputs(tni_importer *in, const node_parts *node, uint32_t *values,
                                 bool given) {
     tni_bytes rest = node->message;

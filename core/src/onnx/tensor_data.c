@@ -47,8 +47,7 @@ tn_status tni_tensor_count_data(tni_importer *in, tni_tensor *tensor, const tni_
     const tni_wire_type type = item_type(field->number);
     if (tensor->data_field != 0 && tensor->data_field != field->number) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.data-twice", field->at,
-                             "data in field %u and in field %u", tensor->data_field,
-                             field->number);
+                             "data in field %u and in field %u", tensor->data_field, field->number);
     }
     const bool first = tensor->data_field == 0;
     tensor->data_field = field->number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TensorProto to constant. Raw data, and typed data in one packed run of the right width, stay where
-// they are in the file; everything else is decoded.
+// TensorProto to constant. Raw data, and typed data in one packed run of the right width, stay
+// where they are in the file; everything else is decoded.
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "onnx/tensor_data.h"
@@ -90,8 +90,7 @@ static tn_status read_field(tni_importer *in, tni_tensor *tensor, const tni_fiel
         return read_dims(in, tensor, field);
     case 2:
         if (tni_wire_expect(&in->wire, field, TNI_WIRE_VARINT)) {
-            tensor->dtype = field->value < TN_DTYPE_COUNT ? (tn_dtype)field->value
-                                                          : TN_DTYPE_COUNT;
+            tensor->dtype = field->value < TN_DTYPE_COUNT ? (tn_dtype)field->value : TN_DTYPE_COUNT;
         }
         return in->wire.status;
     case 3:
@@ -127,8 +126,8 @@ static tn_status check_size(tni_importer *in, tni_tensor *tensor) {
                              TNI_TEXT(tensor->name));
     }
     if (!tni_count_of_dims(tensor->dims, tensor->rank, &tensor->element_count) ||
-        (!text && !tni_size_of_elements(tensor->dtype, tensor->element_count,
-                                        &tensor->size_bytes))) {
+        (!text &&
+         !tni_size_of_elements(tensor->dtype, tensor->element_count, &tensor->size_bytes))) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.tensor-overflow", tensor->at,
                              "the dimensions of '%.*s' overflow", TNI_TEXT(tensor->name));
     }
@@ -212,10 +211,10 @@ static tn_status add_tensor(tni_importer *in, const tni_tensor *tensor, uint32_t
         return tni_tensor_add_strings(in, tensor, out_constant);
     }
     if (in_place(tensor)) {
-        tni_constant_info info = {
-            .kind = TNI_CONSTANT_RAW,
-            .source = in->source,
-            .offset_bytes = (uint64_t)(tensor->only_chunk.at - in->wire.base)};
+        tni_constant_info info = {.kind = TNI_CONSTANT_RAW,
+                                  .source = in->source,
+                                  .offset_bytes =
+                                      (uint64_t)(tensor->only_chunk.at - in->wire.base)};
         return add_constant(in, tensor, &info, out_constant);
     }
     tni_constant_info info = {.kind = TNI_CONSTANT_OWNED};

@@ -62,8 +62,7 @@ static tn_status read_tensor(tni_importer *in, tni_bytes message, declared_type 
         if (field.number == 1 && tni_wire_expect(&in->wire, &field, TNI_WIRE_VARINT)) {
             if (field.value >= TN_DTYPE_COUNT) {
                 return tni_wire_fail(&in->wire, TN_ERROR_UNSUPPORTED, "onnx.value-dtype", field.at,
-                                     "unknown element type %llu",
-                                     (unsigned long long)field.value);
+                                     "unknown element type %llu", (unsigned long long)field.value);
             }
             out->dtype = (tn_dtype)field.value;
         } else if (field.number == 2 && tni_wire_expect(&in->wire, &field, TNI_WIRE_BYTES)) {
@@ -113,8 +112,8 @@ static tn_status unsupported(tni_importer *in, const tni_field *field) {
                          "maps, opaque types and nested containers are not supported");
 }
 
-// Recursion ends: the only nesting that wrap accepts is optional of sequence of tensor, and the path
-// depth bounds what hostile input may try before that is known.
+// Recursion ends: the only nesting that wrap accepts is optional of sequence of tensor, and the
+// path depth bounds what hostile input may try before that is known.
 static tn_status read_type(tni_importer *in, tni_bytes message, declared_type *out) {
     tni_field field;
     while (tni_wire_next(&in->wire, &message, &field)) {
@@ -133,8 +132,7 @@ static tn_status read_type(tni_importer *in, tni_bytes message, declared_type *o
         if (field.number == 1 || field.number == 8) {
             out->kind = field.number == 8 ? TN_VALUE_SPARSE_TENSOR : TN_VALUE_TENSOR;
             read_tensor(in, field.bytes, out);
-        } else if (read_element(in, field.bytes, out) == TN_OK &&
-                   !wrap(&out->kind, field.number)) {
+        } else if (read_element(in, field.bytes, out) == TN_OK && !wrap(&out->kind, field.number)) {
             return unsupported(in, &field);
         }
         if (in->wire.status != TN_OK) {

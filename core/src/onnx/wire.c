@@ -22,8 +22,8 @@ static size_t write_path(const tni_wire *wire, char *text, size_t capacity) {
         if (step->index == TN_NONE) {
             written = snprintf(text + used, capacity - used, "%s%s", dot, step->field);
         } else {
-            written = snprintf(text + used, capacity - used, "%s%s[%u]", dot, step->field,
-                               step->index);
+            written =
+                snprintf(text + used, capacity - used, "%s%s[%u]", dot, step->field, step->index);
         }
         if (written > 0) {
             used += (size_t)written;
@@ -116,8 +116,7 @@ static bool read_bytes(tni_wire *wire, tni_bytes *message, tni_field *out) {
     if (size_bytes > tni_bytes_size(*message)) {
         tni_wire_fail(wire, TN_ERROR_INVALID_DATA, "onnx.length-past-end", out->at,
                       "field %u is %llu bytes long, only %llu are left", out->number,
-                      (unsigned long long)size_bytes,
-                      (unsigned long long)tni_bytes_size(*message));
+                      (unsigned long long)size_bytes, (unsigned long long)tni_bytes_size(*message));
         return false;
     }
     out->bytes = (tni_bytes){message->at, message->at + size_bytes};
@@ -169,8 +168,8 @@ bool tni_wire_next(tni_wire *wire, tni_bytes *message, tni_field *out_field) {
         return read_bytes(wire, message, out_field);
     default:
         tni_wire_fail(wire, TN_ERROR_INVALID_DATA, "onnx.wire-type-unknown", out_field->at,
-                      "field %u has wire type %d (groups are not used in ONNX)",
-                      out_field->number, (int)out_field->type);
+                      "field %u has wire type %d (groups are not used in ONNX)", out_field->number,
+                      (int)out_field->type);
         return false;
     }
     out_field->bytes = (tni_bytes){begin, message->at};

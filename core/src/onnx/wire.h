@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bounded reader of protobuf's wire format over borrowed bytes. It never allocates, never copies and
-// never trusts a length. Errors are latched in the reader: loops end, and the status tells why.
+// A bounded reader of protobuf's wire format over borrowed bytes. It never allocates, never copies
+// and never trusts a length. Errors are latched in the reader: loops end, and the status tells why.
 #ifndef TENON_ONNX_WIRE_H
 #define TENON_ONNX_WIRE_H
 

@@ -70,9 +70,8 @@ static void grow__doubles_and_keeps_on_failure(void **state) {
     uint32_t capacity = 0;
     (void)state;
     for (uint32_t i = 0; i < 100; i++) {
-        assert_int_equal(tni_grow(&allocator.alloc, (void **)&items, &capacity, i + 1,
-                                  sizeof *items),
-                         TN_OK);
+        assert_int_equal(
+            tni_grow(&allocator.alloc, (void **)&items, &capacity, i + 1, sizeof *items), TN_OK);
         items[i] = i;
     }
     assert_true(allocator.count <= 5);
@@ -206,14 +205,10 @@ static void test_alloc__notices_a_wrong_free(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(alloc_bytes__aligns_and_refuses),
-        CASE(realloc__keeps_and_zeroes),
-        CASE(grow__doubles_and_keeps_on_failure),
-        CASE(arena__zeroes_aligns_and_frees_at_once),
-        CASE(arena__tells_limit_from_memory),
-        CASE(arena_text__copies_and_terminates),
-        CASE(map__finds_texts_and_numbers),
-        CASE(map__keeps_what_it_has_without_memory),
+        CASE(alloc_bytes__aligns_and_refuses),    CASE(realloc__keeps_and_zeroes),
+        CASE(grow__doubles_and_keeps_on_failure), CASE(arena__zeroes_aligns_and_frees_at_once),
+        CASE(arena__tells_limit_from_memory),     CASE(arena_text__copies_and_terminates),
+        CASE(map__finds_texts_and_numbers),       CASE(map__keeps_what_it_has_without_memory),
         CASE(test_alloc__notices_a_wrong_free),
     };
     return cmocka_run_group_tests_name("base_memory", tests, NULL, NULL);

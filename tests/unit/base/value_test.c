@@ -46,9 +46,9 @@ static void sizes__pack_narrow_elements(void **state) {
         tn_dtype dtype;
         uint64_t count;
         uint64_t bytes;
-    } cases[] = {{TN_DTYPE_FLOAT, 3, 12},  {TN_DTYPE_INT4, 3, 2},    {TN_DTYPE_UINT2, 5, 2},
-                 {TN_DTYPE_BOOL, 3, 3},    {TN_DTYPE_INT4, 0, 0},    {TN_DTYPE_COMPLEX128, 2, 32},
-                 {TN_DTYPE_UINT2, 4, 1},   {TN_DTYPE_FLOAT16, 1, 2}, {TN_DTYPE_FLOAT4E2M1, 1, 1}};
+    } cases[] = {{TN_DTYPE_FLOAT, 3, 12}, {TN_DTYPE_INT4, 3, 2},    {TN_DTYPE_UINT2, 5, 2},
+                 {TN_DTYPE_BOOL, 3, 3},   {TN_DTYPE_INT4, 0, 0},    {TN_DTYPE_COMPLEX128, 2, 32},
+                 {TN_DTYPE_UINT2, 4, 1},  {TN_DTYPE_FLOAT16, 1, 2}, {TN_DTYPE_FLOAT4E2M1, 1, 1}};
     uint64_t bytes = 0;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -96,9 +96,9 @@ static void half__rounds_to_nearest_even(void **state) {
     static const struct {
         float value;
         uint16_t half;
-    } cases[] = {{1.0f, 0x3c00},          {65504.0f, 0x7bff},      {65519.0f, 0x7bff},
-                 {65520.0f, 0x7c00},      {0x1p-24f, 0x0001},      {0x1p-25f, 0x0000},
-                 {0x1.8p-25f, 0x0001},    {0x1.ff8p-15f, 0x03ff},  {0x1.ffcp-15f, 0x0400},
+    } cases[] = {{1.0f, 0x3c00},           {65504.0f, 0x7bff},       {65519.0f, 0x7bff},
+                 {65520.0f, 0x7c00},       {0x1p-24f, 0x0001},       {0x1p-25f, 0x0000},
+                 {0x1.8p-25f, 0x0001},     {0x1.ff8p-15f, 0x03ff},   {0x1.ffcp-15f, 0x0400},
                  {1.00048828125f, 0x3c00}, {1.00146484375f, 0x3c02}, {-0.0f, 0x8000}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -127,11 +127,20 @@ static void utf8__is_checked_strictly(void **state) {
     static const struct {
         const char *text;
         bool valid;
-    } cases[] = {{"plain", true},        {"\xc3\xa9", true},         {"\xe2\x82\xac", true},
-                 {"\xf0\x9f\x98\x80", true}, {"\xc0\x80", false},    {"\xe0\x80\x80", false},
-                 {"\xed\xa0\x80", false}, {"\xf4\x90\x80\x80", false}, {"\xff", false},
-                 {"\xc3", false},         {"\xe2\x82", false},       {"a\x80", false},
-                 {"\xf0\x80\x80\x80", false}, {"", true}};
+    } cases[] = {{"plain", true},
+                 {"\xc3\xa9", true},
+                 {"\xe2\x82\xac", true},
+                 {"\xf0\x9f\x98\x80", true},
+                 {"\xc0\x80", false},
+                 {"\xe0\x80\x80", false},
+                 {"\xed\xa0\x80", false},
+                 {"\xf4\x90\x80\x80", false},
+                 {"\xff", false},
+                 {"\xc3", false},
+                 {"\xe2\x82", false},
+                 {"a\x80", false},
+                 {"\xf0\x80\x80\x80", false},
+                 {"", true}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(tni_utf8_valid(tni_string_of(cases[i].text)), cases[i].valid);
@@ -208,9 +217,9 @@ static void hash64__spreads(void **state) {
 static void digest__is_blake2b_256(void **state) {
     // The digest of "abc", as published with the algorithm's test vectors for 32-byte output.
     static const uint8_t expected[TNI_DIGEST_BYTES] = {
-        0xbd, 0xdd, 0x81, 0x3c, 0x63, 0x42, 0x39, 0x72, 0x31, 0x71, 0xef, 0x3f, 0xee, 0x98, 0x57,
-        0x9b, 0x94, 0x96, 0x4e, 0x3b, 0xb1, 0xcb, 0x3e, 0x42, 0x72, 0x62, 0xc8, 0xc0, 0x68, 0xd5,
-        0x23, 0x19};
+        0xbd, 0xdd, 0x81, 0x3c, 0x63, 0x42, 0x39, 0x72, 0x31, 0x71, 0xef,
+        0x3f, 0xee, 0x98, 0x57, 0x9b, 0x94, 0x96, 0x4e, 0x3b, 0xb1, 0xcb,
+        0x3e, 0x42, 0x72, 0x62, 0xc8, 0xc0, 0x68, 0xd5, 0x23, 0x19};
     uint8_t actual[TNI_DIGEST_BYTES];
     tni_digest digest;
     (void)state;

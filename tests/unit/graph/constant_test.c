@@ -226,8 +226,7 @@ static void ints__reads_every_small_type(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t value = 0;
         uint32_t count = 0;
-        const uint32_t id =
-            add_owned(f, cases[i].dtype, 0, NULL, cases[i].bytes, cases[i].size);
+        const uint32_t id = add_owned(f, cases[i].dtype, 0, NULL, cases[i].bytes, cases[i].size);
         must(f, tni_constant_ints(f->model, id, &value, 1, &count, &f->error));
         assert_int_equal(count, 1);
         assert_true(value == cases[i].expected);
@@ -316,9 +315,9 @@ static void add_file__keeps_to_its_limit(void **state) {
     char path[64];
     uint32_t source = 0;
     const int fd = open_file(path, sizeof path);
-    assert_int_equal(tni_model_add_file(f->model, fd, tni_string_of("w"), false, 100, &source,
-                                        &f->error),
-                     TN_ERROR_LIMIT_EXCEEDED);
+    assert_int_equal(
+        tni_model_add_file(f->model, fd, tni_string_of("w"), false, 100, &source, &f->error),
+        TN_ERROR_LIMIT_EXCEEDED);
     assert_int_equal(source, TN_NONE);
     assert_int_equal(close(fd), 0);
 }

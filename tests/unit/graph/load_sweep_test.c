@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every allocation of load fails once in turn, and then stays failed: import, shapes, rewrites, view and
-// evaluation of a small model each end in OUT_OF_MEMORY with nothing lost.
+// Every allocation of load fails once in turn, and then stays failed: import, shapes, rewrites,
+// view and evaluation of a small model each end in OUT_OF_MEMORY with nothing lost.
 #include "graph/rewrite/rewrite.h"
 #include "graph/shape/shape.h"
 #include "graph/view.h"
@@ -84,8 +84,7 @@ static void sweep_model(const pb *bytes) {
     print_message("allocations: import %llu, canonicalise %llu, view %llu, evaluate %llu\n",
                   (unsigned long long)found.import, (unsigned long long)found.canonicalise,
                   (unsigned long long)found.view, (unsigned long long)found.evaluate);
-    assert_true(found.import > 0 && found.canonicalise > 0 && found.view > 0 &&
-                found.evaluate > 0);
+    assert_true(found.import > 0 && found.canonicalise > 0 && found.view > 0 && found.evaluate > 0);
     sweep(bytes, TEST_ALLOC_FAIL_ONE, total);
     sweep(bytes, TEST_ALLOC_FAIL_FROM, total);
 }

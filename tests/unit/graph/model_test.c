@@ -163,12 +163,9 @@ static void arena_limit__is_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(add_node__copies_what_it_is_given),
-        CASE(symbols__are_shared_by_name),
-        CASE(replace_uses__takes_effect_in_compact),
-        CASE(compact__drops_what_nobody_reads),
-        CASE(validate__catches_broken_models),
-        cmocka_unit_test(arena_limit__is_reported),
+        CASE(add_node__copies_what_it_is_given),     CASE(symbols__are_shared_by_name),
+        CASE(replace_uses__takes_effect_in_compact), CASE(compact__drops_what_nobody_reads),
+        CASE(validate__catches_broken_models),       cmocka_unit_test(arena_limit__is_reported),
     };
     return cmocka_run_group_tests_name("graph_model", tests, NULL, NULL);
 }

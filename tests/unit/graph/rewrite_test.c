@@ -139,11 +139,11 @@ static void fold__follows_shape_arithmetic(void **state) {
     // Symbol A went through Shape, Gather, Concat and Reshape; the rest is 6 * 4.
     assert_true(tni_string_is(f->model->symbols[y->dims[0].symbol].name, "A"));
     assert_int_equal(y->dims[1].size, 24);
-    // The last dimension is a number, although the first one is not known: a folded constant, behind
-    // the Identity that every output has.
+    // The last dimension is a number, although the first one is not known: a folded constant,
+    // behind the Identity that every output has.
     int64_t last = 0;
-    const tni_node *identity = &f->model->nodes[f->model->values[f->model->graphs[0].outputs[1]]
-                                                    .producer];
+    const tni_node *identity =
+        &f->model->nodes[f->model->values[f->model->graphs[0].outputs[1]].producer];
     assert_true(tni_node_is(identity, "Identity"));
     read_operand(f, identity, 0, &last, sizeof last);
     assert_int_equal(last, 24);
@@ -187,9 +187,9 @@ static void fold__keeps_large_weights_as_recipes(void **state) {
     const tni_constant *t = tni_node_constant(f->model, node_at(f->model, 0), 1);
     assert_int_equal(t->kind, TNI_CONSTANT_RECIPE);
     float element = 0.0f;
-    must(f, tni_constant_read(f->model, (uint32_t)(t - f->model->constants),
-                              (7 * 300 + 11) * sizeof element, sizeof element, &element,
-                              &f->error));
+    must(f,
+         tni_constant_read(f->model, (uint32_t)(t - f->model->constants),
+                           (7 * 300 + 11) * sizeof element, sizeof element, &element, &f->error));
     assert_true(element == (float)((11 * 200 + 7) % 17) / 8.0f - 1.0f);
 }
 

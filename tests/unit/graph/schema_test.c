@@ -58,8 +58,7 @@ static void table__is_sorted_and_sane(void **state) {
         const tni_schema *before = row - 1;
         int order = tni_string_compare(tni_string_of(before->domain), tni_string_of(row->domain));
         if (order == 0) {
-            order =
-                tni_string_compare(tni_string_of(before->op_type), tni_string_of(row->op_type));
+            order = tni_string_compare(tni_string_of(before->op_type), tni_string_of(row->op_type));
         }
         assert_true(order < 0 || (order == 0 && before->since_version < row->since_version));
     }

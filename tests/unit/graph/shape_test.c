@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shape inference: a table of ops with their results, contradictions, symbols, and evaluation with actual
-// sizes.
+// Shape inference: a table of ops with their results, contradictions, symbols, and evaluation with
+// actual sizes.
 #include "graph/shape/shape.h"
 #include "unit/graph/model_fixture.h"
 
@@ -26,15 +26,21 @@ typedef struct {
     const char *name;
     const char *op;
     uint32_t opset;
-    shape inputs[4];  // floats; the first with rank ABSENT ends the list
+    shape inputs[4];   // floats; the first with rank ABSENT ends the list
     attribute ints[4]; // then int64 initializers: count and values
     attribute attrs[4];
     shape expected;     // of output 0
     const char *broken; // expected error id instead
 } shape_case;
 
-#define NO_MORE {ABSENT, {0}}
+#define NO_MORE                                                                                    \
+    {                                                                                              \
+        ABSENT, {                                                                                  \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
+// clang-format off
 static const shape_case cases[] = {
     {"relu keeps", "Relu", 17, {{2, {-2, 3}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 3}}, NULL},
     {"add broadcasts", "Add", 17, {{3, {2, 1, 4}}, {2, {3, 1}}, NO_MORE}, {{0}}, {{0}},
@@ -174,6 +180,7 @@ static const shape_case cases[] = {
     {"non zero", "NonZero", 17, {{2, {3, 4}}, NO_MORE}, {{0}}, {{0}},
      {2, {2, UNKNOWN}}, NULL},
 };
+// clang-format on
 
 static void add_attribute(onnx_builder *b, const attribute *a) {
     if (a->text != NULL) {
@@ -294,9 +301,8 @@ static void evaluate__refuses_wrong_inputs(void **state) {
         const uint32_t second = wrong[i].swap == 1   ? graph->inputs[0]
                                 : wrong[i].swap == 2 ? graph->outputs[0]
                                                      : graph->inputs[1];
-        const tni_shape_input inputs[2] = {
-            {graph->inputs[0], wrong[i].rank, wrong[i].dims[0]},
-            {second, 2, wrong[i].dims[1]}};
+        const tni_shape_input inputs[2] = {{graph->inputs[0], wrong[i].rank, wrong[i].dims[0]},
+                                           {second, 2, wrong[i].dims[1]}};
         tni_shape_table *table = NULL;
         assert_int_equal(tni_shapes_evaluate(f->model, &f->allocator.alloc, inputs, wrong[i].count,
                                              &table, &f->error),

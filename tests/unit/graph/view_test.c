@@ -149,7 +149,11 @@ static void island__refuses_what_is_not_closed(void **state) {
     } wrong[] = {
         {"view.missing-input", {.nodes = nodes + 1, .node_count = 1}},
         {"view.missing-input",
-         {.nodes = nodes, .node_count = 1, .inputs = &x, .input_count = 1, .outputs = &y,
+         {.nodes = nodes,
+          .node_count = 1,
+          .inputs = &x,
+          .input_count = 1,
+          .outputs = &y,
           .output_count = 1}},
         {"view.bad-node", {.nodes = twice, .node_count = 2, .inputs = &x, .input_count = 1}},
         {"view.bad-node", {.nodes = &unknown, .node_count = 1}},
@@ -267,9 +271,8 @@ static void bodies__list_their_captures(void **state) {
                                  .inputs = &f->model->graphs[0].inputs[1],
                                  .input_count = 1};
     tni_view *refused = NULL;
-    assert_int_equal(
-        tni_view_build(&f->allocator.alloc, f->model, &alone, &refused, &f->error),
-        TN_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(tni_view_build(&f->allocator.alloc, f->model, &alone, &refused, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
     tni_view_destroy(built);
 }
 

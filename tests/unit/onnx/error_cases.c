@@ -691,8 +691,7 @@ static void add_entry(pb *tensor, const char *key, const char *value) {
     pb_message(tensor, 13, &entry);
 }
 
-static void make_external(pb *model, const char *location, const char *offset,
-                          const char *length) {
+static void make_external(pb *model, const char *location, const char *offset, const char *length) {
     pb tensor = bare_tensor();
     pb_varint(&tensor, 14, 1);
     add_entry(&tensor, "location", location);
@@ -923,10 +922,8 @@ const error_case error_cases[] = {
     {"onnx.packed-size", DATA, "graph.node[0].attribute[0]: ", make_packed_floats, 0},
     {"onnx.attribute-graph", NOT_SUPPORTED, "graph.node[0].attribute[0].g: ", make_attribute_graph,
      0},
-    {"onnx.attribute-reference", DATA, "graph.node[0].attribute[0]: ", make_attribute_reference,
-     0},
-    {"onnx.duplicate-attribute", DATA, "graph.node[0].attribute[1]: ", make_duplicate_attribute,
-     0},
+    {"onnx.attribute-reference", DATA, "graph.node[0].attribute[0]: ", make_attribute_reference, 0},
+    {"onnx.duplicate-attribute", DATA, "graph.node[0].attribute[1]: ", make_duplicate_attribute, 0},
     {"onnx.node-attributes", LIMIT, "graph.node[0]: ", make_node_attributes, 0},
     {"onnx.tensor-dtype", NOT_SUPPORTED, "graph.initializer[0]: ", make_tensor_dtype, 0},
     {"onnx.tensor-dim", DATA, "graph.initializer[0]: ", make_tensor_dim, 0},
@@ -944,8 +941,8 @@ const error_case error_cases[] = {
     {"onnx.external-location", TN_ERROR_DENIED, "graph.initializer[0]: ", make_external_absolute,
      1},
     {"onnx.external-location", TN_ERROR_DENIED, "graph.initializer[0]: ", make_external_parent, 1},
-    {"onnx.external-location", TN_ERROR_DENIED, "graph.initializer[0]: ",
-     make_external_no_location, 1},
+    {"onnx.external-location", TN_ERROR_DENIED, "graph.initializer[0]: ", make_external_no_location,
+     1},
     {"onnx.external-outside", TN_ERROR_DENIED, "graph.initializer[0]: ", make_external_link, 1},
     {"onnx.external-open", TN_ERROR_NOT_FOUND, "graph.initializer[0]: ", make_external_missing, 1},
     {"onnx.external-range", DATA, "graph.initializer[0]: ", make_external_offset, 1},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hand-made broken models, one or more for every error id of the importer. Used by the error test and
-// as seeds of the hostile one.
+// Hand-made broken models, one or more for every error id of the importer. Used by the error test
+// and as seeds of the hostile one.
 #ifndef TENON_TESTS_ERROR_CASES_H
 #define TENON_TESTS_ERROR_CASES_H
 
@@ -11,8 +11,8 @@ typedef struct error_case {
     const char *id;   // of the error that is expected
     tn_status status; // likewise
     const char *path; // how the error's text must begin, or null
-    // Writes the model and may tighten the limits. folder holds the files "data.bin" (64 bytes), "sub",
-    // and "leak.bin", a link out of it.
+    // Writes the model and may tighten the limits. folder holds the files "data.bin" (64 bytes),
+    // "sub", and "leak.bin", a link out of it.
     void (*make)(pb *model, tni_import_limits *limits);
     int with_folder; // give the folder to the import
 } error_case;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every error id of the importer: a hand-made model provokes it, and the error says what, where in the
-// file and where in the message. A last case lists the ids in the sources and wants one for each.
+// Every error id of the importer: a hand-made model provokes it, and the error says what, where in
+// the file and where in the message. A last case lists the ids in the sources and wants one for
+// each.
 #include "base/error.h"
 #include "support/test_alloc.h"
 #include "unit/onnx/error_cases.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Thousands of damaged models: cut, flipped, spliced, stretched. Whatever the importer makes of them, it
-// neither crashes nor leaks nor takes more memory than it was given; what it accepts goes through the
-// whole of load. Deterministic: the same mutants every time.
+// Thousands of damaged models: cut, flipped, spliced, stretched. Whatever the importer makes of
+// them, it neither crashes nor leaks nor takes more memory than it was given; what it accepts goes
+// through the whole of load. Deterministic: the same mutants every time.
 #include "base/error.h"
 #include "graph/rewrite/rewrite.h"
 #include "graph/shape/shape.h"
@@ -127,7 +127,8 @@ static void read_seed(const char *path) {
     add_seed(&seed);
 }
 
-// Every eighth of the models that Debian's libonnx-testdata installs, in directory order made stable.
+// Every eighth of the models that Debian's libonnx-testdata installs, in directory order made
+// stable.
 static void add_installed_seeds(void) {
     struct dirent **entries = NULL;
     const int count = scandir(TEST_DATA, &entries, NULL, alphasort);

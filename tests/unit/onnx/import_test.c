@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the importer makes of good models: values, constants in place, bodies, functions, opsets, files.
+// What the importer makes of good models: values, constants in place, bodies, functions, opsets,
+// files.
 #include "base/error.h"
 #include "onnx/import.h"
 #include "support/onnx_builder.h"
@@ -113,8 +114,8 @@ static void import__leaves_raw_weights_in_place(void **state) {
         assert_true((const uint8_t *)data >= f->bytes.data);
         assert_true((const uint8_t *)data + size_bytes <= f->bytes.data + f->bytes.size);
     }
-    assert_int_equal(constant_named(f, "w1")->key, 1000 + f->model->values[find_value(
-                                                              f->model, "w1")].constant);
+    assert_int_equal(constant_named(f, "w1")->key,
+                     1000 + f->model->values[find_value(f->model, "w1")].constant);
 }
 
 // A model with one tensor whose data is in typed fields.
@@ -493,8 +494,7 @@ static void external_data__is_mapped_from_the_models_folder(void **state) {
             .alloc = &f->allocator.alloc, .path = path, .flags = modes[i]};
         assert_int_equal(tni_onnx_import(&info, &f->model, &f->error), TN_OK);
         assert_int_equal(f->model->source_count, 2);
-        assert_int_equal(f->model->sources[1].kind,
-                         i == 0 ? TNI_SOURCE_MAPPED : TNI_SOURCE_COPIED);
+        assert_int_equal(f->model->sources[1].kind, i == 0 ? TNI_SOURCE_MAPPED : TNI_SOURCE_COPIED);
         expect_bytes(f, "t", expected, sizeof expected);
         tni_model_destroy(f->model);
         f->model = NULL;

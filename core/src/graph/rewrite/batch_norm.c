@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folds a BatchNormalization into the convolution before it: the weight and the bias become recipes.
+// Folds a BatchNormalization into the convolution before it: the weight and the bias become
+// recipes.
 #include "base/error.h"
 #include "graph/elements.h"
 #include "graph/rewrite/rewrite_internal.h"
@@ -10,7 +11,7 @@
 typedef struct {
     uint32_t conv;
     uint32_t weight;
-    uint32_t bias; // or TN_NONE
+    uint32_t bias;          // or TN_NONE
     uint32_t parameters[4]; // gamma, beta, mean, variance
     double epsilon;
 } folding;
@@ -91,8 +92,8 @@ static tn_status add_constants(tni_model *model, const folding *f, uint32_t *out
                     f->parameters[3]},
         .epsilon = f->epsilon,
     };
-    tn_status status = tni_add_recipe(model, &weight_recipe, weight.dtype, weight.rank,
-                                      weight.dims, out_weight, error);
+    tn_status status = tni_add_recipe(model, &weight_recipe, weight.dtype, weight.rank, weight.dims,
+                                      out_weight, error);
     if (status == TN_OK) {
         status = tni_add_recipe(model, &bias_recipe, weight.dtype, 1, weight.dims, out_bias, error);
     }
@@ -118,8 +119,7 @@ static tn_status apply(tni_model *model, uint32_t norm, const folding *f, tn_err
         model->values[old_bias != TN_NONE ? old_bias : tni_node_input(&model->nodes[norm], 2)]
             .name};
     for (uint32_t i = 0; i < 2 && status == TN_OK; i++) {
-        status = tni_model_add_constant_value(model, graph, names[i], constants[i],
-                                              &inputs[i + 1]);
+        status = tni_model_add_constant_value(model, graph, names[i], constants[i], &inputs[i + 1]);
     }
     if (status != TN_OK) {
         return tni_fail_plain(error, status, "BatchNormalization folding");

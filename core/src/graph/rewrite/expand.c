@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives function ops a graph of simpler ops that computes the same. The node stays as it is: devices
-// are asked about both.
+// Gives function ops a graph of simpler ops that computes the same. The node stays as it is:
+// devices are asked about both.
 #include "base/error.h"
 #include "graph/elements.h"
 #include "graph/rewrite/rewrite_internal.h"
@@ -29,8 +29,7 @@ static uint32_t add_value(builder *b, const char *name) {
 static uint32_t add_formal(builder *b, uint32_t actual, bool is_output) {
     uint32_t value = TN_NONE;
     if (actual != TN_NONE && b->status == TN_OK) {
-        b->status =
-            tni_model_add_value(b->model, b->graph, b->model->values[actual].name, &value);
+        b->status = tni_model_add_value(b->model, b->graph, b->model->values[actual].name, &value);
     }
     if (b->status == TN_OK) {
         b->status = is_output ? TN_OK : tni_graph_add_input(b->model, b->graph, value);
@@ -57,8 +56,8 @@ static uint32_t add_scalar(builder *b, double number) {
     };
     b->status = tni_model_add_constant(b->model, &info, &constant);
     if (b->status == TN_OK) {
-        b->status = tni_model_add_constant_value(b->model, b->graph, TNI_LITERAL(""), constant,
-                                                 &value);
+        b->status =
+            tni_model_add_constant_value(b->model, b->graph, TNI_LITERAL(""), constant, &value);
     }
     return value;
 }
@@ -103,8 +102,7 @@ static uint32_t binary(builder *b, const char *op_type, uint32_t x, uint32_t y, 
 
 static uint32_t cast(builder *b, uint32_t x, tn_dtype dtype, uint32_t output) {
     int64_t to = dtype;
-    const tni_attr attr = {
-        .name = TNI_LITERAL("to"), .kind = TN_ATTR_INT, .count = 1, .ints = &to};
+    const tni_attr attr = {.name = TNI_LITERAL("to"), .kind = TN_ATTR_INT, .count = 1, .ints = &to};
     return add_node(b, "Cast", 1, &x, output, &attr, 1);
 }
 
@@ -126,8 +124,8 @@ static uint32_t reduce_mean(builder *b, uint32_t x, const int64_t *axes, uint32_
         b->status = tni_model_add_ints(b->model, values, axis_count, 1, &constant);
     }
     if (b->status == TN_OK) {
-        b->status = tni_model_add_constant_value(b->model, b->graph, TNI_LITERAL(""), constant,
-                                                 &inputs[1]);
+        b->status =
+            tni_model_add_constant_value(b->model, b->graph, TNI_LITERAL(""), constant, &inputs[1]);
     }
     return add_node(b, "ReduceMean", 2, inputs, output, NULL, 0);
 }
@@ -159,8 +157,8 @@ static uint32_t trailing_axes(const tni_model *model, const tni_node *node, int6
     return count;
 }
 
-// y = (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + bias, with the statistics in the stash
-// type.
+// y = (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + bias, with the statistics in the
+// stash type.
 static void build_layer_norm(builder *b, const int64_t *axes, uint32_t axis_count) {
     const tni_node node = b->model->nodes[b->node];
     const tn_dtype outer = b->model->values[node.outputs[0]].dtype;
@@ -208,8 +206,7 @@ static void build_gelu(builder *b) {
             binary(b, "Mul", sum, add_scalar(b, 0.79788456080286535588), TN_NONE);
         inner = unary(b, "Tanh", scaled, TN_NONE);
     } else {
-        const uint32_t scaled =
-            binary(b, "Mul", x, add_scalar(b, 0.70710678118654752440), TN_NONE);
+        const uint32_t scaled = binary(b, "Mul", x, add_scalar(b, 0.70710678118654752440), TN_NONE);
         inner = unary(b, "Erf", scaled, TN_NONE);
     }
     const uint32_t shifted = binary(b, "Add", inner, add_scalar(b, 1.0), TN_NONE);
@@ -227,9 +224,9 @@ static tn_status expand_node(tni_model *model, uint32_t id, bool *inout_changed,
                  .opset = tni_model_opset(model, TNI_LITERAL(""))};
     int64_t axes[TN_MAX_RANK];
     uint32_t axis_count = 0;
-    if (node->removed || node->expansion != TN_NONE || (!layer_norm && !tni_node_is(node, "Gelu")) ||
-        node->output_count == 0 || node->outputs[0] == TN_NONE ||
-        model->graphs[node->graph].is_expansion) {
+    if (node->removed || node->expansion != TN_NONE ||
+        (!layer_norm && !tni_node_is(node, "Gelu")) || node->output_count == 0 ||
+        node->outputs[0] == TN_NONE || model->graphs[node->graph].is_expansion) {
         return TN_OK;
     }
     b.dtype = model->values[node->outputs[0]].dtype;
@@ -237,8 +234,8 @@ static tn_status expand_node(tni_model *model, uint32_t id, bool *inout_changed,
         axis_count = trailing_axes(model, node, axes);
         b.dtype = (tn_dtype)tni_node_int(node, "stash_type", TN_DTYPE_FLOAT);
         // A wider input is not narrowed by the default.
-        b.dtype = model->values[node->outputs[0]].dtype == TN_DTYPE_DOUBLE ? TN_DTYPE_DOUBLE
-                                                                          : b.dtype;
+        b.dtype =
+            model->values[node->outputs[0]].dtype == TN_DTYPE_DOUBLE ? TN_DTYPE_DOUBLE : b.dtype;
     }
     if (!tni_elements_encodable(b.dtype) || (layer_norm && axis_count == 0)) {
         return TN_OK;

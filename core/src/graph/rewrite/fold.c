@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Constant folding: integers known by value, other names for the same bytes, recipes over weights, and
-// small arithmetic.
+// Constant folding: integers known by value, other names for the same bytes, recipes over weights,
+// and small arithmetic.
 #include "base/dtype.h"
 #include "base/error.h"
 #include "graph/recipe.h"
@@ -120,9 +120,9 @@ static tn_status fold_dequantize(tni_model *model, const tni_node *node, const t
         return TN_OK;
     }
     const bool per_axis = scale->rank == 1 && scale->element_count > 1;
-    const bool fits = per_axis ? axis >= 0 && axis < x->rank &&
-                                     (uint64_t)x->dims[axis] == scale->element_count
-                               : scale->element_count == 1;
+    const bool fits =
+        per_axis ? axis >= 0 && axis < x->rank && (uint64_t)x->dims[axis] == scale->element_count
+                 : scale->element_count == 1;
     if (!fits || (zero != NULL && (zero->element_count != scale->element_count ||
                                    !tni_recipe_castable(zero->dtype, to)))) {
         return TN_OK;

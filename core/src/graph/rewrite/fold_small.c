@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluates elementwise ops over small constants. Arithmetic is done in binary64 and rounded once, which
-// for the basic operations gives the correctly rounded result in every narrower type.
+// Evaluates elementwise ops over small constants. Arithmetic is done in binary64 and rounded once,
+// which for the basic operations gives the correctly rounded result in every narrower type.
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"

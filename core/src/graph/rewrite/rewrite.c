@@ -10,8 +10,7 @@
 
 #define MAX_ROUNDS 8
 
-static void count_ids(const tni_model *model, const uint32_t *ids, uint32_t count,
-                      uint32_t *uses) {
+static void count_ids(const tni_model *model, const uint32_t *ids, uint32_t count, uint32_t *uses) {
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t value = tni_model_resolve(model, ids[i]);
         if (value != TN_NONE) {
@@ -46,8 +45,8 @@ tn_status tni_replace_by_constant(tni_model *model, uint32_t value, uint32_t con
                                   tn_error *error) {
     uint32_t replacement = TN_NONE;
     const tni_value *record = &model->values[value];
-    const tn_status status = tni_model_add_constant_value(model, record->graph, record->name,
-                                                          constant, &replacement);
+    const tn_status status =
+        tni_model_add_constant_value(model, record->graph, record->name, constant, &replacement);
     if (status != TN_OK) {
         return tni_fail_plain(error, status, "folded constant");
     }
@@ -76,11 +75,8 @@ tn_status tni_settle_recipe(tni_model *model, uint32_t constant, tn_error *error
 
 tn_status tni_add_recipe(tni_model *model, const tni_recipe *recipe, tn_dtype dtype, uint32_t rank,
                          const int64_t *dims, uint32_t *out_constant, tn_error *error) {
-    tni_constant_info info = {.dtype = dtype,
-                              .rank = rank,
-                              .dims = dims,
-                              .kind = TNI_CONSTANT_RECIPE,
-                              .recipe = recipe};
+    tni_constant_info info = {
+        .dtype = dtype, .rank = rank, .dims = dims, .kind = TNI_CONSTANT_RECIPE, .recipe = recipe};
     uint64_t count = 0;
     tn_status status = TN_ERROR_INVALID_ARGUMENT;
     if (tni_count_of_dims(dims, rank, &count) &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the imported graph to the canonical one: no-ops go, constants fold (large ones into recipes),
-// BatchNormalization folds into its convolution, function ops get expansions.
+// From the imported graph to the canonical one: no-ops go, constants fold (large ones into
+// recipes), BatchNormalization folds into its convolution, function ops get expansions.
 #ifndef TENON_GRAPH_REWRITE_H
 #define TENON_GRAPH_REWRITE_H
 
@@ -10,17 +10,17 @@ typedef struct tni_rewrite_info {
     bool keep_constants;  // do not fold
     bool keep_batch_norm; // do not fold BatchNormalization
     bool no_expansions;   // do not make expansion graphs
-    bool fold_dequantize; // turn DequantizeLinear of weights into recipes; hides QDQ groups from devices
+    bool fold_dequantize; // turn DequantizeLinear of weights into recipes; hides QDQ groups from
+                          // devices
 } tni_rewrite_info;
 
 // Small results of folding are computed into owned bytes; larger ones become recipes or stay.
 #define TNI_FOLD_MAX_BYTES 65536u
 
-// Infers shapes, rewrites until nothing changes (at most 8 rounds), makes expansions, infers again and
-// normalises the outputs. info may be null. One thread.
-// TN_OK · TN_ERROR_INVALID_DATA shapes contradict, as tni_shapes_infer · TN_ERROR_IO a constant cannot
-// be read · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED. After a failure the model can only be
-// destroyed.
+// Infers shapes, rewrites until nothing changes (at most 8 rounds), makes expansions, infers again
+// and normalises the outputs. info may be null. One thread. TN_OK · TN_ERROR_INVALID_DATA shapes
+// contradict, as tni_shapes_infer · TN_ERROR_IO a constant cannot be read · TN_ERROR_OUT_OF_MEMORY
+// · TN_ERROR_LIMIT_EXCEEDED. After a failure the model can only be destroyed.
 TN_MUST_USE tn_status tni_model_canonicalise(tni_model *model, const tni_rewrite_info *info,
                                              tn_error *error);
 

@@ -5,8 +5,9 @@
 
 #include "graph/rewrite/rewrite.h"
 
-// How often every value is read, by nodes of all graphs and as graph output. One entry per value at the
-// time of the call; free with tni_free_array(&model->alloc, uses, *out_count, sizeof(uint32_t)).
+// How often every value is read, by nodes of all graphs and as graph output. One entry per value at
+// the time of the call; free with tni_free_array(&model->alloc, uses, *out_count,
+// sizeof(uint32_t)).
 TN_MUST_USE tn_status tni_count_uses(const tni_model *model, uint32_t **out_uses,
                                      uint32_t *out_count, tn_error *error);
 
@@ -22,10 +23,10 @@ TN_MUST_USE tn_status tni_add_recipe(tni_model *model, const tni_recipe *recipe,
                                      uint32_t rank, const int64_t *dims, uint32_t *out_constant,
                                      tn_error *error);
 
-// Evaluates a node whose operands are small constants into *out_constant, or leaves TN_NONE when it is
-// none of the ops known here.
-TN_MUST_USE tn_status tni_fold_small(tni_model *model, const tni_node *node,
-                                     uint32_t *out_constant, tn_error *error);
+// Evaluates a node whose operands are small constants into *out_constant, or leaves TN_NONE when it
+// is none of the ops known here.
+TN_MUST_USE tn_status tni_fold_small(tni_model *model, const tni_node *node, uint32_t *out_constant,
+                                     tn_error *error);
 
 // The sizes of a value when its rank and all dims are known.
 bool tni_static_dims(const tni_model *model, uint32_t value, uint32_t *out_rank,

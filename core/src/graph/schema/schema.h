@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of the ops of ONNX: since which opset each form exists and how many operands it takes.
-// The rows are generated (schema_table.c, scripts/gen_schema_table.py).
+// What is known of the ops of ONNX: since which opset each form exists and how many operands it
+// takes. The rows are generated (schema_table.c, scripts/gen_schema_table.py).
 #ifndef TENON_GRAPH_SCHEMA_H
 #define TENON_GRAPH_SCHEMA_H
 

@@ -49,8 +49,8 @@ static tn_status look_up(tni_inference *in, tni_fact *fact, uint32_t constant) {
         return TN_OK;
     }
     if (status == TN_OK) {
-        status = tni_arena_array(&in->arena, count, sizeof *fact->elements, 8,
-                                 (void **)&fact->elements);
+        status =
+            tni_arena_array(&in->arena, count, sizeof *fact->elements, 8, (void **)&fact->elements);
         status = status == TN_OK ? TN_OK : out_of_memory(in, status);
     }
     for (uint32_t i = 0; i < count && status == TN_OK; i++) {
@@ -324,9 +324,8 @@ static tn_status complete(tni_inference *in, uint32_t value) {
         }
         fact->rank = declared->rank;
         for (uint32_t i = 0; i < fact->rank; i++) {
-            fact->dims[i] = in->changing != NULL || declared->dims[i].size >= 0
-                                ? declared->dims[i]
-                                : tni_dim_unknown();
+            fact->dims[i] = in->changing != NULL || declared->dims[i].size >= 0 ? declared->dims[i]
+                                                                                : tni_dim_unknown();
         }
     }
     const bool comparable = fact->rank != TN_RANK_UNKNOWN && fact->rank == declared->rank;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of shape.h: what the rules of single ops see. A rule reads facts about its node's inputs and
-// states facts about its outputs; whatever it does not state stays unknown.
+// Inside of shape.h: what the rules of single ops see. A rule reads facts about its node's inputs
+// and states facts about its outputs; whatever it does not state stays unknown.
 #ifndef TENON_GRAPH_INFER_H
 #define TENON_GRAPH_INFER_H
 
@@ -77,7 +77,8 @@ static inline tn_graph_dim tni_dim_unknown(void) {
     return (tn_graph_dim){-1, TN_NONE, 0};
 }
 static inline bool tni_dim_equal(tn_graph_dim a, tn_graph_dim b) {
-    return a.size >= 0 ? a.size == b.size : b.size < 0 && a.symbol == b.symbol && a.symbol != TN_NONE;
+    return a.size >= 0 ? a.size == b.size
+                       : b.size < 0 && a.symbol == b.symbol && a.symbol != TN_NONE;
 }
 // Both are sizes, and different.
 static inline bool tni_dim_differ(tn_graph_dim a, tn_graph_dim b) {
@@ -98,9 +99,9 @@ tn_status tni_axis(tni_inference *in, int64_t axis, uint32_t rank, uint32_t *out
 tn_status tni_broadcast(tni_inference *in, uint32_t operand, uint32_t rank_a, const tn_graph_dim *a,
                         uint32_t rank_b, const tn_graph_dim *b, uint32_t *out_rank,
                         tn_graph_dim *out_dims);
-// The axes of a node: from attribute "axes", else from input `input`. *out_known is false when they are
-// there but unknown; *out_present is false when there are none. axes has room for TN_MAX_RANK and is
-// sorted; they are checked against rank.
+// The axes of a node: from attribute "axes", else from input `input`. *out_known is false when they
+// are there but unknown; *out_present is false when there are none. axes has room for TN_MAX_RANK
+// and is sorted; they are checked against rank.
 tn_status tni_axes(tni_inference *in, uint32_t input, uint32_t rank, uint32_t *out_axes,
                    uint32_t *out_count, bool *out_present, bool *out_known);
 

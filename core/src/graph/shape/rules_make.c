@@ -178,8 +178,8 @@ static tn_status fill_elements(tni_inference *in, const tni_attr *value) {
     int64_t fill = 0;
     uint32_t count = 0;
     const tni_fact *out = tni_out(in, 0);
-    if (value == NULL || out->rank > 1 || (out->rank == 1 && (out->dims[0].size < 0 ||
-                                               out->dims[0].size > TNI_MAX_ELEMENTS))) {
+    if (value == NULL || out->rank > 1 ||
+        (out->rank == 1 && (out->dims[0].size < 0 || out->dims[0].size > TNI_MAX_ELEMENTS))) {
         return TN_OK;
     }
     const tn_status status =
@@ -200,8 +200,7 @@ tn_status tni_rule_constant_of_shape(tni_inference *in) {
     uint32_t count = 0;
     tn_graph_dim dims[TN_MAX_RANK];
     const bool tensor = value != NULL && value->kind == TN_ATTR_TENSOR;
-    const tn_dtype dtype =
-        tensor ? in->model->constants[value->indices[0]].dtype : TN_DTYPE_FLOAT;
+    const tn_dtype dtype = tensor ? in->model->constants[value->indices[0]].dtype : TN_DTYPE_FLOAT;
     tn_status status = tni_in_elements(in, 0, &elements, &count);
     if (status != TN_OK || elements == NULL || count > TN_MAX_RANK) {
         return status == TN_OK ? tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL) : status;
@@ -255,8 +254,7 @@ tn_status tni_rule_range(tni_inference *in) {
 
 tn_status tni_rule_non_zero(tni_inference *in) {
     const tn_graph_dim dims[2] = {
-        tni_in_ranked(in, 0) ? tni_dim(tni_in(in, 0)->rank) : tni_dim_unknown(),
-        tni_dim_unknown()};
+        tni_in_ranked(in, 0) ? tni_dim(tni_in(in, 0)->rank) : tni_dim_unknown(), tni_dim_unknown()};
     return tni_state(in, 0, TN_DTYPE_INT64, 2, dims);
 }
 

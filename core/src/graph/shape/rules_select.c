@@ -55,8 +55,7 @@ tn_status tni_rule_split(tni_inference *in) {
         return status;
     }
     uint32_t listed = 0;
-    const bool given =
-        tni_node_ints(in->node, "split", &listed) != NULL || tni_in(in, 1) != NULL;
+    const bool given = tni_node_ints(in->node, "split", &listed) != NULL || tni_in(in, 1) != NULL;
     memcpy(dims, x->dims, x->rank * sizeof *dims);
     for (uint32_t i = 0; i < parts && status == TN_OK; i++) {
         tni_element element;
@@ -110,12 +109,12 @@ static tn_graph_dim slice_dim(tn_graph_dim dim, const slice_entry *entry) {
         return tni_dim_unknown();
     }
     if (dim.size >= 0) {
-        return tni_dim(slice_size(dim.size, entry->start.value, entry->end.value,
-                                  entry->step.value));
+        return tni_dim(
+            slice_size(dim.size, entry->start.value, entry->end.value, entry->step.value));
     }
     // Everything from the start to "the end": the dimension stays.
-    const bool whole = entry->start.value == 0 && entry->end.value >= INT32_MAX &&
-                       entry->step.value == 1;
+    const bool whole =
+        entry->start.value == 0 && entry->end.value >= INT32_MAX && entry->step.value == 1;
     return whole ? dim : tni_dim_unknown();
 }
 
@@ -141,8 +140,7 @@ static tn_status slice_elements(tni_inference *in, const slice_entry *entry) {
     if (status != TN_OK || elements == NULL || !known || entry->step.value == 0) {
         return status;
     }
-    const int64_t kept =
-        slice_size(count, entry->start.value, entry->end.value, entry->step.value);
+    const int64_t kept = slice_size(count, entry->start.value, entry->end.value, entry->step.value);
     int64_t at = entry->start.value < 0 ? entry->start.value + count : entry->start.value;
     at = clamp(at, 0, entry->step.value > 0 ? count : (int64_t)count - 1);
     for (int64_t i = 0; i < kept; i++) {
@@ -432,15 +430,14 @@ tn_status tni_rule_one_hot(tni_inference *in) {
         return tni_state(in, 0, tni_in_dtype(in, 2), TN_RANK_UNKNOWN, NULL);
     }
     const tni_fact *indices = tni_in(in, 0);
-    tn_status status =
-        tni_axis(in, tni_node_int(in->node, "axis", -1), indices->rank + 1, &axis);
+    tn_status status = tni_axis(in, tni_node_int(in->node, "axis", -1), indices->rank + 1, &axis);
     if (status == TN_OK) {
         status = tni_in_elements(in, 1, &depth, &count);
     }
     for (uint32_t i = 0, from = 0; i < indices->rank + 1; i++) {
         if (i == axis) {
-            dims[i] = depth != NULL && count == 1 ? tni_dim_of_element(depth[0])
-                                                  : tni_dim_unknown();
+            dims[i] =
+                depth != NULL && count == 1 ? tni_dim_of_element(depth[0]) : tni_dim_unknown();
         } else {
             dims[i] = indices->dims[from++];
         }

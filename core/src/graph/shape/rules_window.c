@@ -68,8 +68,8 @@ static tn_graph_dim slide(const window *w, uint32_t i, tn_graph_dim in_dim, int6
     const int64_t size = in_dim.size;
     if (size < 0 || size > MAX_SIZE || w->kernel[i] < 0) {
         // A window of 1 that steps by 1 without padding keeps the dimension, known or not.
-        const bool neutral = w->stride[i] == 1 && (w->same || (w->kernel[i] == 1 && begin == 0 &&
-                                                              end == 0));
+        const bool neutral =
+            w->stride[i] == 1 && (w->same || (w->kernel[i] == 1 && begin == 0 && end == 0));
         return neutral ? in_dim : tni_dim_unknown();
     }
     if (w->same) {
@@ -116,10 +116,10 @@ static tn_status check_groups(tni_inference *in, uint32_t weight_index, const tn
     const int64_t channels = x->dims[1].size;
     const int64_t per_group = weight->dims[1].size;
     if (channels >= 0 && per_group >= 0 && per_group <= MAX_SIZE && channels != per_group * group) {
-        return tni_contradiction(in, weight_index, "shape.channels",
-                                 "the input has %lld channels, the weight wants %lld in %lld groups",
-                                 (long long)channels, (long long)(per_group * group),
-                                 (long long)group);
+        return tni_contradiction(
+            in, weight_index, "shape.channels",
+            "the input has %lld channels, the weight wants %lld in %lld groups",
+            (long long)channels, (long long)(per_group * group), (long long)group);
     }
     if (weight->dims[0].size >= 0 && weight->dims[0].size % group != 0) {
         return tni_contradiction(in, weight_index, "shape.channels",
@@ -196,8 +196,8 @@ static tn_status spread_all(tni_inference *in, const window *w, const tni_fact *
             continue;
         }
         const int64_t reach = w->dilation[i] * (w->kernel[i] - 1) + 1;
-        int64_t result = w->stride[i] * (size - 1) + extra[i] + reach - pads[i] -
-                         pads[i + w->spatial];
+        int64_t result =
+            w->stride[i] * (size - 1) + extra[i] + reach - pads[i] - pads[i + w->spatial];
         result = w->same ? size * w->stride[i] : result;
         if (result < 0) {
             return tni_contradiction(in, 0, "shape.window", "spatial dimension %u vanishes", i);
@@ -234,8 +234,8 @@ tn_status tni_rule_conv_transpose(tni_inference *in) {
     }
     const int64_t per_group = weight->dims[1].size;
     dims[0] = x->dims[0];
-    dims[1] = per_group >= 0 && per_group <= MAX_ATTR ? tni_dim(per_group * group)
-                                                      : tni_dim_unknown();
+    dims[1] =
+        per_group >= 0 && per_group <= MAX_ATTR ? tni_dim(per_group * group) : tni_dim_unknown();
     return status == TN_OK ? tni_state(in, 0, dtype, x->rank, dims) : status;
 }
 
@@ -300,8 +300,7 @@ tn_status tni_rule_gemm(tni_inference *in) {
         const tni_fact *c = tni_in(in, 2);
         const tn_graph_dim target[2] = {dims[0], dims[1]};
         uint32_t rank = 0;
-        const tn_status status =
-            tni_broadcast(in, 2, 2, target, c->rank, c->dims, &rank, dims);
+        const tn_status status = tni_broadcast(in, 2, 2, target, c->rank, c->dims, &rank, dims);
         if (status != TN_OK) {
             return status;
         }
@@ -319,8 +318,9 @@ static tn_status product_shape(tni_inference *in, uint32_t b_index, const tni_fa
     const tn_graph_dim inner_a = a->dims[a->rank - 1];
     const tn_graph_dim inner_b = b->dims[b->rank == 1 ? 0 : b->rank - 2];
     if (tni_dim_differ(inner_a, inner_b)) {
-        return tni_contradiction(in, b_index, "shape.inner", "%lld columns of A meet %lld rows of B",
-                                 (long long)inner_a.size, (long long)inner_b.size);
+        return tni_contradiction(in, b_index, "shape.inner",
+                                 "%lld columns of A meet %lld rows of B", (long long)inner_a.size,
+                                 (long long)inner_b.size);
     }
     const uint32_t batch_a = a->rank > 2 ? a->rank - 2 : 0;
     const uint32_t batch_b = b->rank > 2 ? b->rank - 2 : 0;

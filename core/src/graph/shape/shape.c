@@ -53,10 +53,10 @@ static tn_status bind_dim(const tni_model *model, uint32_t value, uint32_t i, in
                              (long long)symbol->min, (long long)symbol->max);
     }
     if (*bound >= 0 && *bound != size) {
-        return tni_fail_node(error, TN_ERROR_INVALID_ARGUMENT, "shape.symbol-conflict", TN_NONE,
-                             value, "input '%.*s': dimension %u is %lld, but '%.*s' is already %lld",
-                             TNI_TEXT(record->name), i, (long long)size, TNI_TEXT(symbol->name),
-                             (long long)*bound);
+        return tni_fail_node(
+            error, TN_ERROR_INVALID_ARGUMENT, "shape.symbol-conflict", TN_NONE, value,
+            "input '%.*s': dimension %u is %lld, but '%.*s' is already %lld",
+            TNI_TEXT(record->name), i, (long long)size, TNI_TEXT(symbol->name), (long long)*bound);
     }
     *bound = size;
     return TN_OK;
@@ -100,8 +100,7 @@ static tn_status bind_input(tni_inference *in, const tni_shape_input *given, int
         dims[i] = tni_dim(given->dims[i]);
     }
     void *copy = NULL;
-    const tn_status status =
-        tni_arena_array(&in->arena, given->rank, sizeof *dims, 8, &copy);
+    const tn_status status = tni_arena_array(&in->arena, given->rank, sizeof *dims, 8, &copy);
     if (status != TN_OK) {
         return tni_fail_plain(error, status, "input shapes");
     }
@@ -143,10 +142,9 @@ static tn_status size_of_shape(tni_shape *shape, uint32_t value, const tni_model
     if (!tni_count_of_dims(shape->dims, shape->rank, &count) ||
         !tni_size_of_elements(shape->dtype, count, &shape->size_bytes) ||
         shape->size_bytes > MAX_TENSOR_BYTES) {
-        return tni_fail_node(error, TN_ERROR_LIMIT_EXCEEDED, "shape.too-large",
-                             model->values[value].producer, value,
-                             "'%.*s' would be larger than 2^47 bytes",
-                             TNI_TEXT(model->values[value].name));
+        return tni_fail_node(
+            error, TN_ERROR_LIMIT_EXCEEDED, "shape.too-large", model->values[value].producer, value,
+            "'%.*s' would be larger than 2^47 bytes", TNI_TEXT(model->values[value].name));
     }
     return TN_OK;
 }
@@ -191,8 +189,7 @@ static tn_status make_table(const tni_model *model, const tni_alloc *alloc,
     tni_arena_init(&table->arena, alloc, MAX_TABLE_BYTES);
     table->value_count = model->value_count;
     table->symbol_count = model->symbol_count;
-    table->shapes =
-        tni_alloc_array(alloc, (uint64_t)model->value_count + 1, sizeof *table->shapes);
+    table->shapes = tni_alloc_array(alloc, (uint64_t)model->value_count + 1, sizeof *table->shapes);
     table->symbol_sizes =
         tni_alloc_array(alloc, (uint64_t)model->symbol_count + 1, sizeof *table->symbol_sizes);
     if (table->shapes == NULL || table->symbol_sizes == NULL) {
