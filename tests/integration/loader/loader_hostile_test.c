@@ -29,7 +29,7 @@
 #define SANITIZED 0
 #endif
 
-#define QUICK_NS 400000000ull
+#define QUICK_NS 1500000000ull
 
 typedef struct hostile_case {
     const char *stem;   // of the files, and so the behaviour
@@ -153,7 +153,7 @@ static void load__deadly(void **state) {
          "purpose",
          TN_LOAD_FOUND, ""},
         {"constructor-hangs", PLAIN, TN_ERROR_TIMEOUT, TN_REASON_NOT_USABLE,
-         "the probe did not finish within 400 ms and was killed in stage open", TN_LOAD_FOUND, ""},
+         "the probe did not finish within 1500 ms and was killed in stage open", TN_LOAD_FOUND, ""},
         {"constructor-exits", PLAIN, TN_ERROR_INVALID_DATA, TN_REASON_NOT_USABLE,
          "the probe ended with exit code 0 in stage open", TN_LOAD_FOUND, ""},
         {"constructor-exits-77", PLAIN, TN_ERROR_INVALID_DATA, TN_REASON_NOT_USABLE,
