@@ -37,7 +37,7 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
     if (!tn_helper_struct_reaches(inout_verdicts, TNI_END_OF(tn_verdicts, bound_count)) ||
         inout_verdicts->node_capacity < view->nodes.count ||
         (inout_verdicts->nodes == NULL && view->nodes.count != 0)) {
-        return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
+        return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, NULL,
                               "verdicts hold fewer records than the view has nodes (%u)",
                               view->nodes.count);
     }

@@ -53,7 +53,7 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
         out_tensor->dims[axis] = size;
     }
     if (!tni_ref_count(out_tensor->dims, out_tensor->rank, &out_tensor->count)) {
-        return tn_helper_fail_at(error, TN_ERROR_LIMIT_EXCEEDED, TN_NONE, index,
+        return tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, TN_NONE, index,
                                  "reference.value-bytes", "value %u is too large", index);
     }
     out_tensor->size_bytes = out_tensor->count * element_bytes;
@@ -119,7 +119,7 @@ tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, in
         }
         const int64_t size = tensors[i].size_bytes;
         if (size > INT64_MAX / 4 - sum) {
-            return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, "reference.workspace",
+            return tn_helper_fail(error, TN_ERROR_UNSUPPORTED, "reference.workspace",
                                   "the intermediates are too large");
         }
         sum += size;

@@ -64,6 +64,13 @@ static tn_status find_ops(ref_program *program, tn_error *error) {
     return TN_OK;
 }
 
+// Whatever the host said, to the host the weight could not be read.
+static tn_status weight_failed(tn_status status, uint32_t index, tn_error *error) {
+    return tn_helper_fail(error, status == TN_ERROR_OUT_OF_MEMORY ? status : TN_ERROR_IO,
+                          "reference.weight", "constant %u: the host gave status %d", index,
+                          status);
+}
+
 static tn_status read_constant(ref_program *program, uint32_t index, tn_error *error) {
     const tn_helper_host *host = &program->host;
     const tn_graph_constant *constant = tn_view_constant(program->view, index);
@@ -73,7 +80,7 @@ static tn_status read_constant(ref_program *program, uint32_t index, tn_error *e
         tensor->dims[axis] = tn_view_dim(program->view, constant->dims.begin + axis)->size;
     }
     if (!tni_ref_count(tensor->dims, tensor->rank, &tensor->count)) {
-        return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, "reference.constant",
+        return tn_helper_fail(error, TN_ERROR_UNSUPPORTED, "reference.constant",
                               "constant %u is too large", index);
     }
     tensor->size_bytes = tensor->count * tni_ref_element_bytes(constant->dtype);
@@ -91,8 +98,7 @@ static tn_status read_constant(ref_program *program, uint32_t index, tn_error *e
             return TN_OK;
         }
         if (status != TN_ERROR_UNSUPPORTED) {
-            return tn_helper_fail(error, status == TN_OK ? TN_ERROR_INTERNAL : status,
-                                  "reference.weight", "constant %u cannot be mapped", index);
+            return weight_failed(status, index, error);
         }
     }
     tensor->data = tn_helper_alloc(host, constant->size_bytes);
@@ -103,9 +109,7 @@ static tn_status read_constant(ref_program *program, uint32_t index, tn_error *e
     program->owned_bytes += constant->size_bytes;
     const tn_status status = host->services->weight_read(host->context, constant->key, 0,
                                                          constant->size_bytes, tensor->data);
-    return status == TN_OK ? TN_OK
-                           : tn_helper_fail(error, status, "reference.weight",
-                                            "constant %u cannot be read", index);
+    return status == TN_OK ? TN_OK : weight_failed(status, index, error);
 }
 
 static void place_ports(ref_program *program) {

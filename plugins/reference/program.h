@@ -54,13 +54,13 @@ void tni_ref_context_destroy(void *context);
 
 // Fills tensors, one per value of the view, with the types and the actual sizes of all values that
 // have a home. TN_ERROR_INVALID_ARGUMENT a symbol is missing or out of its range ·
-// TN_ERROR_LIMIT_EXCEEDED a tensor's size overflows.
+// TN_ERROR_UNSUPPORTED a tensor's size overflows.
 tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
                           uint64_t symbol_count, ref_tensor *tensors, tn_error *error);
 
 // Places the workspace values: offsets, one per value, and the bytes of the whole workspace.
 // Values whose lifetimes overlap do not share bytes. Deterministic.
-// TN_ERROR_LIMIT_EXCEEDED the sum overflows.
+// TN_ERROR_UNSUPPORTED the sum overflows.
 tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, int64_t *offsets,
                        int64_t *out_bytes, tn_error *error);
 

@@ -53,7 +53,7 @@ typedef struct tn_compile_info {
     const tn_graph_view *view;
     tn_precision precision;
     tn_compile_flags flags;
-    uint64_t budget_ns; // soft limit on compile time; 0: none
+    uint64_t budget_ns;      // soft limit on compile time; 0: none
     tn_progress_fn progress; // may be null; called on the compiling thread
     void *progress_user_data;
 } tn_compile_info;
@@ -135,12 +135,12 @@ typedef struct tn_compile_interface {
                                const tn_query_info *info, tn_verdicts *inout_verdicts,
                                tn_error *error);
 
-    // Builds a program from an island. [compile-thread] [may-block] [may-alloc] Several compiles may
-    // run at once on one device unless it has TN_DEVICE_OWN_THREADS.
-    // TN_OK: free it with program_destroy · TN_ERROR_UNSUPPORTED contrary to the verdict; node_index
-    // says which node · TN_ERROR_CANCELLED · TN_ERROR_TIMEOUT budget_ns passed ·
-    // TN_ERROR_OUT_OF_MEMORY · TN_ERROR_DEVICE_LOST · TN_ERROR_IO a weight could not be read.
-    // *out_program is null on failure.
+    // Builds a program from an island. [compile-thread] [may-block] [may-alloc] Several compiles
+    // may run at once on one device unless it has TN_DEVICE_OWN_THREADS. TN_OK: free it with
+    // program_destroy · TN_ERROR_UNSUPPORTED contrary to the verdict; node_index says which node ·
+    // TN_ERROR_INVALID_DATA the view is broken · TN_ERROR_CANCELLED · TN_ERROR_TIMEOUT budget_ns
+    // passed · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_DEVICE_LOST · TN_ERROR_IO a weight could not be
+    // read. *out_program is null on failure.
     tn_status (*compile)(tn_device *device, const tn_compile_info *info, tn_program **out_program,
                          tn_error *error);
 
@@ -150,8 +150,9 @@ typedef struct tn_compile_interface {
     // Fills one record per port: inputs, outputs, then workspaces. [any-thread] [no-block]
     // ports: port_capacity host-zeroed records with struct_size set in each, that many bytes apart
     // (ABI-41); *out_port_count is set to the number the program has, also on LIMIT_EXCEEDED.
-    // TN_OK · TN_ERROR_LIMIT_EXCEEDED port_capacity is too small · TN_ERROR_INVALID_ARGUMENT a symbol
-    // is missing or out of its range · TN_ERROR_UNSUPPORTED sizes outside the verdict's bounds.
+    // TN_OK · TN_ERROR_LIMIT_EXCEEDED port_capacity is too small · TN_ERROR_INVALID_ARGUMENT a
+    // symbol is missing or out of its range · TN_ERROR_UNSUPPORTED sizes outside the verdict's
+    // bounds · TN_ERROR_OUT_OF_MEMORY.
     tn_status (*port_query)(tn_program *program, const tn_port_query *query, tn_port_info *ports,
                             uint32_t port_capacity, uint32_t *out_port_count, tn_error *error);
 
