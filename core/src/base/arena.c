@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define MIN_CHUNK_BYTES 4096u
-#define MAX_CHUNK_BYTES (1024u * 1024u)
+#define MIN_CHUNK_BYTES ((uint64_t)4096)
+#define MAX_CHUNK_BYTES ((uint64_t)1 << 20)
 
 struct tni_arena_chunk {
     tni_arena_chunk *next;

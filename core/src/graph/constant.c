@@ -116,23 +116,23 @@ tn_status tni_model_add_ints(tni_model *model, const int64_t *values, uint32_t c
     return tni_model_add_constant(model, &info, out_id);
 }
 
-static tn_status find_constant(const tni_model *model, uint32_t constant, const tni_constant **out,
-                               tn_error *error) {
+// Null, with error filled, when there is none.
+static const tni_constant *find_constant(const tni_model *model, uint32_t constant,
+                                         tn_error *error) {
     if (constant >= model->constant_count) {
-        return tni_fail(error, TN_ERROR_NOT_FOUND, "model.no-constant", "no constant %u", constant);
+        (void)tni_fail(error, TN_ERROR_NOT_FOUND, "model.no-constant", "no constant %u", constant);
+        return NULL;
     }
-    *out = &model->constants[constant];
-    return TN_OK;
+    return &model->constants[constant];
 }
 
 tn_status tni_constant_map(const tni_model *model, uint32_t constant, const void **out_data,
                            uint64_t *out_size_bytes, tn_error *error) {
-    const tni_constant *record = NULL;
+    const tni_constant *record = find_constant(model, constant, error);
     *out_data = NULL;
     *out_size_bytes = 0;
-    tn_status status = find_constant(model, constant, &record, error);
-    if (status != TN_OK) {
-        return status;
+    if (record == NULL) {
+        return TN_ERROR_NOT_FOUND;
     }
     if (record->kind == TNI_CONSTANT_RECIPE) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "model.constant-derived",
@@ -140,7 +140,7 @@ tn_status tni_constant_map(const tni_model *model, uint32_t constant, const void
     }
     if (record->kind == TNI_CONSTANT_RAW) {
         const tni_source *source = &model->sources[record->source];
-        status = tni_source_check(source, error);
+        const tn_status status = tni_source_check(source, error);
         if (status != TN_OK) {
             return status;
         }
@@ -154,10 +154,9 @@ tn_status tni_constant_map(const tni_model *model, uint32_t constant, const void
 
 tn_status tni_constant_read(const tni_model *model, uint32_t constant, uint64_t offset_bytes,
                             uint64_t size_bytes, void *destination, tn_error *error) {
-    const tni_constant *record = NULL;
-    const tn_status status = find_constant(model, constant, &record, error);
-    if (status != TN_OK) {
-        return status;
+    const tni_constant *record = find_constant(model, constant, error);
+    if (record == NULL) {
+        return TN_ERROR_NOT_FOUND;
     }
     if (offset_bytes > record->size_bytes || size_bytes > record->size_bytes - offset_bytes) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "model.constant-range",
@@ -224,10 +223,9 @@ static tn_status digest_recipe(tni_model *model, const tni_recipe *recipe, tni_d
 
 tn_status tni_constant_hash(tni_model *model, uint32_t constant, uint8_t out_hash[TNI_DIGEST_BYTES],
                             tn_error *error) {
-    const tni_constant *record = NULL;
-    tn_status status = find_constant(model, constant, &record, error);
-    if (status != TN_OK) {
-        return status;
+    const tni_constant *record = find_constant(model, constant, error);
+    if (record == NULL) {
+        return TN_ERROR_NOT_FOUND;
     }
     tni_mutex_lock(&model->lock);
     const bool known = record->hashed;
@@ -243,7 +241,7 @@ tn_status tni_constant_hash(tni_model *model, uint32_t constant, uint8_t out_has
     tni_digest_update(&digest, &record->dtype, sizeof record->dtype);
     tni_digest_update(&digest, &record->rank, sizeof record->rank);
     tni_digest_update(&digest, record->dims, record->rank * sizeof *record->dims);
-    status = record->kind == TNI_CONSTANT_RECIPE
+    const tn_status status = record->kind == TNI_CONSTANT_RECIPE
                  ? digest_recipe(model, record->recipe, &digest, error)
                  : digest_content(model, constant, &digest, error);
     if (status != TN_OK) {
@@ -289,11 +287,10 @@ static int64_t integer_at(const uint8_t *bytes, tn_dtype dtype) {
 
 tn_status tni_constant_ints(const tni_model *model, uint32_t constant, int64_t *out_values,
                             uint32_t capacity, uint32_t *out_count, tn_error *error) {
-    const tni_constant *record = NULL;
+    const tni_constant *record = find_constant(model, constant, error);
     *out_count = 0;
-    tn_status status = find_constant(model, constant, &record, error);
-    if (status != TN_OK) {
-        return status;
+    if (record == NULL) {
+        return TN_ERROR_NOT_FOUND;
     }
     const uint32_t bits = tni_dtype_bits(record->dtype);
     const bool readable =
@@ -307,7 +304,7 @@ tn_status tni_constant_ints(const tni_model *model, uint32_t constant, int64_t *
     const uint64_t item_bytes = bits / 8;
     for (uint64_t i = 0; i < record->element_count; i++) {
         uint8_t bytes[8] = {0};
-        status = tni_constant_read(model, constant, i * item_bytes, item_bytes, bytes, error);
+        const tn_status status = tni_constant_read(model, constant, i * item_bytes, item_bytes, bytes, error);
         if (status != TN_OK) {
             return status;
         }

@@ -121,7 +121,7 @@ tn_status tni_elements_read(const tni_model *model, uint32_t constant, uint64_t 
     const tn_dtype dtype = model->constants[constant].dtype;
     const uint64_t bits = tni_dtype_bits(dtype);
     // An even number of elements a block keeps 4-bit elements aligned to bytes after the first.
-    const uint64_t block = (sizeof raw - 8) * 8 / bits & ~1ull;
+    const uint64_t block = (sizeof raw - 8) * 8 / bits & ~UINT64_C(1);
     while (count > 0) {
         const uint64_t begin = first * bits / 8;
         const uint64_t skipped = bits < 8 ? first % (8 / bits) : 0;

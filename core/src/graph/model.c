@@ -297,7 +297,8 @@ tn_status tni_graph_add_output(tni_model *model, uint32_t graph, uint32_t value)
     if (status != TN_OK) {
         return status;
     }
-    g->output_names[g->output_count - 1] = model->values[value].name;
+    g->output_names[g->output_count - 1] =
+        value != TN_NONE ? model->values[value].name : TNI_LITERAL("");
     return TN_OK;
 }
 

@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ELEMENTS 1024u
-#define BLOCK_BYTES (BLOCK_ELEMENTS * 8u)
+#define BLOCK_ELEMENTS ((uint64_t)1024)
+#define BLOCK_BYTES (BLOCK_ELEMENTS * 8)
 
 // One read in progress. table holds what every element of a channel shares.
 typedef struct {

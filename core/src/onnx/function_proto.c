@@ -99,9 +99,8 @@ static tn_status read_opsets(tni_importer *in, const tni_function *function, tni
     return in->wire.status;
 }
 
-static tn_status define_inputs(tni_importer *in, const tni_function *function,
-                               const uint32_t *inputs, uint32_t input_count, const uint8_t *at) {
-    tni_bytes message = function->message;
+static tn_status define_inputs(tni_importer *in, const tni_call *call) {
+    tni_bytes message = call->function->message;
     tni_field field;
     tn_string name;
     uint32_t index = 0;
@@ -109,13 +108,14 @@ static tn_status define_inputs(tni_importer *in, const tni_function *function,
         if (field.number != FIELD_INPUT || tni_import_name(in, &field, &name) != TN_OK) {
             continue;
         }
-        tni_scope_define(in, name, index < input_count ? inputs[index] : TN_NONE, field.at);
+        const uint32_t value = index < call->input_count ? call->inputs[index] : TN_NONE;
+        tni_scope_define(in, name, value, field.at);
         index++;
     }
-    if (in->wire.status == TN_OK && input_count > index) {
-        return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.function-inputs", at,
+    if (in->wire.status == TN_OK && call->input_count > index) {
+        return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.function-inputs", call->at,
                              "function '%.*s' takes %u inputs, the call has %u",
-                             TNI_TEXT(function->name), index, input_count);
+                             TNI_TEXT(call->function->name), index, call->input_count);
     }
     return in->wire.status;
 }
@@ -177,9 +177,9 @@ static tn_status read_nodes(tni_importer *in, const tni_function *function) {
     return in->wire.status;
 }
 
-static tn_status take_outputs(tni_importer *in, const tni_function *function, const uint8_t *at,
-                              uint32_t *out_values, uint32_t output_count) {
-    tni_bytes message = function->message;
+static tn_status take_outputs(tni_importer *in, const tni_call *call, uint32_t *out_values) {
+    const tn_string function_name = call->function->name;
+    tni_bytes message = call->function->message;
     tni_field field;
     tn_string name;
     uint32_t index = 0;
@@ -191,33 +191,30 @@ static tn_status take_outputs(tni_importer *in, const tni_function *function, co
         if (!tni_scope_find_local(in->scope, name, &value)) {
             return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.unknown-output", field.at,
                                  "nothing in function '%.*s' computes output '%.*s'",
-                                 TNI_TEXT(function->name), TNI_TEXT(name));
+                                 TNI_TEXT(function_name), TNI_TEXT(name));
         }
-        if (index < output_count) {
+        if (index < call->output_count) {
             out_values[index] = value;
         }
         index++;
     }
-    if (in->wire.status == TN_OK && index < output_count) {
-        return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.function-outputs", at,
+    if (in->wire.status == TN_OK && index < call->output_count) {
+        return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.function-outputs", call->at,
                              "function '%.*s' has %u outputs, the call wants %u",
-                             TNI_TEXT(function->name), index, output_count);
+                             TNI_TEXT(function_name), index, call->output_count);
     }
     return in->wire.status;
 }
 
 // Reads the body in a scope of its own.
-static tn_status inline_body(tni_importer *in, tni_call *call, const uint8_t *at,
-                             const uint32_t *inputs, uint32_t input_count, uint32_t *out_values,
-                             uint32_t output_count) {
+static tn_status inline_body(tni_importer *in, tni_call *call, uint32_t *out_values) {
     tni_scope scope;
     tni_scope *const outer_scope = in->scope;
     tni_scope_init(&scope, in, NULL);
     in->scope = &scope;
     in->call = call;
-    if (define_inputs(in, call->function, inputs, input_count, at) == TN_OK &&
-        read_nodes(in, call->function) == TN_OK) {
-        take_outputs(in, call->function, at, out_values, output_count);
+    if (define_inputs(in, call) == TN_OK && read_nodes(in, call->function) == TN_OK) {
+        take_outputs(in, call, out_values);
     }
     in->call = call->caller;
     in->scope = outer_scope;
@@ -225,27 +222,25 @@ static tn_status inline_body(tni_importer *in, tni_call *call, const uint8_t *at
     return in->wire.status;
 }
 
-tn_status tni_import_call(tni_importer *in, const tni_function *function, const uint8_t *at,
-                          const uint32_t *inputs, uint32_t input_count, uint32_t *out_values,
-                          uint32_t output_count, const tni_attr *attrs, uint32_t attr_count) {
-    tni_call call = {
-        .caller = in->call, .function = function, .attrs = attrs, .attr_count = attr_count};
+tn_status tni_import_call(tni_importer *in, tni_call *call, uint32_t *out_values) {
+    const tni_function *function = call->function;
+    call->caller = in->call;
     if (in->call_depth >= in->limits.function_depth) {
-        return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.function-depth", at,
+        return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.function-depth", call->at,
                              "functions call each other deeper than %u ('%.*s')",
                              in->limits.function_depth, TNI_TEXT(function->name));
     }
     // Calls multiply: a small file can ask for the same body billions of times.
     in->function_bytes += tni_bytes_size(function->message);
     if (in->function_bytes > in->limits.function_bytes) {
-        return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.function-bytes", at,
+        return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.function-bytes", call->at,
                              "function bodies add up to more than %llu bytes",
                              (unsigned long long)in->limits.function_bytes);
     }
     in->call_depth++;
     // Defaults of the function may not refer to the caller's attributes, so they are read first.
-    if (collect_attrs(in, function, &call) == TN_OK && read_opsets(in, function, &call) == TN_OK) {
-        inline_body(in, &call, at, inputs, input_count, out_values, output_count);
+    if (collect_attrs(in, function, call) == TN_OK && read_opsets(in, function, call) == TN_OK) {
+        inline_body(in, call, out_values);
     }
     in->call_depth--;
     return in->wire.status;

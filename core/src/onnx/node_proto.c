@@ -299,8 +299,14 @@ static tn_status add_call(tni_importer *in, const node_parts *node, const tni_fu
     if (node->input_count > 0) {
         memcpy(inputs, in->ids + node->first_id, node->input_count * sizeof *inputs);
     }
-    if (tni_import_call(in, function, node->at, inputs, node->input_count, outputs,
-                        node->output_count, attrs, attr_count) != TN_OK) {
+    tni_call call = {.function = function,
+                     .at = node->at,
+                     .inputs = inputs,
+                     .input_count = node->input_count,
+                     .output_count = node->output_count,
+                     .attrs = attrs,
+                     .attr_count = attr_count};
+    if (tni_import_call(in, &call, outputs) != TN_OK) {
         return in->wire.status;
     }
     return define_outputs(in, node, outputs, true);

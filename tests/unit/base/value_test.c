@@ -25,8 +25,8 @@ static void checked__notices_overflow(void **state) {
     assert_true(tni_add_u64(UINT64_MAX - 1, 1, &u) && u == UINT64_MAX);
     assert_false(tni_add_u64(UINT64_MAX, 1, &u));
     assert_false(tni_sub_u64(1, 2, &u));
-    assert_true(tni_mul_u64(1ull << 32, (1ull << 32) - 1, &u));
-    assert_false(tni_mul_u64(1ull << 32, 1ull << 32, &u));
+    assert_true(tni_mul_u64(UINT64_C(1) << 32, (UINT64_C(1) << 32) - 1, &u));
+    assert_false(tni_mul_u64(UINT64_C(1) << 32, UINT64_C(1) << 32, &u));
     assert_true(tni_mul_u64(0, UINT64_MAX, &u) && u == 0);
     assert_true(tni_add_i64(INT64_MAX, INT64_MIN, &i) && i == -1);
     assert_false(tni_add_i64(INT64_MAX, 1, &i));
@@ -36,7 +36,7 @@ static void checked__notices_overflow(void **state) {
     assert_true(tni_mul_i64(INT64_MIN, 1, &i) && i == INT64_MIN);
     assert_false(tni_mul_i64(INT64_MIN, -1, &i));
     assert_true(tni_mul_i64(-3, -5, &i) && i == 15);
-    assert_false(tni_mul_i64(1ll << 40, 1ll << 40, &i));
+    assert_false(tni_mul_i64(INT64_C(1) << 40, INT64_C(1) << 40, &i));
     assert_true(tni_align_u64(17, 16, &u) && u == 32);
     assert_false(tni_align_u64(UINT64_MAX, 16, &u));
 }

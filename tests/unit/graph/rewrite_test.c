@@ -306,6 +306,27 @@ static void expand__gives_function_ops_a_graph(void **state) {
     assert_int_equal(inner->dtype, TN_DTYPE_FLOAT);
 }
 
+static void expand__leaves_absent_outputs_out(void **state) {
+    static const int64_t three[1] = {3};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT16, 2, x_dims);
+    onnx_initializer(&f->b, "scale", TN_DTYPE_FLOAT16, 1, three, "\0\x3c\0\x3c\0\x3c", 6);
+    onnx_node(&f->b, "LayerNormalization", "x,scale,scale", "y,,deviation");
+    onnx_output_untyped(&f->b, "y");
+    onnx_output_untyped(&f->b, "deviation");
+    canonicalise(f);
+    const tni_node *norm = node_at(f->model, 0);
+    const tni_graph *graph = &f->model->graphs[norm->expansion];
+    assert_int_equal(graph->output_count, 3);
+    assert_int_equal(graph->outputs[1], TN_NONE);
+    // The statistics are binary32, the result is what the input was.
+    assert_int_equal(f->model->values[graph->outputs[0]].dtype, TN_DTYPE_FLOAT16);
+    assert_int_equal(f->model->values[graph->outputs[2]].dtype, TN_DTYPE_FLOAT);
+    assert_int_equal(f->model->values[norm->outputs[2]].dtype, TN_DTYPE_FLOAT);
+    assert_int_equal(f->model->values[norm->outputs[2]].dims[1].size, 1);
+}
+
 static void canonicalise__reports_contradictions(void **state) {
     static const int64_t four[1] = {4};
     model_fixture *f = *state;
@@ -337,6 +358,7 @@ int main(void) {
         MODEL_CASE(batch_norm__stays_when_the_convolution_is_shared),
         MODEL_CASE(batch_norm__chains_fold_only_where_alone),
         MODEL_CASE(expand__gives_function_ops_a_graph),
+        MODEL_CASE(expand__leaves_absent_outputs_out),
         MODEL_CASE(canonicalise__reports_contradictions),
     };
     return cmocka_run_group_tests_name("graph_rewrite", tests, NULL, NULL);

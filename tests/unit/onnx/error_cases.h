@@ -9,12 +9,12 @@
 
 typedef struct error_case {
     const char *id;   // of the error that is expected
-    tn_status status; // likewise
     const char *path; // how the error's text must begin, or null
     // Writes the model and may tighten the limits. folder holds the files "data.bin" (64 bytes),
     // "sub", and "leak.bin", a link out of it.
     void (*make)(pb *model, tni_import_limits *limits);
-    int with_folder; // give the folder to the import
+    tn_status status; // expected
+    int with_folder;  // give the folder to the import
 } error_case;
 
 extern const error_case error_cases[];

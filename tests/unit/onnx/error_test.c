@@ -154,22 +154,27 @@ static bool has_case(const char *id) {
     return false;
 }
 
-// Counts the ids in one source file and those without a case.
+// Counts the ids in one line of source and those without a case.
+static void check_line(const char *path, const char *line, int *ids, int *missing) {
+    for (const char *at = strstr(line, "\"onnx."); at != NULL; at = strstr(at + 1, "\"onnx.")) {
+        char id[64] = "";
+        if (sscanf(at, "\"%63[a-z0-9.-]\"", id) != 1) {
+            continue;
+        }
+        (*ids)++;
+        if (!has_case(id)) {
+            print_message("%s: no case for %s\n", path, id);
+            (*missing)++;
+        }
+    }
+}
+
 static void check_file(const char *path, int *ids, int *missing) {
     char line[512];
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file) != NULL) {
-        for (char *at = strstr(line, "\"onnx."); at != NULL; at = strstr(at + 1, "\"onnx.")) {
-            char id[64] = "";
-            if (sscanf(at, "\"%63[a-z0-9.-]\"", id) == 1) {
-                (*ids)++;
-                if (!has_case(id)) {
-                    print_message("%s: no case for %s\n", path, id);
-                    (*missing)++;
-                }
-            }
-        }
+        check_line(path, line, ids, missing);
     }
     fclose(file);
 }

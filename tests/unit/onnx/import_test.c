@@ -203,6 +203,7 @@ static void tensor__decodes_unpacked_elements(void **state) {
 
 static void tensor__keeps_strings_with_their_ends(void **state) {
     static const uint64_t ends[3] = {0, 2, 5};
+    static const char characters[5] = {'a', 'b', 'c', 'd', 'e'};
     fixture *f = *state;
     uint8_t expected[29];
     pb tensor = {NULL, 0, 0};
@@ -217,7 +218,7 @@ static void tensor__keeps_strings_with_their_ends(void **state) {
     onnx_end(&b, &f->bytes);
     must_import(f);
     memcpy(expected, ends, sizeof ends);
-    memcpy(expected + sizeof ends, "abcde", 5);
+    memcpy(expected + sizeof ends, characters, sizeof characters);
     expect_bytes(f, "t", expected, sizeof expected);
 }
 

@@ -7,6 +7,7 @@
 #include "graph/elements.h"
 #include "graph/rewrite/rewrite_internal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -153,6 +154,7 @@ static tn_status evaluate(evaluation *e, const tni_node *node, tn_dtype dtype,
     if (status != TN_OK) {
         return status;
     }
+    assert(e->result != NULL && (b != NULL || unary != NULL));
     if (b != NULL) {
         apply_binary(e, find_binary(node), a, b);
     } else {

@@ -113,6 +113,6 @@ tn_status tni_rewrite_noops(tni_model *model, bool *inout_changed, tn_error *err
             *inout_changed = true;
         }
     }
-    tni_free_array(&model->alloc, uses, use_count, sizeof *uses);
+    tni_free_array(&model->alloc, uses, (uint64_t)use_count + 1, sizeof *uses);
     return status;
 }

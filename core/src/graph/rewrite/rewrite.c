@@ -22,8 +22,8 @@ static void count_ids(const tni_model *model, const uint32_t *ids, uint32_t coun
 tn_status tni_count_uses(const tni_model *model, uint32_t **out_uses, uint32_t *out_count,
                          tn_error *error) {
     *out_count = model->value_count;
-    *out_uses = tni_alloc_array(&model->alloc, model->value_count, sizeof **out_uses);
-    if (*out_uses == NULL && model->value_count > 0) {
+    *out_uses = tni_alloc_array(&model->alloc, (uint64_t)*out_count + 1, sizeof **out_uses);
+    if (*out_uses == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "rewrite");
     }
     for (uint32_t i = 0; i < model->node_count; i++) {

@@ -6,7 +6,7 @@
 #include "graph/rewrite/rewrite.h"
 
 // How often every value is read, by nodes of all graphs and as graph output. One entry per value at
-// the time of the call; free with tni_free_array(&model->alloc, uses, *out_count,
+// the time of the call; free with tni_free_array(&model->alloc, uses, *out_count + 1,
 // sizeof(uint32_t)).
 TN_MUST_USE tn_status tni_count_uses(const tni_model *model, uint32_t **out_uses,
                                      uint32_t *out_count, tn_error *error);

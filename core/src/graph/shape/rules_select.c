@@ -32,7 +32,7 @@ static tn_status list_entry(tni_inference *in, const char *name, uint32_t input,
 
 // The size of part i when the axis is split evenly: the last part may be smaller.
 static tn_graph_dim even_part(tn_graph_dim whole, uint32_t parts, uint32_t i) {
-    if (whole.size < 0) {
+    if (whole.size < 0 || whole.size > INT64_MAX / 2) {
         return parts == 1 ? whole : tni_dim_unknown();
     }
     const int64_t chunk = (whole.size + parts - 1) / parts;
@@ -308,8 +308,8 @@ tn_status tni_rule_pad(tni_inference *in) {
     memcpy(dims, x->dims, x->rank * sizeof *dims);
     for (uint32_t i = 0; i < padded && status == TN_OK; i++) {
         const uint32_t axis = present ? axes[i] : i;
-        tni_element begin;
-        tni_element end;
+        tni_element begin = tni_element_unknown();
+        tni_element end = tni_element_unknown();
         uint32_t count = 0;
         int64_t size = x->dims[axis].size;
         status = list_entry(in, name, 1, i, &begin, &count);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shapes of convolutions, pools and matrix products.
+#include "base/checked.h"
 #include "graph/shape/infer.h"
+
+#include <assert.h>
 
 // Attributes beyond this are nonsense, and within it no sum below can overflow.
 #define MAX_ATTR ((int64_t)1 << 30)
@@ -66,6 +69,7 @@ static tn_status read_kernel(tni_inference *in, window *w, const tni_fact *weigh
 static tn_graph_dim slide(const window *w, uint32_t i, tn_graph_dim in_dim, int64_t begin,
                           int64_t end) {
     const int64_t size = in_dim.size;
+    assert(w->stride[i] > 0);
     if (size < 0 || size > MAX_SIZE || w->kernel[i] < 0) {
         // A window of 1 that steps by 1 without padding keeps the dimension, known or not.
         const bool neutral =
@@ -114,12 +118,15 @@ static tn_status check_groups(tni_inference *in, uint32_t weight_index, const tn
         return tni_contradiction(in, 0, "shape.attribute", "group is %lld", (long long)group);
     }
     const int64_t channels = x->dims[1].size;
-    const int64_t per_group = weight->dims[1].size;
-    if (channels >= 0 && per_group >= 0 && per_group <= MAX_SIZE && channels != per_group * group) {
+    int64_t wanted = weight->dims[1].size;
+    if (wanted >= 0 && !tni_mul_i64(wanted, group, &wanted)) {
+        return tni_contradiction(in, weight_index, "shape.channels", "too many channels");
+    }
+    if (channels >= 0 && wanted >= 0 && channels != wanted) {
         return tni_contradiction(
             in, weight_index, "shape.channels",
             "the input has %lld channels, the weight wants %lld in %lld groups",
-            (long long)channels, (long long)(per_group * group), (long long)group);
+            (long long)channels, (long long)wanted, (long long)group);
     }
     if (weight->dims[0].size >= 0 && weight->dims[0].size % group != 0) {
         return tni_contradiction(in, weight_index, "shape.channels",
