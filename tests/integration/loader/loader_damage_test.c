@@ -17,7 +17,7 @@
 
 // Each damage that passes the ELF check costs a process, and a sanitizer makes that slow.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FLIPS 2000u
+#define FLIPS 800u
 #else
 #define FLIPS 4000u
 #endif

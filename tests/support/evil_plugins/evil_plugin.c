@@ -37,6 +37,7 @@ int tenon_test_absent(void);
 static struct {
     const void *(*get_interface)(tn_plugin *plugin, const char *name);
     tn_core_interface core_before;
+    tn_plugin *plugin; // a host that is not given a way to end it cannot: known here, it is no leak
     union {
         tn_interface base;
         tn_core_interface core;
@@ -376,6 +377,7 @@ tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer
     if (status != TN_OK) {
         return status;
     }
+    evil.plugin = answer->plugin;
     evil.get_interface = answer->get_interface;
     answer->get_interface = evil_interface;
     spoil_answer(answer);
