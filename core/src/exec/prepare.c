@@ -85,8 +85,8 @@ static tn_status make_device_arena(tni_execution *e, uint32_t space, tn_error *e
     };
     tni_mount mount = {.device = sp->device, .space = space};
     const tn_memory_interface *memory = &sp->device->plugin->memory;
-    tn_status status = tni_device_note(
-        sp->device, memory->memory_alloc(sp->device->handle, &info, &mount.memory, error));
+    tn_status status = memory->memory_alloc(sp->device->handle, &info, &mount.memory, error);
+    status = tni_device_made(sp->device, status, mount.memory, "memory_alloc", error);
     if (status != TN_OK) {
         return status;
     }
@@ -122,8 +122,8 @@ static tn_status import_host_arena(tni_execution *e, tni_device *device, tn_erro
     };
     tni_mount mount = {.device = device, .space = 0};
     const tn_memory_interface *memory = &device->plugin->memory;
-    tn_status status =
-        tni_device_note(device, memory->memory_import(device->handle, &info, &mount.memory, error));
+    tn_status status = memory->memory_import(device->handle, &info, &mount.memory, error);
+    status = tni_device_made(device, status, mount.memory, "memory_import", error);
     if (status != TN_OK) {
         return status;
     }
@@ -140,8 +140,8 @@ static tn_status make_fence(tni_device *device, tn_fence **out_fence, tn_error *
         .struct_size = sizeof(info),
         .struct_type = TN_STRUCT_FENCE_CREATE_INFO,
     };
-    return tni_device_note(
-        device, device->plugin->sync.fence_create(device->handle, &info, out_fence, error));
+    tn_status status = device->plugin->sync.fence_create(device->handle, &info, out_fence, error);
+    return tni_device_made(device, status, *out_fence, "fence_create", error);
 }
 
 tn_status tni_execution_renew_fence(tni_device *device, tn_fence **inout_fence, tn_error *error) {
@@ -164,8 +164,8 @@ static tn_status make_context(tni_execution *e, uint32_t index, const tn_prepare
         .program = e->schedule->plan->islands[step->island].program,
     };
     tni_step_state *state = &e->steps[index];
-    tn_status status = tni_device_note(
-        step->device, exec->context_create(step->device->handle, &info, &state->context, error));
+    tn_status status = exec->context_create(step->device->handle, &info, &state->context, error);
+    status = tni_device_made(step->device, status, state->context, "context_create", error);
     if (status == TN_OK) {
         status =
             tni_device_note(step->device, exec->context_prepare(state->context, prepare, error));

@@ -52,6 +52,7 @@ static tn_status try_import(tni_device *device, tn_device *handle, tn_error *err
         };
         tn_memory *imported = NULL;
         status = memory->memory_import(handle, &import, &imported, error);
+        status = tni_device_made(device, status, imported, "memory_import", error);
         if (status == TN_OK) {
             memory->memory_free(imported);
             device->imports_host = true;
@@ -80,6 +81,7 @@ static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *err
     tn_fence_create_info info = {sizeof(info), TN_STRUCT_FENCE_CREATE_INFO, 1};
     tn_fence *fence = NULL;
     status = sync->fence_create(handle, &info, &fence, error);
+    status = tni_device_made(device, status, fence, "fence_create", error);
     if (status != TN_OK) {
         return status;
     }
@@ -103,12 +105,9 @@ static tn_status open_and_try(tni_device *device, tn_error *error) {
     tn_device *handle = NULL;
     tn_status status =
         device->plugin->core.device_open(device->plugin->handle, &info, &handle, error);
+    status = tni_device_made(device, status, handle, "device_open", error);
     if (status != TN_OK) {
         return status;
-    }
-    if (handle == NULL) {
-        return tni_fail(error, TN_ERROR_INVALID_DATA, "device.null",
-                        "%s: device_open returned OK and no device", device->id);
     }
     status = read_heaps(device, handle, error);
     if (status == TN_OK) {
@@ -161,4 +160,13 @@ tn_status tni_device_note(tni_device *device, tn_status status) {
         atomic_store(&device->lost, TN_ERROR_DEVICE_LOST);
     }
     return status;
+}
+
+tn_status tni_device_made(tni_device *device, tn_status status, const void *object,
+                          const char *what, tn_error *error) {
+    if (status == TN_OK && object == NULL) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "device.null",
+                        "%s: %s returned OK and no object (ABI-28)", device->id, what);
+    }
+    return tni_device_note(device, status);
 }

@@ -98,6 +98,11 @@ TN_MUST_USE tn_status tni_device_open(tni_device *device, tn_error *error);
 // Notes TN_ERROR_DEVICE_LOST for good; other statuses pass through. Returns status.
 tn_status tni_device_note(tni_device *device, tn_status status);
 
+// The outcome of a constructor: notes a lost device, and turns "OK, but no object" into
+// TN_ERROR_INVALID_DATA (ABI-28). Returns the status that counts.
+tn_status tni_device_made(tni_device *device, tn_status status, const void *object,
+                          const char *what, tn_error *error);
+
 static inline bool tni_device_is(const tni_device *device, tn_device_flags flag) {
     return (device->info.flags & flag) != 0;
 }

@@ -91,15 +91,10 @@ static tn_status compile_view(tni_plan *plan, const tni_plan_info *info, uint32_
         .progress = report_progress,
         .progress_user_data = &link,
     };
-    tn_status status =
-        tni_device_note(island->device, compile->compile(island->device->handle, &request,
-                                                         &island->program, error));
+    tn_status status = compile->compile(island->device->handle, &request, &island->program, error);
+    status = tni_device_made(island->device, status, island->program, "compile", error);
     if (status != TN_OK) {
         return status;
-    }
-    if (island->program == NULL) {
-        return tni_fail(error, TN_ERROR_INVALID_DATA, "compile.null",
-                        "%s: compile returned OK and no program", island->device->id);
     }
     island->program_info.struct_size = sizeof(island->program_info);
     island->program_info.struct_type = TN_STRUCT_PROGRAM_INFO;

@@ -174,14 +174,19 @@ static tn_status port_query(tn_program *program, const tn_port_query *query, tn_
         return TN_ERROR_LIMIT_EXCEEDED;
     }
     for (uint32_t i = 0; i < *out_port_count; i++) {
-        ports[i].kind = i < program->input_count ? TN_PORT_INPUT : TN_PORT_OUTPUT;
-        ports[i].dtype = TN_DTYPE_FLOAT;
-        ports[i].rank = program->rank;
-        ports[i].size_bytes =
-            sizeof(float) * resolve(program, query->symbols, query->symbol_count, ports[i].dims);
-        ports[i].alignment_bytes = 16;
-        ports[i].alias_of = TN_NONE;
-        ports[i].heap_count = 1;
+        // The host's records may be longer than ours (ABI-41).
+        unsigned char *place = (unsigned char *)ports + (size_t)i * ports->struct_size;
+        tn_port_info port = {
+            .kind = i < program->input_count ? TN_PORT_INPUT : TN_PORT_OUTPUT,
+            .dtype = TN_DTYPE_FLOAT,
+            .rank = program->rank,
+            .alignment_bytes = 16,
+            .alias_of = TN_NONE,
+            .heap_count = 1,
+        };
+        port.size_bytes =
+            sizeof(float) * resolve(program, query->symbols, query->symbol_count, port.dims);
+        tn_helper_copy_out(place, &port, sizeof(port));
     }
     return TN_OK;
 }
