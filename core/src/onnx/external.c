@@ -32,8 +32,7 @@ static bool location_is_relative(tn_string location) {
     return true;
 }
 
-// For kernels without openat2: no symbolic link at all may be on the way. path is changed.
-static int open_by_steps(int folder, char *path) {
+int tni_import_open_by_steps(int folder, char *path) {
     int at = dup(folder);
     char *step = path;
     while (at >= 0) {
@@ -61,7 +60,7 @@ static int open_beneath(int folder, char *path) {
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     const long fd = syscall(SYS_openat2, folder, path, &how, sizeof how);
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
-        return open_by_steps(folder, path);
+        return tni_import_open_by_steps(folder, path);
     }
     return (int)fd;
 }

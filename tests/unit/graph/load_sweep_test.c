@@ -6,7 +6,9 @@
 #include "graph/view.h"
 #include "unit/graph/model_fixture.h"
 
+#include <dirent.h>
 #include <string.h>
+#include <unistd.h>
 
 // The phases, so that the counts can be told apart.
 typedef struct {
@@ -25,9 +27,10 @@ static tn_status evaluate(const tni_model *model, const tni_alloc *alloc, tn_err
     return status;
 }
 
-static tn_status load(const pb *bytes, test_alloc *allocator, counts *out, tn_error *error) {
-    const tni_import_info info = {
-        .alloc = &allocator->alloc, .data = bytes->data, .size_bytes = bytes->size};
+static tn_status load(const tni_import_info *how, test_alloc *allocator, counts *out,
+                      tn_error *error) {
+    tni_import_info info = *how;
+    info.alloc = &allocator->alloc;
     const tni_view_spec spec = {.with_hashes = true};
     tni_model *model = NULL;
     tni_view *view = NULL;
@@ -51,14 +54,14 @@ static tn_status load(const pb *bytes, test_alloc *allocator, counts *out, tn_er
     return status;
 }
 
-static void sweep(const pb *bytes, test_alloc_mode mode, uint64_t total) {
+static void sweep(const tni_import_info *how, test_alloc_mode mode, uint64_t total) {
     for (uint64_t i = 0; i < total; i++) {
         test_alloc allocator;
         tn_error error;
         counts ignored = {0};
         test_alloc_init(&allocator);
         test_alloc_reset(&allocator, mode, i);
-        const tn_status status = load(bytes, &allocator, &ignored, &error);
+        const tn_status status = load(how, &allocator, &ignored, &error);
         // The marks for dead nodes are the one allocation that load can do without.
         if (status != TN_OK) {
             assert_int_equal(status, TN_ERROR_OUT_OF_MEMORY);
@@ -72,12 +75,12 @@ static void sweep(const pb *bytes, test_alloc_mode mode, uint64_t total) {
     }
 }
 
-static void sweep_model(const pb *bytes) {
+static void sweep_import(const tni_import_info *how) {
     test_alloc allocator;
     tn_error error;
     counts found = {0};
     test_alloc_init(&allocator);
-    assert_int_equal(load(bytes, &allocator, &found, &error), TN_OK);
+    assert_int_equal(load(how, &allocator, &found, &error), TN_OK);
     const uint64_t total = allocator.count;
     assert_true(test_alloc_clean(&allocator));
     test_alloc_deinit(&allocator);
@@ -85,8 +88,44 @@ static void sweep_model(const pb *bytes) {
                   (unsigned long long)found.import, (unsigned long long)found.canonicalise,
                   (unsigned long long)found.view, (unsigned long long)found.evaluate);
     assert_true(found.import > 0 && found.canonicalise > 0 && found.view > 0 && found.evaluate > 0);
-    sweep(bytes, TEST_ALLOC_FAIL_ONE, total);
-    sweep(bytes, TEST_ALLOC_FAIL_FROM, total);
+    sweep(how, TEST_ALLOC_FAIL_ONE, total);
+    sweep(how, TEST_ALLOC_FAIL_FROM, total);
+}
+
+static void sweep_model(const pb *bytes) {
+    const tni_import_info how = {.data = bytes->data, .size_bytes = bytes->size};
+    sweep_import(&how);
+}
+
+static int count_descriptors(void) {
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+    assert_non_null(folder);
+    while (readdir(folder) != NULL) {
+        count++;
+    }
+    closedir(folder);
+    return count;
+}
+
+static void load__survives_them_from_a_file_without_losing_descriptors(void **state) {
+    static const uint32_t modes[2] = {0, TNI_IMPORT_COPY};
+    char path[] = "/tmp/tenon-sweep-XXXXXX";
+    pb bytes;
+    (void)state;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    onnx_model_classifier(&bytes, -2, 8);
+    pb_write_file(&bytes, path);
+    pb_free(&bytes);
+    const int before = count_descriptors();
+    for (int i = 0; i < 2; i++) {
+        const tni_import_info how = {.path = path, .flags = modes[i]};
+        sweep_import(&how);
+    }
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void load__survives_every_failed_allocation(void **state) {
@@ -135,6 +174,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load__survives_every_failed_allocation),
         cmocka_unit_test(load__survives_them_with_bodies_and_expansions),
+        cmocka_unit_test(load__survives_them_from_a_file_without_losing_descriptors),
     };
     return cmocka_run_group_tests_name("graph_load_sweep", tests, NULL, NULL);
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shape inference: a table of ops with their results, contradictions, symbols, and evaluation with
 // actual sizes.
+#include "graph/rewrite/rewrite.h"
 #include "graph/shape/shape.h"
 #include "unit/graph/model_fixture.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // A shape; -2, -3 are the symbols A, B; UNKNOWN is any other unknown size.
 #define UNKNOWN (-9)
@@ -364,6 +367,52 @@ static void infer__twice_adds_nothing(void **state) {
                      f->model->values[value_named(f->model, "x")].dims[0].symbol);
 }
 
+// Imports one installed model and infers; returns whether it could be imported.
+static bool check_installed(const char *path, recording_sink *sink) {
+    tni_model *model = NULL;
+    tn_error error;
+    const tni_import_info info = {.path = path, .log = &sink->log};
+    tni_error_init(&error);
+    if (tni_onnx_import(&info, &model, &error) != TN_OK) {
+        return false;
+    }
+    const tn_status status = tni_model_canonicalise(model, NULL, &error);
+    if (status != TN_OK || sink->count > 0) {
+        print_message("%s: %s %s\n", path, error.text, sink->lines[0]);
+    }
+    assert_int_equal(status, TN_OK);
+    // A warning here is a declared shape that differs from the computed one.
+    assert_int_equal(sink->count, 0);
+    tni_model_destroy(model);
+    return true;
+}
+
+static void installed_models__have_the_shapes_they_declare(void **state) {
+    static const char folder[] = "/usr/share/libonnx-testdata/data/node";
+    struct dirent **entries = NULL;
+    recording_sink *sink = malloc(sizeof *sink);
+    int imported = 0;
+    (void)state;
+    assert_non_null(sink);
+    recording_sink_init(sink, TN_LOG_WARN);
+    const int count = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s/model.onnx", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && access(path, R_OK) == 0) {
+            imported += check_installed(path, sink) ? 1 : 0;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    recording_sink_deinit(sink);
+    free(sink);
+    if (count < 0) {
+        skip();
+    }
+    assert_true(imported > 900);
+}
+
 int main(void) {
     static struct CMUnitTest tests[128];
     size_t count = 0;
@@ -378,6 +427,7 @@ int main(void) {
         MODEL_CASE(evaluate__refuses_absurd_sizes),
         MODEL_CASE(infer__warns_about_false_declarations),
         MODEL_CASE(infer__twice_adds_nothing),
+        cmocka_unit_test(installed_models__have_the_shapes_they_declare),
     };
     memcpy(tests + count, others, sizeof others);
     count += sizeof others / sizeof others[0];

@@ -3,6 +3,7 @@
 // the file and where in the message. A last case lists the ids in the sources and wants one for
 // each.
 #include "base/error.h"
+#include "onnx/importer.h"
 #include "support/test_alloc.h"
 #include "unit/onnx/error_cases.h"
 
@@ -14,6 +15,8 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +145,34 @@ static void import__says_which_file_is_missing(void **state) {
     assert_int_equal(error.domain, TN_DOMAIN_ERRNO);
 }
 
+static int open_steps(const char *location) {
+    char path[128];
+    const int at = open(folder, O_PATH | O_DIRECTORY);
+    assert_true(at >= 0);
+    snprintf(path, sizeof path, "%s", location);
+    const int fd = tni_import_open_by_steps(at, path);
+    const int os_error = errno;
+    close(at);
+    errno = os_error;
+    return fd;
+}
+
+static void open_by_steps__follows_no_link(void **state) {
+    static const char *const good[] = {"data.bin", "./data.bin"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        const int fd = open_steps(good[i]);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    assert_int_equal(open_steps("leak.bin"), -1);
+    assert_int_equal(errno, ELOOP);
+    assert_int_equal(open_steps("missing/data.bin"), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(open_steps("data.bin/x"), -1);
+    assert_int_equal(errno, ENOTDIR);
+}
+
 static bool has_case(const char *id) {
     if (strcmp(id, "onnx.arguments") == 0 || strcmp(id, "onnx.file-open") == 0) {
         return true; // They have tests of their own above.
@@ -212,6 +243,7 @@ int main(void) {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(import__refuses_unclear_arguments),
         cmocka_unit_test(import__says_which_file_is_missing),
+        cmocka_unit_test(open_by_steps__follows_no_link),
         cmocka_unit_test(error_ids__all_have_a_case),
     };
     memcpy(tests + count, others, sizeof others);

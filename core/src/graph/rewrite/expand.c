@@ -167,7 +167,8 @@ static void build_layer_norm(builder *b, const int64_t *axes, uint32_t axis_coun
     for (uint32_t i = 0; i < node.input_count && i < 3; i++) {
         in[i] = add_formal(b, node.inputs[i], false);
     }
-    for (uint32_t i = 0; i < node.output_count && i < 3; i++) {
+    const uint32_t output_count = node.output_count < 3 ? node.output_count : 3;
+    for (uint32_t i = 0; i < output_count; i++) {
         out[i] = add_formal(b, node.outputs[i], true);
     }
     const bool casts = b->dtype != outer;
@@ -188,7 +189,7 @@ static void build_layer_norm(builder *b, const int64_t *axes, uint32_t axis_coun
     if (in[2] != TN_NONE) {
         (void)binary(b, "Add", result, in[2], out[0]);
     }
-    add_outputs(b, out, node.output_count < 3 ? node.output_count : 3);
+    add_outputs(b, out, output_count);
 }
 
 // x/2 * (1 + erf(x / sqrt 2)), or the tanh form.
