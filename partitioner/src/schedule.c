@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// List scheduling by label closure. For two labels the number of changes it makes is minimal for the
-// starting label (Kennedy and McKinley 1994, typed fusion of an unordered loop graph).
+// List scheduling by label closure. For two labels the number of changes it makes is minimal for
+// the starting label (Kennedy and McKinley 1994, typed fusion of an unordered loop graph).
 #include "schedule.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verdicts and islands of elementwise float32 ops over equal shapes.
-#include "island.h"
+#include "gpu/island.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #ifndef TENON_OPENCL_OPENCL_H
 #define TENON_OPENCL_OPENCL_H
 
-#include "island.h"
+#include "gpu/island.h"
 
 #include <CL/cl.h>
 #include <pthread.h>

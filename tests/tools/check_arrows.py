@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may include whom, and who may open libraries.
 
-    plugins -> abi                                   (each plugin only itself besides)
+    plugins -> abi                                   (each plugin only itself besides, and the GPU
+                                                      plugins what they share in plugins/gpu)
     core -> abi, partitioner
     partitioner -> nothing
     conformance, tools, hosts, examples, bench -> core's public headers, abi
@@ -50,6 +51,10 @@ ALLOWED = {"abi": {"abi"},
 LOADER_CALL = re.compile(r"(?<![\w.>])(dlopen|dlmopen|dlsym|dlvsym)\s*\(")
 
 
+# Folders of plugins/ that are no plugin but a library some of them link in.
+SHARED = {"plugins/gpu": ("plugins/opencl", "plugins/vulkan")}
+
+
 def component(path):
     """The part of the house that a file belongs to; plugins are parts of their own."""
     parts = path.split("/")
@@ -65,7 +70,7 @@ def component(path):
 def allowed(source_path, target):
     origin = component(source_path)
     if origin.startswith("plugins/"):
-        return target in ("abi", "abi-helper", origin)
+        return target in ("abi", "abi-helper", origin) or origin in SHARED.get(target, ())
     if target.startswith("plugins/"):
         # A plugin's own unit tests are the one place that may look inside it.
         return source_path.startswith("tests/unit/plugins/")

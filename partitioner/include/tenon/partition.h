@@ -82,8 +82,8 @@ typedef struct tnp_plan {
 } tnp_plan;
 
 // Finds a plan. *out_plan is fully written also on failure, and then only culprit means something.
-// Release it with tnp_plan_deinit. The same problem gives the same plan on every machine. Never worse
-// than the best single label where one label can run every op that is not pinned to another.
+// Release it with tnp_plan_deinit. The same problem gives the same plan on every machine. Never
+// worse than the best single label where one label can run every op that is not pinned to another.
 tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *problem,
                          tnp_plan *out_plan);
 
@@ -93,7 +93,8 @@ void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan);
 // Checks every index and cost. Returns TNP_OK, TNP_INVALID or TNP_INFEASIBLE with *out_culprit.
 tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culprit);
 
-// The exact cost of running order (op_count entries) with label. Both must be valid for the problem.
+// The exact cost of running order (op_count entries) with label. Both must be valid for the
+// problem.
 void tnp_cost_of_order(const tnp_problem *problem, const uint32_t *label, const uint32_t *order,
                        tnp_cost *out_cost);
 

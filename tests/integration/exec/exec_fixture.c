@@ -41,7 +41,7 @@ tn_status exec_compile(exec_fixture *f, const char *devices) {
     uint32_t count = 0;
     char *rest = NULL;
     assert_true(strlen(devices) < sizeof(list));
-    strcpy(list, devices);
+    memcpy(list, devices, strlen(devices) + 1);
     for (char *one = strtok_r(list, ",", &rest); one != NULL; one = strtok_r(NULL, ",", &rest)) {
         names[count++] = one;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans of random problems: valid, honestly priced, never worse than one label alone, never below the
-// bound, and stable; bad problems are refused by name; every allocation may fail.
+// Plans of random problems: valid, honestly priced, never worse than one label alone, never below
+// the bound, and stable; bad problems are refused by name; every allocation may fail.
 #include "tenon/partition.h"
 
 #include <setjmp.h>

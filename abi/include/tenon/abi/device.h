@@ -21,11 +21,11 @@ typedef uint64_t tn_device_flags;
 // Programs read and write ordinary host memory. The device must accept memory_import of host
 // pointers of any alignment that its ports allow (ABI-60).
 #define TN_DEVICE_HOST_MEMORY 1ull
-// submit does the work before it returns and waits for nothing: the host calls it once every wait is
-// reached, on a worker thread of this device (or directly, with TN_DEVICE_INLINE).
+// submit does the work before it returns and waits for nothing: the host calls it once every wait
+// is reached, on a worker thread of this device (or directly, with TN_DEVICE_INLINE).
 #define TN_DEVICE_SYNCHRONOUS 2ull
-// With SYNCHRONOUS and HOST_MEMORY: a call costs about as much as a function call, so the host calls
-// it on whatever thread reached the waits.
+// With SYNCHRONOUS and HOST_MEMORY: a call costs about as much as a function call, so the host
+// calls it on whatever thread reached the waits.
 #define TN_DEVICE_INLINE 4ull
 // Not hardware: its numbers are labelled emulated wherever they are shown.
 #define TN_DEVICE_EMULATED 8ull

@@ -37,28 +37,28 @@ typedef struct tn_text_ref {
 typedef struct tn_graph_view {
     uint32_t struct_size;
     uint32_t struct_type;
-    uint64_t total_bytes;  // of the whole view, this header included
-    tn_span graphs;        // tn_graph_record
-    tn_span nodes;         // tn_graph_node
-    tn_span values;        // tn_graph_value
-    tn_span value_ids;     // uint32_t: lists of values, TN_NONE for an absent optional
-    tn_span attributes;    // tn_graph_attribute
-    tn_span attr_ints;     // int64_t
-    tn_span attr_floats;   // float
-    tn_span attr_texts;    // tn_text_ref
-    tn_span attr_indices;  // uint32_t: constants or graphs
-    tn_span dims;          // tn_graph_dim
-    tn_span symbols;       // tn_graph_symbol
-    tn_span constants;     // tn_graph_constant
-    tn_span strings;       // bytes, stride 1
+    uint64_t total_bytes; // of the whole view, this header included
+    tn_span graphs;       // tn_graph_record
+    tn_span nodes;        // tn_graph_node
+    tn_span values;       // tn_graph_value
+    tn_span value_ids;    // uint32_t: lists of values, TN_NONE for an absent optional
+    tn_span attributes;   // tn_graph_attribute
+    tn_span attr_ints;    // int64_t
+    tn_span attr_floats;  // float
+    tn_span attr_texts;   // tn_text_ref
+    tn_span attr_indices; // uint32_t: constants or graphs
+    tn_span dims;         // tn_graph_dim
+    tn_span symbols;      // tn_graph_symbol
+    tn_span constants;    // tn_graph_constant
+    tn_span strings;      // bytes, stride 1
 } tn_graph_view;
 
 typedef struct tn_graph_record {
     tn_text_ref name;
-    tn_range nodes;    // nodes
-    tn_range inputs;   // value_ids
-    tn_range outputs;  // value_ids
-    tn_range captures; // value_ids: values of enclosing graphs that this one reads
+    tn_range nodes;       // nodes
+    tn_range inputs;      // value_ids
+    tn_range outputs;     // value_ids
+    tn_range captures;    // value_ids: values of enclosing graphs that this one reads
     uint32_t parent_node; // the node whose body or expansion this is, TN_NONE for graph 0
     uint32_t reserved;    // zero
 } tn_graph_record;
@@ -70,7 +70,7 @@ typedef uint32_t tn_node_flags;
 typedef struct tn_graph_node {
     tn_text_ref domain; // empty means ai.onnx
     tn_text_ref op_type;
-    tn_text_ref name; // may be empty
+    tn_text_ref name;       // may be empty
     uint32_t since_version; // of the op's schema, as ONNX counts: the form the node is written in
     uint32_t graph;
     tn_range inputs;     // value_ids
@@ -95,8 +95,8 @@ typedef uint32_t tn_value_kind;
 typedef struct tn_graph_value {
     tn_text_ref name;
     tn_value_kind kind;
-    tn_dtype dtype; // TN_DTYPE_UNDEFINED: unknown
-    tn_range dims;  // dims; count is the rank, or TN_RANK_UNKNOWN
+    tn_dtype dtype;    // TN_DTYPE_UNDEFINED: unknown
+    tn_range dims;     // dims; count is the rank, or TN_RANK_UNKNOWN
     uint32_t constant; // constants, or TN_NONE
     uint32_t producer; // node, or TN_NONE for graph inputs and constants
     uint32_t graph;
@@ -117,13 +117,14 @@ typedef struct tn_graph_symbol {
     int64_t max; // INT64_MAX: unbounded
 } tn_graph_symbol;
 
-// The numbers are ONNX's AttributeProto.AttributeType. Every kind uses values: a scalar has count 1.
+// The numbers are ONNX's AttributeProto.AttributeType. Every kind uses values: a scalar has
+// count 1.
 typedef uint32_t tn_attr_kind;
-#define TN_ATTR_FLOAT 1u   // attr_floats
-#define TN_ATTR_INT 2u     // attr_ints
-#define TN_ATTR_STRING 3u  // attr_texts
-#define TN_ATTR_TENSOR 4u  // attr_indices: constants
-#define TN_ATTR_GRAPH 5u   // attr_indices: graphs
+#define TN_ATTR_FLOAT 1u  // attr_floats
+#define TN_ATTR_INT 2u    // attr_ints
+#define TN_ATTR_STRING 3u // attr_texts
+#define TN_ATTR_TENSOR 4u // attr_indices: constants
+#define TN_ATTR_GRAPH 5u  // attr_indices: graphs
 #define TN_ATTR_FLOATS 6u
 #define TN_ATTR_INTS 7u
 #define TN_ATTR_STRINGS 8u
@@ -142,7 +143,8 @@ typedef uint32_t tn_constant_flags;
 #define TN_CONSTANT_MAPPABLE 1u
 // content_hash is filled.
 #define TN_CONSTANT_HASHED 2u
-// A weight slot: its bytes may be exchanged between runs, so it must not be folded or packed for good.
+// A weight slot: its bytes may be exchanged between runs, so it must not be folded or packed for
+// good.
 #define TN_CONSTANT_REPLACEABLE 4u
 
 // A constant tensor by reference. Data is row-major, little-endian, with alignment 1.

@@ -44,18 +44,18 @@ typedef struct tn_host_services {
     // Number of workers parallel_for uses, the caller's thread included; at least 1, constant.
     // [any-thread] [no-block] [no-alloc]
     uint32_t (*worker_count)(tn_host_context *host);
-    // Runs body over [0, count) in chunks of at least grain and returns when all are done. The chunk
-    // borders depend only on count and grain, never on timing, so sums stay reproducible.
+    // Runs body over [0, count) in chunks of at least grain and returns when all are done. The
+    // chunk borders depend only on count and grain, never on timing, so sums stay reproducible.
     // [context-serial] [may-block] [no-alloc] Nested calls run on the caller's thread.
     void (*parallel_for)(tn_host_context *host, uint64_t count, uint64_t grain, tn_parallel_fn body,
                          void *user_data);
 
-    // Points into the host's mapping of a constant (graph.h, tn_graph_constant.key), without a copy.
-    // [compile-thread] [may-block] Alignment is 1: weights lie where the file has them.
-    // *out_data stays valid until the program that is being compiled is destroyed, or until the call
-    // returned when made from query_support.
-    // TN_ERROR_NOT_FOUND no such key · TN_ERROR_UNSUPPORTED the constant is derived: use weight_read
-    // · TN_ERROR_IO the file shrank or could not be read. *out_data is null on failure.
+    // Points into the host's mapping of a constant (graph.h, tn_graph_constant.key), without a
+    // copy. [compile-thread] [may-block] Alignment is 1: weights lie where the file has them.
+    // *out_data stays valid until the program that is being compiled is destroyed, or until the
+    // call returned when made from query_support. TN_ERROR_NOT_FOUND no such key ·
+    // TN_ERROR_UNSUPPORTED the constant is derived: use weight_read · TN_ERROR_IO the file shrank
+    // or could not be read. *out_data is null on failure.
     tn_status (*weight_map)(tn_host_context *host, uint64_t key, const void **out_data,
                             uint64_t *out_size_bytes);
     // Copies size_bytes at offset_bytes of a constant into destination, computing it first where it

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interface "memory": the heaps of a device, memory in them, import of host memory, host access, and
-// copies. Who may free what, and when: CONTRACT.md, section "Memory". Read next: sync.h.
+// Interface "memory": the heaps of a device, memory in them, import of host memory, host access,
+// and copies. Who may free what, and when: CONTRACT.md, section "Memory". Read next: sync.h.
 #ifndef TENON_ABI_MEMORY_H
 #define TENON_ABI_MEMORY_H
 
@@ -22,12 +22,13 @@ typedef struct tn_heap_info {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_heap_flags flags;
-    uint32_t reserved; // zero
+    uint32_t reserved;   // zero
     uint64_t size_bytes; // 0: unknown
     uint64_t max_alloc_bytes;
     uint64_t min_alignment_bytes;
     uint64_t granularity_bytes;
-    // Host-pointer import into this heap: address and size must be multiples of these; 0: no import.
+    // Host-pointer import into this heap: address and size must be multiples of these; 0: no
+    // import.
     uint64_t import_alignment_bytes;
     uint64_t import_granularity_bytes;
 } tn_heap_info;
@@ -94,8 +95,8 @@ typedef struct tn_memory_interface {
                            tn_error *error);
 
     // Allocates memory, contents undefined. [any-thread] [may-block] [may-alloc] Free it with
-    // memory_free. TN_ERROR_OUT_OF_MEMORY device, host or cap · TN_ERROR_INVALID_ARGUMENT heap, size
-    // 0 or above max_alloc_bytes, alignment not a power of two · TN_ERROR_DEVICE_LOST.
+    // memory_free. TN_ERROR_OUT_OF_MEMORY device, host or cap · TN_ERROR_INVALID_ARGUMENT heap,
+    // size 0 or above max_alloc_bytes, alignment not a power of two · TN_ERROR_DEVICE_LOST.
     // *out_memory is null on failure.
     tn_status (*memory_alloc)(tn_device *device, const tn_memory_alloc_info *info,
                               tn_memory **out_memory, tn_error *error);
@@ -122,8 +123,8 @@ typedef struct tn_memory_interface {
     void (*memory_unmap)(tn_memory *memory);
 
     // Brackets host access to a mapped range, so that caches agree. [any-thread] [may-block]
-    // Nothing to do on coherent heaps. TN_ERROR_INVALID_STATE not mapped · TN_ERROR_INVALID_ARGUMENT
-    // range or access · TN_ERROR_DEVICE_LOST.
+    // Nothing to do on coherent heaps. TN_ERROR_INVALID_STATE not mapped ·
+    // TN_ERROR_INVALID_ARGUMENT range or access · TN_ERROR_DEVICE_LOST.
     tn_status (*cpu_begin)(tn_memory *memory, uint64_t offset_bytes, uint64_t size_bytes,
                            tn_access access, tn_error *error);
     tn_status (*cpu_end)(tn_memory *memory, uint64_t offset_bytes, uint64_t size_bytes,
@@ -132,8 +133,8 @@ typedef struct tn_memory_interface {
     // Enqueues a copy with the same rules as submit (exec.h): waits, then bytes, then signals.
     // [device-serial] [no-block]; on a TN_DEVICE_SYNCHRONOUS device it copies before it returns.
     // At most one end is a host pointer; that memory stays valid until the signals are reached.
-    // TN_ERROR_UNSUPPORTED this pair of ends: the host stages · TN_ERROR_INVALID_ARGUMENT range, both
-    // ends host pointers, overlapping ranges · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_DEVICE_LOST.
+    // TN_ERROR_UNSUPPORTED this pair of ends: the host stages · TN_ERROR_INVALID_ARGUMENT range,
+    // both ends host pointers, overlapping ranges · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_DEVICE_LOST.
     // On failure nothing was enqueued and no fence will be signalled.
     tn_status (*copy)(tn_device *device, const tn_copy_info *info, tn_error *error);
 } tn_memory_interface;

@@ -111,9 +111,8 @@ typedef struct tn_plugin_answer {
 } tn_plugin_answer;
 
 // The entry function: the only symbol a plugin exports (ABI-2).
-// [load-thread] [may-alloc] Must not open devices, start threads or touch hardware: that is probe's.
-// offer: non-null. answer: non-null, host-allocated. error: may be null.
-// Returns
+// [load-thread] [may-alloc] Must not open devices, start threads or touch hardware: that is
+// probe's. offer: non-null. answer: non-null, host-allocated. error: may be null. Returns
 //   TN_OK                       answer is filled; the host calls shutdown when done
 //   TN_ERROR_VERSION_MISMATCH   no common minor, or a mandatory layout digest differs
 //   TN_ERROR_OUT_OF_MEMORY      host allocation failed

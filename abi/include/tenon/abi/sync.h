@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interface "sync": fences. A fence is a 64-bit timeline that only grows; work waits until it has
-// reached a value and raises it when done. Failure is the host's record; a plugin reports it through
-// fence_query. Rules: CONTRACT.md, section "Fences". Read next: exec.h.
+// reached a value and raises it when done. Failure is the host's record; a plugin reports it
+// through fence_query. Rules: CONTRACT.md, section "Fences". Read next: exec.h.
 #ifndef TENON_ABI_SYNC_H
 #define TENON_ABI_SYNC_H
 
@@ -30,7 +30,8 @@ typedef struct tn_fence_caps {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_fence_ability native; // for fences this device created
-    uint32_t wait_before_signal_submitted; // 1: waits on values nobody has submitted yet are allowed
+    uint32_t
+        wait_before_signal_submitted; // 1: waits on values nobody has submitted yet are allowed
 } tn_fence_caps;
 
 // Called once when a fence reaches a value or fails (status), on any thread, possibly before
@@ -48,9 +49,9 @@ typedef struct tn_sync_interface {
     tn_status (*fence_create)(tn_device *device, const tn_fence_create_info *info,
                               tn_fence **out_fence, tn_error *error);
 
-    // Frees a fence that no submitted work names and nobody waits for. Null is ignored. Callbacks of
-    // it that are running on another thread are waited for: when it returns, none will touch the fence.
-    // [any-thread] [may-block] Not from a callback of the same fence.
+    // Frees a fence that no submitted work names and nobody waits for. Null is ignored. Callbacks
+    // of it that are running on another thread are waited for: when it returns, none will touch the
+    // fence. [any-thread] [may-block] Not from a callback of the same fence.
     void (*fence_destroy)(tn_fence *fence);
 
     // Reads the reached value, and the failure if there was one: the return value is TN_OK, or the
@@ -63,8 +64,9 @@ typedef struct tn_sync_interface {
     tn_status (*fence_signal)(tn_fence *fence, uint64_t value, tn_error *error);
 
     // Marks the timeline failed with status and releases everything that waits on it, as if it had
-    // reached every value; device work that waits still runs, its results are the host's to discard.
-    // [any-thread] [no-block] The first failure wins. TN_ERROR_INVALID_ARGUMENT status is TN_OK.
+    // reached every value; device work that waits still runs, its results are the host's to
+    // discard. [any-thread] [no-block] The first failure wins. TN_ERROR_INVALID_ARGUMENT status is
+    // TN_OK.
     tn_status (*fence_fail)(tn_fence *fence, tn_status status, tn_error *error);
 
     // Blocks until value is reached, the fence fails, or timeout_ns passed (0: only look;

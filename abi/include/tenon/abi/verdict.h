@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a device says about a graph: for every node yes or no with a reason, and claims over groups of
-// nodes with a cost. Read next: compile.h.
+// What a device says about a graph: for every node yes or no with a reason, and claims over groups
+// of nodes with a cost. Read next: compile.h.
 #ifndef TENON_ABI_VERDICT_H
 #define TENON_ABI_VERDICT_H
 
@@ -25,26 +25,26 @@ typedef uint32_t tn_reason;
 #define TN_REASON_SHAPE_BUCKET 9u
 #define TN_REASON_QUANT_SCHEME 10u
 #define TN_REASON_PRECISION_POLICY 11u
-#define TN_REASON_MEM_LIMIT 12u  // bytes
-#define TN_REASON_SRAM_LIMIT 13u // bytes
+#define TN_REASON_MEM_LIMIT 12u      // bytes
+#define TN_REASON_SRAM_LIMIT 13u     // bytes
 #define TN_REASON_NEEDS_CONSTANT 14u // subject: operand that must be a constant
 #define TN_REASON_OPTIONAL_INPUT 15u // subject: operand that must be present (or absent)
 #define TN_REASON_CONTROL_FLOW 16u
-#define TN_REASON_UNPROFITABLE 17u    // [host] limit: cost here in ns; actual: cost there
-#define TN_REASON_CONVEXITY 18u       // [host]
-#define TN_REASON_USER_PINNED 19u     // [host]
-#define TN_REASON_USER_FORBID 20u     // [host]
-#define TN_REASON_COMPILE_FAILED 21u  // [host]
-#define TN_REASON_COMPILE_TIMEOUT 22u // [host]
+#define TN_REASON_UNPROFITABLE 17u      // [host] limit: cost here in ns; actual: cost there
+#define TN_REASON_CONVEXITY 18u         // [host]
+#define TN_REASON_USER_PINNED 19u       // [host]
+#define TN_REASON_USER_FORBID 20u       // [host]
+#define TN_REASON_COMPILE_FAILED 21u    // [host]
+#define TN_REASON_COMPILE_TIMEOUT 22u   // [host]
 #define TN_REASON_COMPILE_CANCELLED 23u // [host]
-#define TN_REASON_RUNTIME_FAILED 24u  // [host]
-#define TN_REASON_DEVICE_LOST 25u     // [host]
-#define TN_REASON_NOT_REGISTERED 26u  // [host]
-#define TN_REASON_NOT_USABLE 27u      // [host]
-#define TN_REASON_ABI_REJECTED 28u    // [host]
-#define TN_REASON_DEP_MISSING 29u     // [host]
-#define TN_REASON_ISA_REJECTED 30u    // [host]
-#define TN_REASON_CACHE_STALE 31u     // [host]
+#define TN_REASON_RUNTIME_FAILED 24u    // [host]
+#define TN_REASON_DEVICE_LOST 25u       // [host]
+#define TN_REASON_NOT_REGISTERED 26u    // [host]
+#define TN_REASON_NOT_USABLE 27u        // [host]
+#define TN_REASON_ABI_REJECTED 28u      // [host]
+#define TN_REASON_DEP_MISSING 29u       // [host]
+#define TN_REASON_ISA_REJECTED 30u      // [host]
+#define TN_REASON_CACHE_STALE 31u       // [host]
 #define TN_REASON_COUNT 32u
 
 typedef uint32_t tn_answer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optional interface "blob": programs saved to bytes and loaded again. The envelope, its digests and
-// the file belong to the host; the plugin sees only its own payload, after the envelope was verified.
+// Optional interface "blob": programs saved to bytes and loaded again. The envelope, its digests
+// and the file belong to the host; the plugin sees only its own payload, after the envelope was
+// verified.
 #ifndef TENON_ABI_EXT_BLOB_H
 #define TENON_ABI_EXT_BLOB_H
 
@@ -46,8 +47,9 @@ typedef struct tn_blob_interface {
     tn_status (*blob_save)(tn_program *program, void *buffer, uint64_t capacity_bytes,
                            uint64_t *out_size_bytes, tn_error *error);
 
-    // Makes a program of saved bytes and the view it was compiled from. [compile-thread] [may-block]
-    // TN_ERROR_STALE · TN_ERROR_INVALID_DATA · and compile's errors. *out_program null on failure.
+    // Makes a program of saved bytes and the view it was compiled from. [compile-thread]
+    // [may-block] TN_ERROR_STALE · TN_ERROR_INVALID_DATA · and compile's errors. *out_program null
+    // on failure.
     tn_status (*blob_load)(tn_device *device, const tn_compile_info *info, const void *data,
                            uint64_t size_bytes, tn_program **out_program, tn_error *error);
 } tn_blob_interface;

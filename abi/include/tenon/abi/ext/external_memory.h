@@ -34,7 +34,8 @@ typedef struct tn_external_memory_interface {
                                       uint32_t *out_export_kinds, tn_error *error);
 
     // [any-thread] [may-block] [may-alloc] TN_ERROR_UNSUPPORTED kind or heap ·
-    // TN_ERROR_INVALID_ARGUMENT descriptor or range · TN_ERROR_OUT_OF_MEMORY. Free with memory_free.
+    // TN_ERROR_INVALID_ARGUMENT descriptor or range · TN_ERROR_OUT_OF_MEMORY. Free with
+    // memory_free.
     tn_status (*external_memory_import)(tn_device *device, const tn_external_memory_info *info,
                                         tn_memory **out_memory, tn_error *error);
 

@@ -19,7 +19,7 @@ typedef struct tn_external_fence_info {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_external_fence_kind kind;
-    int32_t fd; // stays the caller's: the importer duplicates it
+    int32_t fd;     // stays the caller's: the importer duplicates it
     uint64_t value; // timelines: the value it stands at; binary kinds: reached means this value
 } tn_external_fence_info;
 
