@@ -15,8 +15,8 @@
 #define THREADS 8
 #define ROUNDS 10
 
-// The dynamic linker frees under a lock of its own that the sanitizer cannot see, so what malloc and
-// free do when called from there is left out. Nothing of this project is.
+// The dynamic linker frees under a lock of its own that the sanitizer cannot see, so what malloc
+// and free do when called from there is left out. Nothing of this project is.
 __attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 
 const char *__tsan_default_suppressions(void) {
