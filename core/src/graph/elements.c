@@ -117,7 +117,7 @@ void tni_elements_encode(tn_dtype dtype, const double *values, uint64_t count, u
 
 tn_status tni_elements_read(const tni_model *model, uint32_t constant, uint64_t first,
                             uint64_t count, double *out, tn_error *error) {
-    uint8_t raw[2048];
+    uint8_t raw[8192 + 8];
     const tn_dtype dtype = model->constants[constant].dtype;
     const uint64_t bits = tni_dtype_bits(dtype);
     // An even number of elements a block keeps 4-bit elements aligned to bytes after the first.

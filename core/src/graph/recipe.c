@@ -105,15 +105,36 @@ static uint64_t table_count(const reading *r) {
     return 0;
 }
 
+// Elements from here on that share the channel, at most left.
+static uint64_t run_of(uint64_t element, uint64_t inner, uint64_t left) {
+    const uint64_t run = inner - element % inner;
+    return run < left ? run : left;
+}
+
 static void apply_dequantize(const reading *r, uint64_t first, uint64_t count) {
     const uint64_t scales = r->table_count / 2;
-    const uint64_t inner = scales > 1 ? inner_of(r) : 1;
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t channel = scales > 1 ? channel_of(r, first + i, inner) : 0;
-        // The difference of two integers of at most 32 bits is exact before it is rounded here.
-        const float difference = (float)(r->values[i] - r->table[scales + channel]);
+    const uint64_t inner = scales > 1 ? inner_of(r) : r->constant->element_count;
+    for (uint64_t at = 0; at < count;) {
+        const uint64_t channel = scales > 1 ? channel_of(r, first + at, inner) : 0;
+        const double zero = r->table[scales + channel];
         const float scale = (float)r->table[channel];
-        r->values[i] = (double)(difference * scale);
+        const uint64_t end = at + run_of(first + at, inner, count - at);
+        for (; at < end; at++) {
+            // The difference of integers of at most 32 bits is exact before it is rounded here.
+            const float difference = (float)(r->values[at] - zero);
+            r->values[at] = (double)(difference * scale);
+        }
+    }
+}
+
+static void apply_bn_weight(const reading *r, uint64_t first, uint64_t count) {
+    const uint64_t inner = inner_of(r);
+    for (uint64_t at = 0; at < count;) {
+        const double factor = r->table[channel_of(r, first + at, inner)];
+        const uint64_t end = at + run_of(first + at, inner, count - at);
+        for (; at < end; at++) {
+            r->values[at] *= factor;
+        }
     }
 }
 
@@ -151,10 +172,7 @@ static tn_status compute_block(const reading *r, uint64_t first, uint64_t count)
     if (r->recipe->kind == TNI_RECIPE_DEQUANTIZE) {
         apply_dequantize(r, first, count);
     } else if (r->recipe->kind == TNI_RECIPE_BN_WEIGHT) {
-        const uint64_t inner = inner_of(r);
-        for (uint64_t i = 0; i < count; i++) {
-            r->values[i] *= r->table[channel_of(r, first + i, inner)];
-        }
+        apply_bn_weight(r, first, count);
     } else if (r->recipe->kind == TNI_RECIPE_BN_BIAS) {
         status = apply_bn_bias(r, first, count);
     }
