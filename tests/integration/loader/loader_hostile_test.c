@@ -2,9 +2,11 @@
 // Every way in which a plugin can be wrong: the load report says exactly which, and the host beside
 // it works. Once as found by a search, with the probe, and once by path, in this process, where
 // that is survivable.
+#include "support/onnx_builder.h"
 #include "support/plugin_folder.h"
 
 #include "tenon/abi/verdict.h"
+#include "tenon/tenon.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -459,6 +461,77 @@ static void load__noise_and_leftovers(void **state) {
     }
 }
 
+// Relu over a loaded plugin, so that "the host works" is not only a matter of its lists.
+static void assert_runs(tn_host *host, const char *device) {
+    static const int64_t dims[] = {4};
+    const float given[4] = {-1.0f, 2.0f, -3.0f, 4.0f};
+    const float wanted[4] = {0.0f, 2.0f, 0.0f, 4.0f};
+    onnx_builder builder;
+    pb bytes;
+    tn_model *model = NULL;
+    tn_compiled *compiled = NULL;
+    tn_request *request = NULL;
+    tn_compile_config config;
+    tn_error error;
+    tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
+    tn_error_init(&error);
+    onnx_begin(&builder, 17);
+    onnx_input(&builder, "x", TN_DTYPE_FLOAT, 1, dims);
+    onnx_node(&builder, "Relu", "x", "y");
+    onnx_output(&builder, "y", TN_DTYPE_FLOAT, 1, dims);
+    onnx_end(&builder, &bytes);
+    assert_int_equal(tn_model_load_memory(host, bytes.data, bytes.size, NULL, &model, &error),
+                     TN_OK);
+    tn_compile_config_init(&config);
+    config.devices = &device;
+    config.device_count = 1;
+    assert_int_equal(tn_compile(model, &config, &compiled, &error), TN_OK);
+    assert_int_equal(tn_request_create(compiled, NULL, &request, &error), TN_OK);
+    assert_int_equal(tn_request_prepare(request, NULL, 0, &error), TN_OK);
+    assert_int_equal(tn_request_input(request, 0, &view), TN_OK);
+    assert_int_equal(view.size_bytes, sizeof(given));
+    memcpy(view.data, given, sizeof(given));
+    assert_int_equal(tn_request_run(request, 0, &error), TN_OK);
+    assert_int_equal(tn_request_output(request, 0, &view), TN_OK);
+    assert_memory_equal(view.data, wanted, sizeof(wanted));
+    tn_request_destroy(request);
+    tn_compiled_release(compiled);
+    tn_model_release(model);
+    pb_free(&bytes);
+}
+
+// All at once: every one is refused for itself, and the host that met them computes.
+static void load__a_folder_full_of_them(void **state) {
+    (void)state;
+    static const char *const stems[] = {
+        "answer-empty",        "constructor-aborts", "constructor-exits",  "device-heaps",
+        "entry-aborts",        "entry-fails",        "forged-then-aborts", "name-path",
+        "probe-counts-100000", "slot-exec-2",        "size-memory-7",      "without-sync"};
+    plugin_folder folder;
+    tn_host_config config;
+    tn_load_entry entry;
+    const char *dir = NULL;
+    plugin_folder_init(&folder);
+    for (size_t i = 0; i < COUNT(stems); i++) {
+        plugin_folder_add(&folder, PLAIN, stems[i], "evil");
+    }
+    plugin_folder_add(&folder, EVIL_DIR "evil_no_symbol.so", "linked", "evil");
+    plugin_folder_add_good(&folder);
+    plugin_folder_add(&folder, TN_TEST_PLUGIN_DIR "/reference.so", "reference", "reference");
+    plugin_folder_config(&folder, &dir, &config);
+    tn_host *host = create(&config);
+    assert_int_equal(tn_host_load_count(host), COUNT(stems) + 3);
+    for (uint32_t i = 0; i < COUNT(stems) + 1; i++) {
+        assert_true(plugin_folder_find(host, "evil", i, &entry));
+        assert_int_not_equal(entry.status, TN_OK);
+        assert_true(entry.text[0] != '\0');
+    }
+    plugin_folder_assert_good(host);
+    assert_runs(host, "reference");
+    tn_host_release(host);
+    plugin_folder_deinit(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load__evil_without_a_behaviour_is_good),
@@ -472,6 +545,7 @@ int main(void) {
         cmocka_unit_test(load__wrongly_linked),
         cmocka_unit_test(load__another_name),
         cmocka_unit_test(load__noise_and_leftovers),
+        cmocka_unit_test(load__a_folder_full_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
