@@ -242,8 +242,8 @@ tn_status tni_constant_hash(tni_model *model, uint32_t constant, uint8_t out_has
     tni_digest_update(&digest, &record->rank, sizeof record->rank);
     tni_digest_update(&digest, record->dims, record->rank * sizeof *record->dims);
     const tn_status status = record->kind == TNI_CONSTANT_RECIPE
-                 ? digest_recipe(model, record->recipe, &digest, error)
-                 : digest_content(model, constant, &digest, error);
+                                 ? digest_recipe(model, record->recipe, &digest, error)
+                                 : digest_content(model, constant, &digest, error);
     if (status != TN_OK) {
         return status;
     }
@@ -304,7 +304,8 @@ tn_status tni_constant_ints(const tni_model *model, uint32_t constant, int64_t *
     const uint64_t item_bytes = bits / 8;
     for (uint64_t i = 0; i < record->element_count; i++) {
         uint8_t bytes[8] = {0};
-        const tn_status status = tni_constant_read(model, constant, i * item_bytes, item_bytes, bytes, error);
+        const tn_status status =
+            tni_constant_read(model, constant, i * item_bytes, item_bytes, bytes, error);
         if (status != TN_OK) {
             return status;
         }

@@ -131,8 +131,8 @@ typedef struct tni_external {
 tn_status tni_import_external(tni_importer *in, const tni_external *external, uint64_t size_bytes,
                               uint32_t *out_source);
 
-// For kernels without openat2: opens a relative path below a folder, and refuses every symbolic link
-// on the way. path is changed. Returns a descriptor, or -1 with errno.
+// For kernels without openat2: opens a relative path below a folder, and refuses every symbolic
+// link on the way. path is changed. Returns a descriptor, or -1 with errno.
 int tni_import_open_by_steps(int folder, char *path);
 
 #endif // TENON_ONNX_IMPORTER_H

@@ -234,11 +234,11 @@ static tn_status expand_node(tni_model *model, uint32_t id, bool *inout_changed,
     if (layer_norm) {
         axis_count = trailing_axes(model, node, axes);
         b.dtype = (tn_dtype)tni_node_int(node, "stash_type", TN_DTYPE_FLOAT);
-        // A wider input is not narrowed by the default.
-        b.dtype =
-            model->values[node->outputs[0]].dtype == TN_DTYPE_DOUBLE ? TN_DTYPE_DOUBLE : b.dtype;
     }
-    if (!tni_elements_encodable(b.dtype) || (layer_norm && axis_count == 0)) {
+    // Over doubles, the default stash type would narrow the result: such a node stays whole.
+    const bool narrows =
+        b.dtype != TN_DTYPE_DOUBLE && model->values[node->outputs[0]].dtype == TN_DTYPE_DOUBLE;
+    if (!tni_elements_encodable(b.dtype) || narrows || (layer_norm && axis_count == 0)) {
         return TN_OK;
     }
     b.status = tni_model_add_graph(model, id, model->nodes[id].op_type, &b.graph);
