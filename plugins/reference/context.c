@@ -57,7 +57,7 @@ void tni_ref_context_destroy(void *context) {
 
 tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *error) {
     ref_context *own = context;
-    const ref_program *program = own->program;
+    ref_program *program = own->program;
     const tn_helper_host *host = &program->host;
     free_arrays(own);
     own->tensors = tn_helper_alloc_array(host, value_count(own), sizeof *own->tensors);
@@ -68,6 +68,9 @@ tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *
     if ((value_count(own) != 0 && (own->tensors == NULL || own->offsets == NULL)) ||
         (program->operand_capacity != 0 && (own->inputs == NULL || own->outputs == NULL))) {
         status = tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "prepare: no memory");
+    }
+    if (status == TN_OK) {
+        status = tni_ref_weights_read(program, error);
     }
     if (status == TN_OK) {
         status = tni_ref_resolve(program, info->symbols, info->symbol_count, own->tensors, error);

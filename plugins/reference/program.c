@@ -34,6 +34,9 @@ void tni_ref_program_destroy(void *program) {
         tn_helper_free(&host, (void *)own->ops, (node_count + 1) * sizeof *own->ops);
         tn_helper_free(&host, own->view, own->view_bytes);
     }
+    if (own->weights_mutex_ready) {
+        (void)pthread_mutex_destroy(&own->weights_mutex);
+    }
     tn_helper_free(&host, own, sizeof *own);
 }
 
@@ -62,54 +65,6 @@ static tn_status find_ops(ref_program *program, tn_error *error) {
         }
     }
     return TN_OK;
-}
-
-// Whatever the host said, to the host the weight could not be read.
-static tn_status weight_failed(tn_status status, uint32_t index, tn_error *error) {
-    return tn_helper_fail(error, status == TN_ERROR_OUT_OF_MEMORY ? status : TN_ERROR_IO,
-                          "reference.weight", "constant %u: the host gave status %d", index,
-                          status);
-}
-
-static tn_status read_constant(ref_program *program, uint32_t index, tn_error *error) {
-    const tn_helper_host *host = &program->host;
-    const tn_graph_constant *constant = tn_view_constant(program->view, index);
-    ref_tensor *tensor = &program->constants[index];
-    *tensor = (ref_tensor){.dtype = constant->dtype, .rank = constant->dims.count};
-    for (uint32_t axis = 0; axis < constant->dims.count; ++axis) {
-        tensor->dims[axis] = tn_view_dim(program->view, constant->dims.begin + axis)->size;
-    }
-    if (!tni_ref_count(tensor->dims, tensor->rank, &tensor->count)) {
-        return tn_helper_fail(error, TN_ERROR_UNSUPPORTED, "reference.constant",
-                              "constant %u is too large", index);
-    }
-    tensor->size_bytes = tensor->count * tni_ref_element_bytes(constant->dtype);
-    if ((uint64_t)tensor->size_bytes != constant->size_bytes || constant->size_bytes == 0) {
-        return TN_OK; // A type no kernel takes, or no elements: there is nothing to read.
-    }
-    if ((constant->flags & TN_CONSTANT_MAPPABLE) != 0) {
-        const void *data = NULL;
-        uint64_t size_bytes = 0;
-        const tn_status status =
-            host->services->weight_map(host->context, constant->key, &data, &size_bytes);
-        if (status == TN_OK && size_bytes >= constant->size_bytes) {
-            // Kernels read through data only: inputs are never written.
-            memcpy(&tensor->data, &data, sizeof data);
-            return TN_OK;
-        }
-        if (status != TN_ERROR_UNSUPPORTED) {
-            return weight_failed(status, index, error);
-        }
-    }
-    tensor->data = tn_helper_alloc(host, constant->size_bytes);
-    if (tensor->data == NULL) {
-        return no_memory(error);
-    }
-    program->owned[index] = 1;
-    program->owned_bytes += constant->size_bytes;
-    const tn_status status = host->services->weight_read(host->context, constant->key, 0,
-                                                         constant->size_bytes, tensor->data);
-    return status == TN_OK ? TN_OK : weight_failed(status, index, error);
 }
 
 static void place_ports(ref_program *program) {
@@ -218,7 +173,7 @@ static tn_status fill_program(ref_program *program, const tn_graph_view *view, t
     }
     tn_status status = find_ops(program, error);
     for (uint32_t i = 0; status == TN_OK && i < view->constants.count; ++i) {
-        status = read_constant(program, i, error);
+        status = tni_ref_constant_open(program, i, error);
     }
     return status == TN_OK ? place_values(program, error) : status;
 }
@@ -232,7 +187,9 @@ tn_status tni_ref_compile(const tn_helper_host *host, uint32_t device_index,
         return no_memory(error);
     }
     program->host = *host;
-    const tn_status status = fill_program(program, info->view, error);
+    program->weights_mutex_ready = pthread_mutex_init(&program->weights_mutex, NULL) == 0;
+    const tn_status status =
+        program->weights_mutex_ready ? fill_program(program, info->view, error) : no_memory(error);
     if (status != TN_OK) {
         tni_ref_program_destroy(program);
         return status;

@@ -6,6 +6,8 @@
 
 #include "ops.h"
 
+#include <pthread.h>
+
 // Start of every intermediate in the workspace.
 #define REF_WORKSPACE_ALIGNMENT 64
 
@@ -32,6 +34,10 @@ typedef struct ref_program {
     ref_tensor *constants; // per constant; data is mapped or, where owned says so, read
     uint8_t *owned;        // per constant
     uint64_t owned_bytes;
+    pthread_mutex_t
+        weights_mutex; // guards what follows, and the data of owned constants until read
+    uint32_t weights_mutex_ready;
+    uint32_t deferred; // 1: owned constants are still to be read
     uint32_t input_count;
     uint32_t output_count;
     uint32_t workspace_count;  // 0 or 1
@@ -51,6 +57,12 @@ tn_status tni_ref_run(void *context, const tn_helper_port *ports, uint32_t port_
                       tn_error *error);
 tn_status tni_ref_cancel(void *context, tn_error *error);
 void tni_ref_context_destroy(void *context);
+
+// Describes a constant; its data is mapped, read, or left for tni_ref_weights_read (weights.c).
+// TN_ERROR_IO the host could not give it · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED too large.
+tn_status tni_ref_constant_open(ref_program *program, uint32_t index, tn_error *error);
+// Reads what was left, once for all contexts. Any thread. Errors as above.
+tn_status tni_ref_weights_read(ref_program *program, tn_error *error);
 
 // Fills tensors, one per value of the view, with the types and the actual sizes of all values that
 // have a home. TN_ERROR_INVALID_ARGUMENT a symbol is missing or out of its range ·

@@ -59,7 +59,8 @@ typedef struct tn_host_services {
     tn_status (*weight_map)(tn_host_context *host, uint64_t key, const void **out_data,
                             uint64_t *out_size_bytes);
     // Copies size_bytes at offset_bytes of a constant into destination, computing it first where it
-    // is derived. [compile-thread] [may-block] [may-alloc]
+    // is derived. [compile-thread] or inside context_prepare; [may-block] [may-alloc]. Keys of a
+    // program's view stay good until program_destroy.
     // TN_ERROR_NOT_FOUND · TN_ERROR_INVALID_ARGUMENT the range leaves the constant · TN_ERROR_IO ·
     // TN_ERROR_OUT_OF_MEMORY. destination is undefined on failure.
     tn_status (*weight_read)(tn_host_context *host, uint64_t key, uint64_t offset_bytes,
