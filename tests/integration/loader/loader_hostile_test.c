@@ -527,6 +527,8 @@ static void load__a_folder_full_of_them(void **state) {
         assert_true(entry.text[0] != '\0');
     }
     plugin_folder_assert_good(host);
+    assert_true(plugin_folder_find(host, "reference", 0, &entry));
+    assert_string_equal(entry.text, "");
     assert_runs(host, "reference");
     tn_host_release(host);
     plugin_folder_deinit(&folder);
