@@ -23,9 +23,8 @@ typedef struct tni_view_plan {
     uint32_t *node_index;
     uint32_t *value_index;
     uint32_t *constant_index;
-    uint32_t *capture_mark; // per value: 1 + the view graph that captured it last
-    uint32_t *alias;        // per value: what stands for it where an expansion is inlined
-    uint8_t *ready;         // per value: may be read at this point
+    uint32_t *alias; // per value: what stands for it where an expansion is inlined
+    uint8_t *ready;  // per value: may be read at this point
     tni_view_graph *graphs;
     uint32_t *nodes;
     uint32_t *node_graph; // view graph of a shown node
@@ -41,7 +40,7 @@ typedef struct tni_view_plan {
     uint32_t value_graph_capacity;
     uint32_t value_producer_capacity;
     uint32_t constant_count, constant_capacity;
-    uint32_t capture_count, capture_capacity;
+    uint32_t capture_capacity;
     // Sizes of the other pools.
     uint64_t value_ids, attributes, attr_ints, attr_floats, attr_texts, attr_indices, dims, strings;
 } tni_view_plan;

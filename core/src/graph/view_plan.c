@@ -264,65 +264,112 @@ static tn_status show_graph(tni_view_plan *plan, uint32_t view_graph) {
                : status;
 }
 
-// Whether inner lies in outer or in a graph nested in it.
-static bool is_inside(const tni_model *model, uint32_t inner, uint32_t outer) {
-    while (inner != outer) {
-        const uint32_t parent = model->graphs[inner].parent_node;
-        if (parent == TN_NONE) {
-            return false;
-        }
-        inner = model->nodes[parent].graph;
+// One capture while they are collected: graph is the view's, value the model's.
+typedef struct {
+    uint32_t graph;
+    uint32_t value;
+} capture_pair;
+
+typedef struct {
+    capture_pair *pairs;
+    uint32_t count, capacity;
+    tni_map seen; // graph << 32 | value
+} capture_list;
+
+static tn_status add_capture(tni_view_plan *plan, capture_list *list, uint32_t graph,
+                             uint32_t value) {
+    const uint64_t key = (uint64_t)graph << 32 | value;
+    uint32_t earlier = 0;
+    if (tni_map_find_u64(&list->seen, key, &earlier)) {
+        return TN_OK;
     }
-    return true;
+    tn_status status = tni_map_set_u64(&list->seen, key, list->count);
+    if (status == TN_OK) {
+        status = tni_grow(&plan->alloc, (void **)&list->pairs, &list->capacity,
+                          (uint64_t)list->count + 1, sizeof *list->pairs);
+    }
+    if (status != TN_OK) {
+        return tni_fail_plain(plan->error, status, "graph view");
+    }
+    list->pairs[list->count++] = (capture_pair){graph, value};
+    plan->graphs[graph].capture_count++;
+    return TN_OK;
 }
 
-static tn_status capture(tni_view_plan *plan, uint32_t view_graph, const uint32_t *values,
-                         uint32_t count) {
-    const uint32_t top = plan->graphs[view_graph].graph;
+// A value read in a graph is a capture of every graph from there up to the one that defines it.
+static tn_status capture_all(tni_view_plan *plan, capture_list *list, uint32_t reader,
+                             const uint32_t *values, uint32_t count) {
+    const tni_model *model = plan->model;
     for (uint32_t i = 0; i < count; i++) {
         if (values[i] == TN_NONE) {
             continue;
         }
         const uint32_t value = plan->alias[values[i]];
-        const tni_value *record = &plan->model->values[value];
-        if (record->constant != TN_NONE || plan->capture_mark[value] == view_graph + 1 ||
-            is_inside(plan->model, record->graph, top)) {
-            continue;
+        const tni_value *record = &model->values[value];
+        uint32_t graph = reader;
+        while (record->constant == TN_NONE && graph != record->graph) {
+            const uint32_t shown = plan->graph_index[graph];
+            if (shown == TN_NONE || shown == 0) {
+                break;
+            }
+            const tn_status status = add_capture(plan, list, shown, value);
+            if (status != TN_OK) {
+                return status;
+            }
+            graph = model->nodes[model->graphs[graph].parent_node].graph;
         }
-        const tn_status status =
-            push(plan, &plan->captures, &plan->capture_capacity, plan->capture_count, value);
-        if (status != TN_OK) {
-            return status;
-        }
-        plan->capture_mark[value] = view_graph + 1;
-        plan->capture_count++;
-        plan->graphs[view_graph].capture_count++;
-        plan->value_ids++;
     }
     return TN_OK;
 }
 
-// Everything read in the graph or below it that is defined outside. Graphs nested in this one were
-// added after it, so one pass over the later graphs finds them all.
-static tn_status find_captures(tni_view_plan *plan, uint32_t view_graph) {
-    const uint32_t top = plan->graphs[view_graph].graph;
-    plan->graphs[view_graph].first_capture = plan->capture_count;
-    for (uint32_t g = view_graph; g < plan->graph_count; g++) {
-        const tni_view_graph *shown = &plan->graphs[g];
-        const tni_graph *graph = &plan->model->graphs[shown->graph];
-        if (!is_inside(plan->model, shown->graph, top)) {
-            continue;
-        }
-        tn_status status = capture(plan, view_graph, graph->outputs, graph->output_count);
-        for (uint32_t i = 0; i < shown->node_count && status == TN_OK; i++) {
-            const tni_node *node = &plan->model->nodes[plan->nodes[shown->first_node + i]];
-            status = capture(plan, view_graph, node->inputs, node->input_count);
+static tn_status collect_captures(tni_view_plan *plan, capture_list *list) {
+    for (uint32_t g = 1; g < plan->graph_count; g++) {
+        const tni_view_graph shown = plan->graphs[g];
+        const tni_graph *graph = &plan->model->graphs[shown.graph];
+        tn_status status =
+            capture_all(plan, list, shown.graph, graph->outputs, graph->output_count);
+        for (uint32_t i = 0; i < shown.node_count && status == TN_OK; i++) {
+            const tni_node *node = &plan->model->nodes[plan->nodes[shown.first_node + i]];
+            status = capture_all(plan, list, shown.graph, node->inputs, node->input_count);
         }
         if (status != TN_OK) {
             return status;
         }
     }
     return TN_OK;
+}
+
+// Lays the collected captures out graph by graph.
+static tn_status arrange_captures(tni_view_plan *plan, const capture_list *list) {
+    uint32_t end = 0;
+    const tn_status status = tni_grow(&plan->alloc, (void **)&plan->captures,
+                                      &plan->capture_capacity, list->count, sizeof(uint32_t));
+    if (status != TN_OK) {
+        return tni_fail_plain(plan->error, status, "graph view");
+    }
+    for (uint32_t g = 0; g < plan->graph_count; g++) {
+        plan->graphs[g].first_capture = end;
+        end += plan->graphs[g].capture_count;
+        plan->graphs[g].capture_count = 0;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        tni_view_graph *graph = &plan->graphs[list->pairs[i].graph];
+        plan->captures[graph->first_capture + graph->capture_count++] = list->pairs[i].value;
+    }
+    plan->value_ids += list->count;
+    return TN_OK;
+}
+
+static tn_status find_captures(tni_view_plan *plan) {
+    capture_list list = {.pairs = NULL};
+    tni_map_init(&list.seen, &plan->alloc);
+    tn_status status = collect_captures(plan, &list);
+    if (status == TN_OK) {
+        status = arrange_captures(plan, &list);
+    }
+    tni_map_deinit(&list.seen);
+    tni_free_array(&plan->alloc, list.pairs, list.capacity, sizeof *list.pairs);
+    return status;
 }
 
 static uint32_t *make_index(tni_view_plan *plan, uint32_t count, bool identity) {
@@ -340,12 +387,10 @@ static tn_status make_indices(tni_view_plan *plan) {
     plan->value_index = make_index(plan, model->value_count, false);
     plan->constant_index = make_index(plan, model->constant_count, false);
     plan->alias = make_index(plan, model->value_count, true);
-    plan->capture_mark =
-        tni_alloc_array(&plan->alloc, (uint64_t)model->value_count + 1, sizeof(uint32_t));
     plan->ready = tni_alloc_array(&plan->alloc, (uint64_t)model->value_count + 1, 1);
     const bool complete = plan->graph_index != NULL && plan->node_index != NULL &&
                           plan->value_index != NULL && plan->constant_index != NULL &&
-                          plan->alias != NULL && plan->capture_mark != NULL && plan->ready != NULL;
+                          plan->alias != NULL && plan->ready != NULL;
     return complete ? TN_OK : out_of_memory(plan);
 }
 
@@ -380,8 +425,8 @@ tn_status tni_view_plan_init(tni_view_plan *plan, const tni_alloc *alloc, const 
     for (uint32_t i = 0; status == TN_OK && i < plan->graph_count; i++) {
         status = show_graph(plan, i);
     }
-    for (uint32_t i = 1; status == TN_OK && i < plan->graph_count; i++) {
-        status = find_captures(plan, i);
+    if (status == TN_OK) {
+        status = find_captures(plan);
     }
     return status == TN_OK ? check_size(plan) : status;
 }
@@ -395,7 +440,6 @@ void tni_view_plan_deinit(tni_view_plan *plan) {
     tni_free_array(alloc, plan->value_index, (uint64_t)model->value_count + 1, id_bytes);
     tni_free_array(alloc, plan->constant_index, (uint64_t)model->constant_count + 1, id_bytes);
     tni_free_array(alloc, plan->alias, (uint64_t)model->value_count + 1, id_bytes);
-    tni_free_array(alloc, plan->capture_mark, (uint64_t)model->value_count + 1, id_bytes);
     tni_free_array(alloc, plan->ready, (uint64_t)model->value_count + 1, 1);
     tni_free_array(alloc, plan->graphs, plan->graph_capacity, sizeof *plan->graphs);
     tni_free_array(alloc, plan->nodes, plan->node_capacity, id_bytes);

@@ -62,14 +62,10 @@ static tn_status bind_dim(const tni_model *model, uint32_t value, uint32_t i, in
     return TN_OK;
 }
 
+// In graph 0, only its inputs are neither computed nor constant.
 static bool is_graph_input(const tni_model *model, uint32_t value) {
-    const tni_graph *graph = &model->graphs[0];
-    for (uint32_t i = 0; i < graph->input_count; i++) {
-        if (graph->inputs[i] == value) {
-            return true;
-        }
-    }
-    return false;
+    const tni_value *record = &model->values[value];
+    return record->graph == 0 && record->producer == TN_NONE && record->constant == TN_NONE;
 }
 
 static tn_status bind_input(tni_inference *in, const tni_shape_input *given, int64_t *symbol_sizes,
