@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds and runs the tests: everything in the dev build, then everything that makes sense under
-# AddressSanitizer and UndefinedBehaviorSanitizer. --long adds ThreadSanitizer, both compilers and
-# the tests labelled slow. The last line says how many passed and failed; the exit status agrees.
+# AddressSanitizer and UndefinedBehaviorSanitizer, then the tests labelled threads under
+# ThreadSanitizer. --long runs everything under all three, with both compilers, and the slow tests. The last line says how many passed and failed; the exit status agrees.
 set -u
 cd "$(dirname -- "$0")/.." || exit 1
 
-presets="dev asan"
+presets="dev asan tsan"
 skip_labels='^slow$'
 if [ "${1:-}" = --long ]; then
     presets="dev asan tsan dev-clang asan-clang"
@@ -20,6 +20,8 @@ for preset in $presets; do
     # Source checks do not depend on how the code was compiled; once is enough.
     skip=$skip_labels
     [ "$preset" = dev ] || skip="$skip_labels|^tree$"
+    only='.*'
+    [ "$preset$skip_labels" = 'tsan^slow$' ] && only='^threads$'
     report=build/$preset/junit.xml
     reports="$reports $preset=$report"
     rm -f "$report"
@@ -31,7 +33,7 @@ for preset in $presets; do
     fi
     printf '== %s: test\n' "$preset"
     # The verdict is the summary's: it also notices tests that ctest would let pass as "not run".
-    ctest --test-dir "build/$preset" --label-exclude "$skip" --parallel "$jobs" \
+    ctest --test-dir "build/$preset" --label-regex "$only" --label-exclude "$skip" --parallel "$jobs" \
         --output-on-failure --output-junit junit.xml --progress || true
 done
 

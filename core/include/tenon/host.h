@@ -66,7 +66,8 @@ typedef struct tn_host_config {
     // Threads for parallel_for, the caller's included; 0 and 1: none are started.
     uint32_t worker_count;
     // Helper executable that opens a found plugin first, in a process of its own; null: the one
-    // that belongs to this libtenon (libexec/tenon/tenon-probe), else the configured installation's.
+    // that belongs to this libtenon (libexec/tenon/tenon-probe), else the configured
+    // installation's.
     const char *probe_path;
     uint64_t probe_timeout_ns; // default 10 s
     // 1: open plugins that were found without a probe. For tests and sealed systems.

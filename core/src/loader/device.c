@@ -97,6 +97,12 @@ static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *err
 }
 
 static tn_status open_and_try(tni_device *device, tn_error *error) {
+    if (tni_device_is(device, TN_DEVICE_OWN_THREADS)) {
+        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.own-threads",
+                        "%s wants all its calls from one thread (ABI-33), which this host cannot "
+                        "promise yet",
+                        device->id);
+    }
     tn_device_open_info info = {
         .struct_size = sizeof(info),
         .struct_type = TN_STRUCT_DEVICE_OPEN_INFO,

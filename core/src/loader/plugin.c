@@ -78,6 +78,31 @@ static const table_spec tables[] = {
      sizeof(tn_external_sync_interface), TN_DIGEST_EXTERNAL_SYNC, false, external_sync_slots},
 };
 
+// Stand in for the slots a plugin may leave out of mandatory tables (ABI-20).
+static tn_status no_cancel(tn_context *context, tn_error *error) {
+    (void)context;
+    return tni_fail(error, TN_ERROR_UNIMPLEMENTED, "plugin.no-cancel", "the plugin cannot cancel");
+}
+
+static tn_status no_on_reach(tn_fence *fence, uint64_t value, tn_fence_reached_fn callback,
+                             void *user_data, tn_error *error) {
+    (void)fence;
+    (void)value;
+    (void)callback;
+    (void)user_data;
+    return tni_fail(error, TN_ERROR_UNIMPLEMENTED, "plugin.no-on-reach",
+                    "the plugin makes no callbacks");
+}
+
+static void fill_optional_slots(tni_plugin *plugin) {
+    if (plugin->exec.cancel == NULL) {
+        plugin->exec.cancel = no_cancel;
+    }
+    if (plugin->sync.fence_on_reach == NULL) {
+        plugin->sync.fence_on_reach = no_on_reach;
+    }
+}
+
 // A null slot in a mandatory table, or null when every slot is filled.
 static const char *first_null_slot(const table_spec *spec, const void *table) {
     size_t count = (spec->size_bytes - sizeof(tn_interface)) / sizeof(void (*)(void));
@@ -115,6 +140,7 @@ static tn_status copy_table(tni_plugin *plugin, const tn_plugin_answer *answer,
     unsigned char *own = (unsigned char *)plugin + spec->offset;
     size_t bytes = table->struct_size < spec->size_bytes ? table->struct_size : spec->size_bytes;
     memcpy(own, table, bytes);
+    fill_optional_slots(plugin);
     const char *missing = first_null_slot(spec, own);
     if (missing != NULL) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "plugin.null-slot",
