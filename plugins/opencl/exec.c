@@ -8,6 +8,7 @@ struct tn_context {
     cl_kernel kernels[GPU_OP_COUNT]; // own ones: arguments belong to the kernel object
     gpu_size *sizes;                 // value_count
     uint32_t prepared;
+    uint32_t record_count; // reserved
 };
 
 static const char *const kernel_names[GPU_OP_COUNT] = {[GPU_ADD] = "add", [GPU_RELU] = "relu"};
@@ -26,6 +27,7 @@ static void context_destroy(tn_context *context) {
             (void)clReleaseKernel(context->kernels[i]);
         }
     }
+    ocl_records_release(context->program->device, context->record_count);
     tn_helper_free(host, context->sizes, sizes_bytes(context));
     tn_helper_free(host, context, sizeof(*context));
 }
@@ -43,6 +45,10 @@ static tn_status context_create(tn_device *device, const tn_context_create_info 
     tn_status status = context->sizes != NULL ? TN_OK
                                               : tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL,
                                                                "no memory for a context");
+    if (status == TN_OK) {
+        status = ocl_records_reserve(device, OCL_MAX_WAITS + OCL_MAX_SIGNALS, error);
+        context->record_count = status == TN_OK ? OCL_MAX_WAITS + OCL_MAX_SIGNALS : 0;
+    }
     for (uint32_t i = 0; i < GPU_OP_COUNT && status == TN_OK; i++) {
         cl_int code = CL_SUCCESS;
         context->kernels[i] = clCreateKernel(device->program, kernel_names[i], &code);
@@ -172,12 +178,12 @@ static tn_status submit(tn_context *context, const tn_submit_info *info, tn_erro
     }
     tn_status status = check_bindings(context, info, error);
     if (status == TN_OK) {
-        status = ocl_signals_make(device, info->signals, info->signal_count, &signals, error);
+        status = ocl_signals_make(device, info->signals, info->signal_count, 1, &signals, error);
     }
     if (status != TN_OK) {
         return status;
     }
-    status = ocl_wait_events(device, info->waits, info->wait_count, &events, error);
+    status = ocl_wait_events(device, info->waits, info->wait_count, 1, &events, error);
     if (status == TN_OK) {
         status = enqueue_all(context, info, &events, error);
     }

@@ -7,14 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-typedef struct reach {
-    struct reach *next;
-    uint64_t value;
-    tn_fence_reached_fn callback; // null: user_event is completed instead
-    void *user_data;
-    cl_event user_event;
-} reach;
-
 struct tn_fence {
     tn_device *device;
     pthread_mutex_t mutex;
@@ -22,7 +14,7 @@ struct tn_fence {
     uint64_t value;
     tn_status failed;
     uint32_t calling; // threads that are making callbacks
-    reach *reaches;
+    ocl_record *reaches;
 };
 
 static tn_status fence_caps(tn_device *device, tn_fence_caps *out_caps, tn_error *error) {
@@ -69,11 +61,11 @@ static tn_status fence_create(tn_device *device, const tn_fence_create_info *inf
 }
 
 // With the lock held: unlinks what is due.
-static reach *take_due(tn_fence *fence, uint32_t all) {
-    reach *due = NULL;
-    reach **link = &fence->reaches;
+static ocl_record *take_due(tn_fence *fence, uint32_t all) {
+    ocl_record *due = NULL;
+    ocl_record **link = &fence->reaches;
     while (*link != NULL) {
-        reach *one = *link;
+        ocl_record *one = *link;
         if (all || fence->failed != TN_OK || one->value <= fence->value) {
             *link = one->next;
             one->next = due;
@@ -87,20 +79,19 @@ static reach *take_due(tn_fence *fence, uint32_t all) {
 }
 
 // Without the lock. A failed fence still releases device work: its result is the host's to discard.
-static void call_due(tn_fence *fence, reach *due, tn_status status) {
-    const tn_helper_host *host = &fence->device->plugin->host;
+static void call_due(tn_fence *fence, ocl_record *due, tn_status status) {
     if (due == NULL) {
         return;
     }
     while (due != NULL) {
-        reach *next = due->next;
+        ocl_record *next = due->next;
         if (due->callback != NULL) {
             due->callback(due->user_data, status);
         } else {
             (void)clSetUserEventStatus(due->user_event, CL_COMPLETE);
             (void)clReleaseEvent(due->user_event);
         }
-        tn_helper_free(host, due, sizeof(*due));
+        ocl_record_give(fence->device, due);
         due = next;
     }
     (void)pthread_mutex_lock(&fence->mutex);
@@ -119,7 +110,7 @@ static void advance(tn_fence *fence, uint64_t value, tn_status status) {
         fence->failed = status;
     }
     tn_status failed = fence->failed;
-    reach *due = take_due(fence, 0);
+    ocl_record *due = take_due(fence, 0);
     // Held until the callbacks are made, so that destroy waits for this thread either way.
     uint32_t counted = due != NULL;
     fence->calling += !counted;
@@ -141,7 +132,7 @@ static void fence_destroy(tn_fence *fence) {
     }
     const tn_helper_host *host = &fence->device->plugin->host;
     (void)pthread_mutex_lock(&fence->mutex);
-    reach *due = take_due(fence, 1);
+    ocl_record *due = take_due(fence, 1);
     (void)pthread_mutex_unlock(&fence->mutex);
     call_due(fence, due, TN_ERROR_CANCELLED);
     (void)pthread_mutex_lock(&fence->mutex);
@@ -204,29 +195,29 @@ static tn_status fence_wait(tn_fence *fence, uint64_t value, uint64_t timeout_ns
                            : tn_helper_fail(error, status, NULL, "the wait did not end well");
 }
 
-// Links a reach, or says that it is due already. The reach is freed by whoever calls it.
-static tn_status add_reach(tn_fence *fence, const reach *what) {
-    reach *one = tn_helper_alloc(&fence->device->plugin->host, sizeof(*one));
-    if (one == NULL) {
-        return TN_ERROR_OUT_OF_MEMORY;
-    }
-    *one = *what;
+// Links a wait, or makes its call at once when it is due already. The record goes back with the
+// call.
+static void add_reach(tn_fence *fence, ocl_record *one) {
     (void)pthread_mutex_lock(&fence->mutex);
     one->next = fence->reaches;
     fence->reaches = one;
-    reach *due = take_due(fence, 0);
+    ocl_record *due = take_due(fence, 0);
     tn_status failed = fence->failed;
     (void)pthread_mutex_unlock(&fence->mutex);
     call_due(fence, due, failed);
-    return TN_OK;
 }
 
 static tn_status fence_on_reach(tn_fence *fence, uint64_t value, tn_fence_reached_fn callback,
                                 void *user_data, tn_error *error) {
-    const reach what = {.value = value, .callback = callback, .user_data = user_data};
-    tn_status status = add_reach(fence, &what);
-    return status == TN_OK ? TN_OK
-                           : tn_helper_fail(error, status, NULL, "no memory for a callback");
+    ocl_record *one = ocl_record_take(fence->device, 0);
+    if (one == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a callback");
+    }
+    one->value = value;
+    one->callback = callback;
+    one->user_data = user_data;
+    add_reach(fence, one);
+    return TN_OK;
 }
 
 static uint32_t is_reached(tn_fence *fence, uint64_t value) {
@@ -237,7 +228,7 @@ static uint32_t is_reached(tn_fence *fence, uint64_t value) {
 }
 
 tn_status ocl_wait_events(tn_device *device, const tn_fence_point *waits, uint64_t wait_count,
-                          ocl_events *out_events, tn_error *error) {
+                          uint32_t reserved, ocl_events *out_events, tn_error *error) {
     out_events->count = 0;
     for (uint64_t i = 0; i < wait_count; i++) {
         cl_int code = CL_SUCCESS;
@@ -248,17 +239,20 @@ tn_status ocl_wait_events(tn_device *device, const tn_fence_point *waits, uint64
             return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "more than %u waits",
                                   OCL_MAX_WAITS);
         }
+        ocl_record *one = ocl_record_take(device, reserved);
+        if (one == NULL) {
+            return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a wait");
+        }
         cl_event event = clCreateUserEvent(device->context, &code);
         if (event == NULL) {
+            ocl_record_give(device, one);
             return ocl_fail(device, error, code, "clCreateUserEvent");
         }
         out_events->events[out_events->count++] = event;
-        (void)clRetainEvent(event); // for the reach
-        const reach what = {.value = waits[i].value, .user_event = event};
-        if (add_reach(waits[i].fence, &what) != TN_OK) {
-            (void)clReleaseEvent(event);
-            return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a wait");
-        }
+        (void)clRetainEvent(event); // for the record
+        one->value = waits[i].value;
+        one->user_event = event;
+        add_reach(waits[i].fence, one);
     }
     return TN_OK;
 }
@@ -270,37 +264,37 @@ void ocl_release_events(ocl_events *events) {
     events->count = 0;
 }
 
-typedef struct ocl_completion {
-    struct ocl_completion *next;
-    tn_device *device;
-    tn_fence *fence;
-    uint64_t value;
-} ocl_completion;
-
 static void CL_CALLBACK completed(cl_event event, cl_int code, void *user_data) {
-    ocl_completion *done = user_data;
+    ocl_record *done = user_data;
     (void)event;
     while (done != NULL) {
-        ocl_completion *next = done->next;
+        ocl_record *next = done->next;
         tn_fence *fence = done->fence;
         uint64_t value = done->value;
         tn_status status = code < 0 ? ocl_fail(done->device, NULL, code, "execution") : TN_OK;
-        tn_helper_free(&done->device->plugin->host, done, sizeof(*done));
+        ocl_record_give(done->device, done);
         advance(fence, value, status);
         done = next;
     }
 }
 
 tn_status ocl_signals_make(tn_device *device, const tn_fence_point *signals, uint64_t signal_count,
-                           ocl_signals *out_signals, tn_error *error) {
+                           uint32_t reserved, ocl_signals *out_signals, tn_error *error) {
     out_signals->first = NULL;
+    if (signal_count > OCL_MAX_SIGNALS) {
+        return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "more than %u signals",
+                              OCL_MAX_SIGNALS);
+    }
     for (uint64_t i = 0; i < signal_count; i++) {
-        ocl_completion *done = tn_helper_alloc(&device->plugin->host, sizeof(*done));
+        ocl_record *done = ocl_record_take(device, reserved);
         if (done == NULL) {
             ocl_signals_drop(out_signals);
             return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a signal");
         }
-        *done = (ocl_completion){out_signals->first, device, signals[i].fence, signals[i].value};
+        done->next = out_signals->first;
+        done->device = device;
+        done->fence = signals[i].fence;
+        done->value = signals[i].value;
         out_signals->first = done;
     }
     return TN_OK;
@@ -321,9 +315,8 @@ void ocl_signals_attach(ocl_signals *signals, cl_event event) {
 
 void ocl_signals_drop(ocl_signals *signals) {
     while (signals->first != NULL) {
-        ocl_completion *next = signals->first->next;
-        tn_helper_free(&signals->first->device->plugin->host, signals->first,
-                       sizeof(*signals->first));
+        ocl_record *next = signals->first->next;
+        ocl_record_give(signals->first->device, signals->first);
         signals->first = next;
     }
 }

@@ -244,11 +244,12 @@ static tn_status copy(tn_device *device, const tn_copy_info *info, tn_error *err
                               "a copy needs memory of the device and ranges inside it");
     }
     ocl_signals signals;
-    tn_status status = ocl_signals_make(device, info->signals, info->signal_count, &signals, error);
+    tn_status status =
+        ocl_signals_make(device, info->signals, info->signal_count, 0, &signals, error);
     if (status != TN_OK) {
         return status;
     }
-    status = ocl_wait_events(device, info->waits, info->wait_count, &waits, error);
+    status = ocl_wait_events(device, info->waits, info->wait_count, 0, &waits, error);
     if (status == TN_OK) {
         cl_int code = enqueue(device, info, &waits, &done);
         status = code == CL_SUCCESS ? TN_OK : ocl_fail(device, error, code, "copy");

@@ -139,6 +139,9 @@ static void device_close(tn_device *device) {
     if (device->context != NULL) {
         (void)clReleaseContext(device->context);
     }
+    if (device->has_mutex) {
+        (void)pthread_mutex_destroy(&device->record_mutex);
+    }
     tn_helper_free(&host, device, sizeof(*device));
 }
 
@@ -181,7 +184,13 @@ static tn_status device_open(tn_plugin *plugin, const tn_device_open_info *info,
     device->id = plugin->devices[info->device_index];
     device->shares_host = (type_of(device->id) & CL_DEVICE_TYPE_CPU) != 0;
     atomic_init(&device->lost, 0u);
-    tn_status status = open_queue(device, error);
+    tn_status status = TN_OK;
+    device->has_mutex = pthread_mutex_init(&device->record_mutex, NULL) == 0;
+    if (!device->has_mutex) {
+        status = tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no mutex for a device");
+    } else {
+        status = open_queue(device, error);
+    }
     if (status != TN_OK) {
         device_close(device);
         return status;
