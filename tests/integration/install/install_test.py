@@ -110,6 +110,16 @@ def check_readme(source, work, prefix, compiler, model):
            f"README program on a file that is no model: {bad.stderr.strip()}")
 
 
+def check_embed(source, work, prefix, model):
+    """examples/embed builds with find_package against the installation and classifies."""
+    build = work / "embed"
+    run("cmake", "-S", source / "examples/embed", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", build)
+    output = run(build / "embed", model)
+    values = [float(line.split(": ")[1]) for line in output.splitlines()]
+    expect(len(values) == 10 and abs(sum(values) - 1) < 1e-3, "examples/embed gives ten probabilities")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     for name in ("source", "build", "work"):
@@ -130,6 +140,7 @@ def main():
     check_pkg_config(options.work, prefix, options.compiler)
     if options.model:
         check_readme(options.source, options.work, prefix, options.compiler, options.model)
+        check_embed(options.source, options.work, prefix, options.model)
 
 
 if __name__ == "__main__":
