@@ -89,6 +89,7 @@ static tn_status make_plan(tn_compiled *compiled, const tn_compile_config *confi
         .listed_count = c->listed_count,
         .precision = config->precision,
         .compile_flags = config->compile_flags,
+        .automatic = config->device_count == 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
@@ -198,6 +199,9 @@ void tn_compiled_release(tn_compiled *compiled) {
 // Nodes on a device that was not listed.
 static uint32_t count_fallbacks(const tni_plan *plan) {
     uint32_t count = 0;
+    if (plan->automatic) {
+        return 0; // nobody asked for other devices
+    }
     for (uint32_t i = 0; i < plan->island_count; i++) {
         for (uint32_t k = plan->listed_count; k < plan->set_count; k++) {
             count +=

@@ -167,8 +167,55 @@ static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error
     return status;
 }
 
+static uint32_t count_possible(const tni_plan *plan, const tni_verdict_set *set) {
+    const tni_graph *graph = &plan->model->graphs[0];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < graph->node_count; i++) {
+        count += set->options[graph->nodes[i]].possible;
+    }
+    return count;
+}
+
+static bool speaks_for_group(const tni_plan *plan, uint32_t index) {
+    const char *group = plan->sets[index].device->info.resource_group;
+    uint32_t own = count_possible(plan, &plan->sets[index]);
+    for (uint32_t i = 0; i < plan->set_count && group[0] != '\0'; i++) {
+        if (i == index || strcmp(plan->sets[i].device->info.resource_group, group) != 0) {
+            continue;
+        }
+        uint32_t other = count_possible(plan, &plan->sets[i]);
+        if (other > own || (other == own && i < index)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Devices of one resource group are the same silicon: passing the order among them costs waits and
+// gains no overlap. The one that takes most nodes (the first of equals) speaks for its group; the
+// others are kept behind it, for what nobody else takes.
+static void choose_by_group(tni_plan *plan) {
+    uint32_t chosen = 0;
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        plan->sets[i].listed = speaks_for_group(plan, i);
+    }
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        if (plan->sets[i].listed) {
+            tni_verdict_set set = plan->sets[i];
+            memmove(&plan->sets[chosen + 1], &plan->sets[chosen],
+                    (i - chosen) * sizeof(*plan->sets));
+            plan->sets[chosen++] = set;
+        }
+    }
+    plan->listed_count = chosen;
+    plan->automatic = true;
+}
+
 static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
     tn_status status = ask_devices(plan, info, error);
+    if (status == TN_OK && info->automatic) {
+        choose_by_group(plan);
+    }
     while (status == TN_OK) {
         status = tni_plan_partition(plan, info, error);
         if (status == TN_OK) {

@@ -32,6 +32,7 @@ typedef struct tni_plan_info {
     tn_precision precision;
     tn_compile_flags compile_flags;
     bool no_fallback;
+    bool automatic; // nobody named devices: of those that share a resource group, one is used
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
 } tni_plan_info;
@@ -40,10 +41,11 @@ typedef struct tni_plan_info {
 typedef struct tni_plan {
     tni_alloc alloc;
     tni_model *model;
+    bool automatic; // nobody named devices
     uint32_t set_count;
     uint32_t set_capacity;
     tni_verdict_set *sets; // one a device asked, in order of the devices
-    uint32_t listed_count;
+    uint32_t listed_count; // the first of sets; the others only take what none of these takes
     uint32_t island_count;
     uint32_t island_capacity;
     tni_island *islands; // in execution order

@@ -26,6 +26,7 @@ typedef struct tni_verdict_set {
     tni_device *device;
     tni_option *options; // node_count
     uint32_t node_count;
+    bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
 
 // Asks an open device about view (all of graph 0 with expansions). TN_OK · TN_ERROR_INVALID_DATA

@@ -392,6 +392,31 @@ static void compile__no_device_says_why(void **state) {
     exec_close(&f);
 }
 
+// Two devices of one resource group: without a list one speaks for both, with a list both are used.
+static void compile__automatic_uses_one_device_of_a_group(void **state) {
+    (void)state;
+    exec_fixture f;
+    exec_open(&f);
+    for (uint32_t i = 0; i < FAKE_DEVICE_COUNT; i++) {
+        fake_device(i)->ops = 0;
+    }
+    fake_device(FAKE_SHARED)->ops = FAKE_RELU;
+    fake_device(FAKE_SHARED)->cost_ns = 1;
+    fake_device(FAKE_INLINE)->ops = FAKE_ALL;
+    fake_device(FAKE_INLINE)->cost_ns = 10000000;
+    build_alternating(&f, 4);
+    tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
+    assert_int_equal(tn_compile(f.model, NULL, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
+    assert_int_equal(plan.island_count, 1);
+    assert_int_equal(plan.fallback_count, 0);
+    tn_compiled_release(f.compiled);
+    assert_int_equal(exec_compile(&f, "fake:shared,fake:inline"), TN_OK);
+    assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
+    assert_int_equal(plan.island_count, 4);
+    exec_close(&f);
+}
+
 static void prepare__the_memory_cap_names_the_largest(void **state) {
     (void)state;
     exec_fixture f;
@@ -475,6 +500,7 @@ int main(void) {
         cmocka_unit_test(submit__reports_once_and_needs_background),
         cmocka_unit_test(compile__a_refusal_becomes_a_constraint),
         cmocka_unit_test(compile__no_device_says_why),
+        cmocka_unit_test(compile__automatic_uses_one_device_of_a_group),
         cmocka_unit_test(prepare__the_memory_cap_names_the_largest),
         cmocka_unit_test(shutdown__is_refused_while_in_use),
         cmocka_unit_test(trace__holds_what_the_stats_say),

@@ -61,7 +61,10 @@ static tn_status device_info(tn_plugin *plugin, uint32_t index, tn_device_info *
     (void)snprintf(out_info->name, sizeof(out_info->name), "%s", names[index]);
     (void)snprintf(out_info->description, sizeof(out_info->description), "fake device");
     (void)snprintf(out_info->physical_id, sizeof(out_info->physical_id), "fake-%u", index);
-    (void)snprintf(out_info->resource_group, sizeof(out_info->resource_group), "fake-%u", index);
+    // The devices in host memory share their silicon, the others are apart.
+    bool host = (flags[index] & TN_DEVICE_HOST_MEMORY) != 0;
+    (void)snprintf(out_info->resource_group, sizeof(out_info->resource_group), "fake-%u",
+                   host ? FAKE_SHARED : index);
     out_info->kind = TN_DEVICE_KIND_OTHER;
     out_info->flags =
         TN_DEVICE_EMULATED | flags[index] | (controls[index].can_abort ? TN_DEVICE_CAN_ABORT : 0);
