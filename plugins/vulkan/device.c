@@ -74,7 +74,7 @@ static tn_status open_handle(tn_device *device, tn_error *error) {
         .enabledExtensionCount = shares,
         .ppEnabledExtensionNames = &extension,
     };
-    VkResult result = vkCreateDevice(device->physical, &info, NULL, &device->handle);
+    VkResult result = vkCreateDevice(device->traits.physical, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;
         return vlk_fail(device, error, result, "vkCreateDevice");
@@ -198,12 +198,11 @@ tn_status vlk_device_open(tn_plugin *plugin, const tn_device_open_info *info,
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a device");
     }
     device->plugin = plugin;
-    device->physical = plugin->devices[info->device_index];
+    device->traits = plugin->devices[info->device_index];
     device->memory_cap_bytes = info->memory_cap_bytes;
     atomic_init(&device->memory_used_bytes, 0);
     atomic_init(&device->last_memory_id, 0);
     atomic_init(&device->lost, 0u);
-    vlk_read_traits(&plugin->host, device->physical, &device->traits);
     tn_status status = make_locks(device, error);
     if (status == TN_OK) {
         status = open_handle(device, error);

@@ -3,53 +3,10 @@
 // own, so that submits may overlap; a slot whose bindings are unchanged is used as it is.
 #include "program.h"
 
-#define SLOT_COUNT 8u
-#define WORKGROUP 64u     // as in the shaders
-#define MAX_GROUPS 65535u // every device allows that many
-#define ALIGN_BYTES 256u  // the coarsest that a device may ask of an offset
 #define MAX_CALL_ELEMENTS (1u << 30)
-
-// One kernel call: a run of a step's elements that one binding of its buffers reaches.
-typedef struct vlk_call {
-    uint32_t step;
-    uint32_t count;
-    uint64_t first;
-} vlk_call;
-
-typedef struct vlk_bound {
-    uint64_t memory_id;
-    uint64_t offset_bytes;
-} vlk_bound;
-
-typedef struct vlk_slot {
-    vlk_item item;
-    VkCommandBuffer commands;
-    VkDescriptorSet *sets; // call_count
-    vlk_bound *bound;      // port_count
-    uint32_t recorded;
-} vlk_slot;
-
-struct tn_context {
-    tn_program *program;
-    VkCommandPool command_pool;
-    VkDescriptorPool descriptor_pool;
-    gpu_size *sizes; // value_count
-    uint64_t workspace_bytes;
-    vlk_call *calls;
-    VkDescriptorSet *sets; // of all slots
-    uint64_t call_count;
-    vlk_bound *bound; // of all slots
-    uint32_t prepared;
-    vlk_slot slots[SLOT_COUNT];
-};
 
 static uint64_t sizes_count(const tn_context *context) {
     return (uint64_t)context->program->island->value_count + 1;
-}
-
-// Inputs, outputs and the workspace.
-static uint32_t port_count_of(const tn_context *context) {
-    return context->program->island->input_count + context->program->island->output_count + 1;
 }
 
 static void free_prepared(tn_context *context) {
@@ -59,7 +16,7 @@ static void free_prepared(tn_context *context) {
     context->descriptor_pool = VK_NULL_HANDLE;
     tn_helper_free(host, context->calls, (context->call_count + 1) * sizeof(*context->calls));
     tn_helper_free(host, context->sets,
-                   (context->call_count + 1) * SLOT_COUNT * sizeof(*context->sets));
+                   (context->call_count + 1) * VLK_SLOTS * sizeof(*context->sets));
     context->calls = NULL;
     context->sets = NULL;
     context->call_count = 0;
@@ -72,7 +29,7 @@ static void context_destroy(tn_context *context) {
     }
     tn_device *device = context->program->device;
     const tn_helper_host *host = &device->plugin->host;
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+    for (uint32_t i = 0; i < VLK_SLOTS; i++) {
         // Its fences are reached, but the watcher may not have noticed yet.
         vlk_item_wait(device, &context->slots[i].item);
     }
@@ -80,7 +37,7 @@ static void context_destroy(tn_context *context) {
     vkDestroyCommandPool(device->handle, context->command_pool, NULL);
     tn_helper_free(host, context->sizes, sizes_count(context) * sizeof(*context->sizes));
     tn_helper_free(host, context->bound,
-                   (uint64_t)port_count_of(context) * SLOT_COUNT * sizeof(*context->bound));
+                   (uint64_t)vlk_port_count(context) * VLK_SLOTS * sizeof(*context->bound));
     tn_helper_free(host, context, sizeof(*context));
 }
 
@@ -100,16 +57,16 @@ static tn_status make_commands(tn_context *context, tn_error *error) {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = context->command_pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = SLOT_COUNT,
+        .commandBufferCount = VLK_SLOTS,
     };
-    VkCommandBuffer commands[SLOT_COUNT];
+    VkCommandBuffer commands[VLK_SLOTS];
     result = vkAllocateCommandBuffers(device->handle, &allocate, commands);
     if (result != VK_SUCCESS) {
         return vlk_fail(device, error, result, "vkAllocateCommandBuffers");
     }
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+    for (uint32_t i = 0; i < VLK_SLOTS; i++) {
         context->slots[i].commands = commands[i];
-        context->slots[i].bound = context->bound + (uint64_t)i * port_count_of(context);
+        context->slots[i].bound = context->bound + (uint64_t)i * vlk_port_count(context);
     }
     return TN_OK;
 }
@@ -127,7 +84,7 @@ static tn_status context_create(tn_device *device, const tn_context_create_info 
     }
     context->program = info->program;
     context->sizes = tn_helper_alloc_array(host, sizes_count(context), sizeof(*context->sizes));
-    context->bound = tn_helper_alloc_array(host, (uint64_t)port_count_of(context) * SLOT_COUNT,
+    context->bound = tn_helper_alloc_array(host, (uint64_t)vlk_port_count(context) * VLK_SLOTS,
                                            sizeof(*context->bound));
     tn_status status =
         context->sizes != NULL && context->bound != NULL
@@ -144,7 +101,8 @@ static tn_status context_create(tn_device *device, const tn_context_create_info 
 // As many elements as one binding of a buffer reaches, less what an offset is rounded down by.
 static uint32_t elements_of_call(const tn_device *device) {
     uint32_t range = device->traits.properties.limits.maxStorageBufferRange;
-    uint32_t elements = (range - ALIGN_BYTES) / (uint32_t)sizeof(float) / WORKGROUP * WORKGROUP;
+    uint32_t elements =
+        (range - VLK_ALIGN_BYTES) / (uint32_t)sizeof(float) / VLK_WORKGROUP * VLK_WORKGROUP;
     return elements < MAX_CALL_ELEMENTS ? elements : MAX_CALL_ELEMENTS;
 }
 
@@ -168,7 +126,7 @@ static void fill_calls(tn_context *context) {
 
 static tn_status make_sets(tn_context *context, tn_error *error) {
     tn_device *device = context->program->device;
-    uint32_t set_count = (uint32_t)context->call_count * SLOT_COUNT;
+    uint32_t set_count = (uint32_t)context->call_count * VLK_SLOTS;
     if (set_count == 0) {
         return TN_OK;
     }
@@ -206,18 +164,18 @@ static tn_status make_calls(tn_context *context, tn_error *error) {
     for (uint32_t i = 0; i < context->program->island->step_count; i++) {
         count += calls_of_step(context, i);
     }
-    if (count > UINT32_MAX / SLOT_COUNT / VLK_BINDINGS) {
+    if (count > UINT32_MAX / VLK_SLOTS / VLK_BINDINGS) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, "vulkan.calls",
                               "%llu kernel calls in one island", (unsigned long long)count);
     }
     context->call_count = count;
     context->calls = tn_helper_alloc_array(host, count + 1, sizeof(*context->calls));
-    context->sets = tn_helper_alloc_array(host, (count + 1) * SLOT_COUNT, sizeof(*context->sets));
+    context->sets = tn_helper_alloc_array(host, (count + 1) * VLK_SLOTS, sizeof(*context->sets));
     if (context->calls == NULL || context->sets == NULL) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a context");
     }
     fill_calls(context);
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+    for (uint32_t i = 0; i < VLK_SLOTS; i++) {
         context->slots[i].sets = context->sets + i * count;
         context->slots[i].recorded = 0;
     }
@@ -235,7 +193,10 @@ static uint32_t is_busy(tn_context *context, const vlk_slot *slot) {
 static tn_status context_prepare(tn_context *context, const tn_prepare_info *info,
                                  tn_error *error) {
     vlk_settle(context->program->device);
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+    if (atomic_load(&context->program->device->lost)) {
+        return tn_helper_fail(error, TN_ERROR_DEVICE_LOST, NULL, "the device is lost");
+    }
+    for (uint32_t i = 0; i < VLK_SLOTS; i++) {
         if (is_busy(context, &context->slots[i])) {
             return tn_helper_fail(error, TN_ERROR_INVALID_STATE, NULL, "a submit is in flight");
         }
@@ -253,28 +214,16 @@ static tn_status context_prepare(tn_context *context, const tn_prepare_info *inf
     return status;
 }
 
-static const tn_binding *binding_at(const tn_submit_info *info, uint32_t index) {
-    const unsigned char *bytes = (const unsigned char *)info->bindings;
-    return (const tn_binding *)(const void *)(bytes + (uint64_t)index * info->binding_stride_bytes);
-}
-
-static uint64_t bytes_of_port(const tn_context *context, uint32_t port) {
-    const gpu_island *island = context->program->island;
-    return port + 1 < port_count_of(context)
-               ? context->sizes[island->ports[port]].element_count * sizeof(float)
-               : context->workspace_bytes;
-}
-
 static tn_status check_bindings(const tn_context *context, const tn_submit_info *info,
                                 tn_error *error) {
-    uint32_t ports = port_count_of(context) - (context->workspace_bytes == 0);
+    uint32_t ports = vlk_port_count(context) - (context->workspace_bytes == 0);
     if (info->binding_count < ports) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, "vulkan.binding",
                               "%u bindings for %u ports", info->binding_count, ports);
     }
     for (uint32_t i = 0; i < ports; i++) {
-        const tn_binding *binding = binding_at(info, i);
-        uint64_t needed = bytes_of_port(context, i);
+        const tn_binding *binding = vlk_binding(info, i);
+        uint64_t needed = vlk_port_bytes(context, i);
         if (needed > 0 &&
             (binding->memory == NULL || binding->size_bytes < needed ||
              binding->offset_bytes % sizeof(float) != 0 ||
@@ -287,122 +236,15 @@ static tn_status check_bindings(const tn_context *context, const tn_submit_info 
     return TN_OK;
 }
 
-static vlk_bound bound_at(const tn_context *context, const tn_submit_info *info, uint32_t port) {
-    vlk_bound bound = {0, 0};
-    if (bytes_of_port(context, port) > 0) {
-        const tn_binding *binding = binding_at(info, port);
-        bound = (vlk_bound){binding->memory->id, binding->offset_bytes};
-    }
-    return bound;
-}
-
-static uint32_t is_as_recorded(const tn_context *context, const vlk_slot *slot,
-                               const tn_submit_info *info) {
-    uint32_t same = slot->recorded;
-    for (uint32_t i = 0; i < port_count_of(context) && same; i++) {
-        vlk_bound bound = bound_at(context, info, i);
-        same = bound.memory_id == slot->bound[i].memory_id &&
-               bound.offset_bytes == slot->bound[i].offset_bytes;
-    }
-    return same;
-}
-
-// Where the elements of a value that a call works on lie. The offset is rounded down to what the
-// device allows; *out_at is what that leaves, in elements.
-static VkDescriptorBufferInfo place_of(const tn_context *context, const tn_submit_info *info,
-                                       uint32_t value, const vlk_call *call, uint32_t *out_at) {
-    const gpu_island *island = context->program->island;
-    uint32_t port = island->values[value].port;
-    uint64_t offset = call->first * sizeof(float);
-    if (port == TN_NONE) {
-        port = port_count_of(context) - 1;
-        offset += context->sizes[value].workspace_offset_bytes;
-    }
-    const tn_binding *binding = binding_at(info, port);
-    offset += binding->offset_bytes;
-    uint64_t rest = offset % ALIGN_BYTES;
-    *out_at = (uint32_t)(rest / sizeof(float));
-    return (VkDescriptorBufferInfo){binding->memory->buffer, offset - rest,
-                                    rest + (uint64_t)call->count * sizeof(float)};
-}
-
-void vlk_barrier(VkCommandBuffer commands) {
-    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
-                                        VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
-    const VkMemoryBarrier barrier = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask =
-            VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
-                         VK_ACCESS_HOST_READ_BIT,
-    };
-    vkCmdPipelineBarrier(commands, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-static void record_call(tn_context *context, vlk_slot *slot, uint32_t index,
-                        const tn_submit_info *info) {
-    tn_device *device = context->program->device;
-    const vlk_call *call = &context->calls[index];
-    const gpu_step *step = &context->program->island->steps[call->step];
-    const uint32_t values[VLK_BINDINGS] = {step->a, step->op == GPU_ADD ? step->b : step->a,
-                                           step->out};
-    VkDescriptorBufferInfo places[VLK_BINDINGS];
-    VkWriteDescriptorSet writes[VLK_BINDINGS];
-    uint32_t constants[VLK_BINDINGS + 1];
-    for (uint32_t i = 0; i < VLK_BINDINGS; i++) {
-        places[i] = place_of(context, info, values[i], call, &constants[i]);
-        writes[i] = (VkWriteDescriptorSet){
-            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-            .dstSet = slot->sets[index],
-            .dstBinding = i,
-            .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-            .pBufferInfo = &places[i],
-        };
-    }
-    constants[VLK_BINDINGS] = call->count;
-    uint32_t groups = call->count / WORKGROUP + (call->count % WORKGROUP > 0);
-    vkUpdateDescriptorSets(device->handle, VLK_BINDINGS, writes, 0, NULL);
-    vkCmdBindPipeline(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, device->pipelines[step->op]);
-    vkCmdBindDescriptorSets(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, device->layout, 0, 1,
-                            &slot->sets[index], 0, NULL);
-    vkCmdPushConstants(slot->commands, device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                       sizeof(constants), constants);
-    vkCmdDispatch(slot->commands, groups < MAX_GROUPS ? groups : MAX_GROUPS, 1, 1);
-    vlk_barrier(slot->commands);
-}
-
-static VkResult record(tn_context *context, vlk_slot *slot, const tn_submit_info *info) {
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    slot->recorded = 0;
-    VkResult result = vkBeginCommandBuffer(slot->commands, &begin); // forgets what was in it
-    if (result != VK_SUCCESS) {
-        return result;
-    }
-    vlk_barrier(slot->commands);
-    for (uint32_t i = 0; i < context->call_count; i++) {
-        record_call(context, slot, i, info);
-    }
-    result = vkEndCommandBuffer(slot->commands);
-    if (result == VK_SUCCESS) {
-        for (uint32_t i = 0; i < port_count_of(context); i++) {
-            slot->bound[i] = bound_at(context, info, i);
-        }
-        slot->recorded = 1;
-    }
-    return result;
-}
-
 // A slot that is free, rather one recorded for these bindings; null when all are in flight.
 static vlk_slot *choose_slot(tn_context *context, const tn_submit_info *info) {
     vlk_slot *found = NULL;
-    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+    for (uint32_t i = 0; i < VLK_SLOTS; i++) {
         vlk_slot *slot = &context->slots[i];
         if (is_busy(context, slot)) {
             continue;
         }
-        if (is_as_recorded(context, slot, info)) {
+        if (vlk_is_as_recorded(context, slot, info)) {
             return slot;
         }
         found = found == NULL || (found->recorded && !slot->recorded) ? slot : found;
@@ -430,10 +272,10 @@ static tn_status submit(tn_context *context, const tn_submit_info *info, tn_erro
     }
     if (slot == NULL) {
         return tn_helper_fail(error, TN_ERROR_BUSY, "vulkan.slots",
-                              "%u submits of one context are in flight", SLOT_COUNT);
+                              "%u submits of one context are in flight", VLK_SLOTS);
     }
-    if (!is_as_recorded(context, slot, info)) {
-        VkResult result = record(context, slot, info);
+    if (!vlk_is_as_recorded(context, slot, info)) {
+        VkResult result = vlk_record(context, slot, info);
         if (result != VK_SUCCESS) {
             return vlk_fail(device, error, result, "recording a command buffer");
         }

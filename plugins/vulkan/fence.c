@@ -79,9 +79,11 @@ static void take_due(tn_fence *fence, uint32_t all, vlk_due *due) {
 
 // Nothing pending may raise it to less than this afterwards, and nobody may wait for more.
 static void force(tn_fence *fence) {
+    uint64_t room = UINT64_MAX - fence->value;
+    uint64_t step = room < TN_FENCE_MAX_DISTANCE ? room : TN_FENCE_MAX_DISTANCE;
     const VkSemaphoreSignalInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
                                         .semaphore = fence->semaphore,
-                                        .value = fence->value + TN_FENCE_MAX_DISTANCE};
+                                        .value = fence->value + step};
     if (!atomic_load(&fence->device->lost)) {
         (void)vkSignalSemaphore(fence->device->handle, &info);
     }
@@ -224,6 +226,9 @@ static tn_status fence_on_reach(tn_fence *fence, uint64_t value, tn_fence_reache
                                 void *user_data, tn_error *error) {
     vlk_due due = {NULL, NULL};
     tn_device *device = fence->device;
+    if (atomic_load(&device->lost)) {
+        return tn_helper_fail(error, TN_ERROR_DEVICE_LOST, NULL, "the device is lost");
+    }
     vlk_reach *one = tn_helper_alloc(&device->plugin->host, sizeof(*one));
     if (one == NULL) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for a callback");

@@ -65,51 +65,58 @@ static uint32_t find_memory_type(VkPhysicalDevice physical, vlk_traits *traits) 
     return found;
 }
 
-static uint32_t imports_host_memory(const tn_helper_host *host, VkPhysicalDevice physical) {
+static tn_status find_import(const tn_helper_host *host, VkPhysicalDevice physical,
+                             uint32_t *out_found, tn_error *error) {
     uint32_t count = 0;
-    uint32_t found = 0;
-    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL) != VK_SUCCESS) {
-        return 0;
+    *out_found = 0;
+    VkResult result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
+    if (result != VK_SUCCESS || count == 0) {
+        return result == VK_SUCCESS ? TN_OK : vlk_fail(NULL, error, result, "device extensions");
     }
     uint32_t room = count;
     VkExtensionProperties *list = tn_helper_alloc_array(host, room, sizeof(*list));
-    if (list != NULL &&
-        vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) >= VK_SUCCESS) {
-        for (uint32_t i = 0; i < count; i++) {
-            found |= strcmp(list[i].extensionName, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) == 0;
-        }
+    if (list == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for extensions");
+    }
+    result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list);
+    for (uint32_t i = 0; i < count && result >= VK_SUCCESS; i++) {
+        *out_found |=
+            strcmp(list[i].extensionName, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) == 0;
     }
     tn_helper_free(host, list, (uint64_t)room * sizeof(*list));
-    return found;
+    return result >= VK_SUCCESS ? TN_OK : vlk_fail(NULL, error, result, "device extensions");
 }
 
-void vlk_read_traits(const tn_helper_host *host, VkPhysicalDevice physical,
-                     vlk_traits *out_traits) {
+static tn_status read_traits(const tn_helper_host *host, VkPhysicalDevice physical,
+                             vlk_traits *out_traits, tn_error *error) {
     VkPhysicalDeviceExternalMemoryHostPropertiesEXT import = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
-    VkPhysicalDeviceProperties2 properties = {.sType =
-                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    VkPhysicalDeviceProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &import};
     VkPhysicalDeviceVulkan12Features features12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = &features12};
+    uint32_t imports = 0;
     memset(out_traits, 0, sizeof(*out_traits));
+    out_traits->physical = physical;
     vkGetPhysicalDeviceProperties(physical, &out_traits->properties);
     if (out_traits->properties.apiVersion < VK_API_VERSION_1_2) {
-        return;
+        return TN_OK;
     }
     vkGetPhysicalDeviceFeatures2(physical, &features);
     out_traits->is_cpu = out_traits->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     out_traits->usable = features12.timelineSemaphore &&
                          find_queue_family(physical, &out_traits->queue_family) &&
                          find_memory_type(physical, out_traits);
-    if (imports_host_memory(host, physical)) {
-        properties.pNext = &import;
+    tn_status status = find_import(host, physical, &imports, error);
+    if (status == TN_OK && imports) {
         vkGetPhysicalDeviceProperties2(physical, &properties);
         if (import.minImportedHostPointerAlignment <= VLK_HOST_ALIGNMENT) {
             out_traits->import_alignment = import.minImportedHostPointerAlignment;
         }
     }
+    return status;
 }
 
 uint32_t vlk_shares_host(const vlk_traits *traits) {
@@ -151,11 +158,13 @@ static tn_status probe(tn_plugin *plugin, uint32_t *out_device_count, tn_error *
         return vlk_fail(NULL, error, result, "looking for devices");
     }
     for (uint32_t i = 0; i < count; i++) {
-        vlk_traits traits;
-        vlk_read_traits(&plugin->host, found[i], &traits);
-        if (traits.usable) {
-            plugin->devices[plugin->device_count++] = found[i];
+        vlk_traits *traits = &plugin->devices[plugin->device_count];
+        tn_status status = read_traits(&plugin->host, found[i], traits, error);
+        if (status != TN_OK) {
+            plugin->device_count = 0;
+            return status;
         }
+        plugin->device_count += traits->usable;
     }
     *out_device_count = plugin->device_count;
     return TN_OK;
@@ -179,24 +188,23 @@ static tn_status device_info(tn_plugin *plugin, uint32_t index, tn_device_info *
     if (index >= plugin->device_count) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "no Vulkan device %u", index);
     }
-    vlk_traits traits;
+    const vlk_traits *traits = &plugin->devices[index];
     tn_device_info info;
-    vlk_read_traits(&plugin->host, plugin->devices[index], &traits);
     memset(&info, 0, sizeof(info));
-    (void)snprintf(info.name, sizeof(info.name), "%s%u", traits.is_cpu ? "cpu" : "gpu", index);
+    (void)snprintf(info.name, sizeof(info.name), "%s%u", traits->is_cpu ? "cpu" : "gpu", index);
     (void)snprintf(info.description, sizeof(info.description), "%.*s",
-                   (int)sizeof(info.description) - 1, traits.properties.deviceName);
-    describe_driver(plugin->devices[index], &info);
-    if (traits.is_cpu) {
+                   (int)sizeof(info.description) - 1, traits->properties.deviceName);
+    describe_driver(traits->physical, &info);
+    if (traits->is_cpu) {
         (void)snprintf(info.physical_id, sizeof(info.physical_id), "cpu");
     } else {
         (void)snprintf(info.physical_id, sizeof(info.physical_id), "vulkan-%u", index);
     }
     memcpy(info.resource_group, info.physical_id, sizeof(info.resource_group));
-    info.kind = traits.is_cpu ? TN_DEVICE_KIND_CPU : TN_DEVICE_KIND_GPU;
-    info.memory_bytes = traits.memory_bytes;
+    info.kind = traits->is_cpu ? TN_DEVICE_KIND_CPU : TN_DEVICE_KIND_GPU;
+    info.memory_bytes = traits->memory_bytes;
     info.max_contexts_in_flight = 1024;
-    info.heap_count = 1u + vlk_shares_host(&traits);
+    info.heap_count = 1u + vlk_shares_host(traits);
     tn_helper_copy_out(out_info, &info, sizeof(info));
     return TN_OK;
 }

@@ -274,6 +274,7 @@ void vlk_settle(tn_device *device) {
 }
 
 tn_status vlk_enqueue(tn_device *device, vlk_item *item, tn_error *error) {
+    vlk_due due = {NULL, NULL};
     tn_status status = TN_OK;
     item->batch = 0;
     item->copying = 0;
@@ -294,13 +295,13 @@ tn_status vlk_enqueue(tn_device *device, vlk_item *item, tn_error *error) {
                 status = vlk_fail(device, error, result, "vkQueueSubmit");
             } else {
                 // What waits already may wait for this.
-                vlk_due none = {NULL, NULL};
-                while (start_ready(device, &none)) {
+                while (start_ready(device, &due)) {
                 }
             }
         }
     }
     (void)pthread_mutex_unlock(&device->mutex);
+    vlk_deliver(device, &due);
     return status;
 }
 

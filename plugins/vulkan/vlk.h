@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects of the Vulkan plugin. plugin.c: entry and devices found; device.c: opening one; memory.c:
 // heaps and copies; fence.c: timelines; queue.c: what waits and what runs; program.c: compile and
-// ports; exec.c: contexts and submit.
+// ports; exec.c: contexts and submit; record.c: command buffers.
 #ifndef TENON_VULKAN_VLK_H
 #define TENON_VULKAN_VLK_H
 
@@ -17,15 +17,9 @@
 // The largest multiple that memory of the host services can be aligned to.
 #define VLK_HOST_ALIGNMENT 4096u
 
-struct tn_plugin {
-    tn_helper_host host;
-    VkInstance instance; // made by the first probe
-    uint32_t device_count;
-    VkPhysicalDevice devices[VLK_MAX_DEVICES];
-};
-
 // What a physical device can do, read from the driver.
 typedef struct vlk_traits {
+    VkPhysicalDevice physical;
     VkPhysicalDeviceProperties properties;
     uint32_t usable; // Vulkan 1.2, a compute queue, timeline semaphores
     uint32_t queue_family;
@@ -35,9 +29,15 @@ typedef struct vlk_traits {
     VkMemoryPropertyFlags memory_flags;
     uint64_t memory_bytes;
 } vlk_traits;
-void vlk_read_traits(const tn_helper_host *host, VkPhysicalDevice physical, vlk_traits *out_traits);
 // CPU devices that import host memory compute in it: heap 0 is host memory, the next the driver's.
 uint32_t vlk_shares_host(const vlk_traits *traits);
+
+struct tn_plugin {
+    tn_helper_host host;
+    VkInstance instance; // made by the first probe
+    uint32_t device_count;
+    vlk_traits devices[VLK_MAX_DEVICES];
+};
 
 // One piece of work: a command buffer for the queue, or a copy that the watcher makes. It goes to
 // the queue once every wait is reached or is going to be reached by work that is in the queue
@@ -64,7 +64,6 @@ typedef struct vlk_item {
 
 struct tn_device {
     tn_plugin *plugin;
-    VkPhysicalDevice physical;
     vlk_traits traits;
     VkDevice handle;
     VkQueue queue;

@@ -48,5 +48,9 @@ void fence__keeps_its_contract(void **state);
 void fence__calls_back_from_submitted_work(void **state);
 void submit__many_in_flight_keep_their_order(void **state);
 void submit__waits_for_work_that_comes_later(void **state);
+void open__survives_every_failed_allocation(void **state);
+void submit__is_released_by_a_failed_fence(void **state);
+void submit__cannot_mend_a_failed_fence(void **state);
+void submit__covers_every_element_of_a_large_tensor(void **state);
 
 #endif // TENON_TESTS_GPU_FIXTURE_H

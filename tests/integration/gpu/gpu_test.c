@@ -167,8 +167,8 @@ static void run__two_devices_chain_by_fences(void **state) {
 
 static void run__pairs_with_every_kind_of_device(void **state) {
     (void)state;
-    static const char *const others[] = {"fake:alpha",  "fake:shared", "fake:worker",
-                                         "fake:inline", "fake:mute"};
+    static const char *const others[] = {"fake:alpha", "fake:shared", "fake:worker", "fake:inline",
+                                         "fake:mute"};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         gpu_fixture f;
         OPEN_OR_SKIP(&f);
@@ -308,6 +308,10 @@ int main(void) {
         cmocka_unit_test(fence__calls_back_from_submitted_work),
         cmocka_unit_test(submit__many_in_flight_keep_their_order),
         cmocka_unit_test(submit__waits_for_work_that_comes_later),
+        cmocka_unit_test(open__survives_every_failed_allocation),
+        cmocka_unit_test(submit__is_released_by_a_failed_fence),
+        cmocka_unit_test(submit__cannot_mend_a_failed_fence),
+        cmocka_unit_test(submit__covers_every_element_of_a_large_tensor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
