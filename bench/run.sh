@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh BUILD_DIR: the benchmarks. Each compares against a named peer, pair by pair in one run.
+set -eu
+build=$1
+here=$(dirname -- "$0")
+root=$here/..
+zoo=$root/build/zoo
+[ -f "$zoo/resnet50.onnx" ] ||
+    "$root/.venv/bin/python" "$root/tools/zoo/zoo.py" resnet50 --out "$zoo" >/dev/null
+exec "$root/.venv/bin/python" "$here/start.py" "$build/bin/tenon" "$zoo/resnet50.onnx"
