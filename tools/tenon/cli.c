@@ -245,10 +245,17 @@ void cli_progress_begin(cli_progress *progress, const char *what) {
 }
 
 void cli_progress_update(cli_progress *progress, uint32_t permille) {
-    if (isatty(STDERR_FILENO) == 1 && cli_now_ns() - progress->begin_ns > 1000000000u) {
-        fprintf(stderr, "\r%s %u %% ", progress->what, permille / 10);
-        progress->shown = true;
+    char elapsed[CLI_TEXT_BYTES];
+    uint64_t ns = cli_now_ns() - progress->begin_ns;
+    if (isatty(STDERR_FILENO) != 1 || ns < 1000000000u) {
+        return;
     }
+    if (permille > 0) {
+        fprintf(stderr, "\r%s %u %% ", progress->what, permille / 10);
+    } else {
+        fprintf(stderr, "\r%s %s ", progress->what, cli_time_text(ns, elapsed));
+    }
+    progress->shown = true;
 }
 
 void cli_progress_end(cli_progress *progress) {

@@ -84,7 +84,8 @@ const char *cli_bytes_text(uint64_t bytes, char text[CLI_TEXT_BYTES]);
 // "[1, 3, 224, N]"
 void cli_shape_text(const tn_tensor_desc *desc, char *text, size_t capacity);
 
-// Shows a line that work is going on, from the second second on, on a terminal only.
+// Shows a line that work is going on, from the second second on, on a terminal only: how far it is,
+// or, when that is 0 (not known), for how long.
 typedef struct cli_progress {
     const char *what;
     uint64_t begin_ns;

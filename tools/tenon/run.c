@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TRACE_EVENTS (1u << 20)
 
@@ -264,7 +265,10 @@ static int prepare(run_session *s) {
     }
     if (code == CLI_OK) {
         uint64_t begin = cli_now_ns();
-        tn_status status = tn_request_create(s->compiled, NULL, &s->request, &error);
+        tn_request_config config;
+        tn_request_config_init(&config);
+        config.background = s->background;
+        tn_status status = tn_request_create(s->compiled, &config, &s->request, &error);
         if (status == TN_OK) {
             status = tn_request_prepare(s->request, shapes, count, &error);
         }
@@ -280,13 +284,34 @@ static int prepare(run_session *s) {
     return code;
 }
 
+// Runs once; on a terminal in the background, so that a long run can be seen to go on.
+static tn_status run_once(run_session *s, cli_progress *progress, tn_error *error) {
+    uint64_t deadline_ns = s->options.deadline_ms * 1000000;
+    if (!s->background) {
+        return tn_request_run(s->request, deadline_ns, error);
+    }
+    tn_status status = tn_request_submit(s->request, deadline_ns, NULL, NULL, error);
+    while (status == TN_OK) {
+        tn_error_init(error);
+        status = tn_request_wait(s->request, 200000000, error);
+        if (status != TN_ERROR_TIMEOUT || strcmp(error->id, "request.wait") != 0) {
+            break;
+        }
+        cli_progress_update(progress, 0);
+        status = TN_OK;
+    }
+    return status;
+}
+
 static int run_all(run_session *s) {
+    cli_progress progress;
     tn_error error;
     tn_error_init(&error);
     for (uint64_t i = 0; i < s->options.repeat; i++) {
-        uint64_t begin = cli_now_ns();
-        tn_status status = tn_request_run(s->request, s->options.deadline_ms * 1000000, &error);
-        s->last_run_ns = cli_now_ns() - begin;
+        cli_progress_begin(&progress, "running");
+        tn_status status = run_once(s, &progress, &error);
+        s->last_run_ns = cli_now_ns() - progress.begin_ns;
+        cli_progress_end(&progress);
         s->first_run_ns = i == 0 ? s->last_run_ns : s->first_run_ns;
         if (status != TN_OK) {
             return cli_fail(command, &error, status);
@@ -391,7 +416,7 @@ static int run_session_steps(run_session *s) {
 }
 
 int cli_run(cli_args *args) {
-    run_session s = {.common = args->options};
+    run_session s = {.common = args->options, .background = isatty(STDERR_FILENO) == 1};
     int code = parse(args, &s.options);
     if (code == CLI_OK) {
         code = run_session_steps(&s);

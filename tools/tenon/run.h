@@ -29,6 +29,7 @@ typedef struct run_options {
 typedef struct run_session {
     const cli_options *common;
     run_options options;
+    bool background; // there is a terminal to show progress on
     tn_host *host;
     tn_model *model;
     tn_compiled *compiled;

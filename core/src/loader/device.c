@@ -97,10 +97,16 @@ static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *err
 }
 
 static tn_status open_and_try(tni_device *device, tn_error *error) {
+    // Promises of the ABI that this host does not keep yet; better refused than broken.
     if (tni_device_is(device, TN_DEVICE_OWN_THREADS)) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.own-threads",
                         "%s wants all its calls from one thread (ABI-33), which this host cannot "
                         "promise yet",
+                        device->id);
+    }
+    if (tni_device_is(device, TN_DEVICE_CONNECTED_ISLANDS)) {
+        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.connected-islands",
+                        "%s wants connected islands, which this host does not make yet",
                         device->id);
     }
     tn_device_open_info info = {
