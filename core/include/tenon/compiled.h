@@ -24,9 +24,10 @@ typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, u
 typedef struct tn_compile_config {
     uint32_t struct_size;
     uint32_t struct_type;
-    // Device ids in order of preference for equal cost. Devices that are not listed are used only for
-    // nodes no listed one takes, and never with NO_FALLBACK. None listed: the host chooses among all
-    // its devices; of those with the same resource group it uses the one that takes most nodes.
+    // Device ids in order of preference for equal cost. Devices that are not listed are used only
+    // for nodes no listed one takes, and never with NO_FALLBACK. None listed: the host chooses
+    // among all its devices; of those with the same resource group it uses the one that takes most
+    // nodes.
     const char *const *devices;
     uint32_t device_count;
     tn_compile_policy policy;
