@@ -76,8 +76,40 @@ static const char *verdict(const smoke_result *result) {
     return result->right ? "ok" : "wrong answer";
 }
 
+static const char *folder_state(const tn_folder_entry *folder) {
+    return folder->status == TN_OK                ? "searched"
+           : folder->status == TN_ERROR_NOT_FOUND ? "not there"
+                                                  : "cannot be read";
+}
+
+static bool get_folder(const tn_host *host, uint32_t index, tn_folder_entry *out) {
+    *out = (tn_folder_entry){.struct_size = sizeof(*out), .struct_type = TN_STRUCT_FOLDER_ENTRY};
+    return tn_host_folder_get(host, index, out) == TN_OK;
+}
+
+static json_t *folders_json(const tn_host *host) {
+    json_t *list = json_array();
+    tn_folder_entry folder;
+    for (uint32_t i = 0; i < tn_host_folder_count(host); i++) {
+        if (get_folder(host, i, &folder)) {
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "path", folder.path, "source",
+                                                  report_source_text(folder.source), "state",
+                                                  folder_state(&folder)));
+        }
+    }
+    return list;
+}
+
 static void print_places(const tn_host *host) {
     char text[CLI_TEXT_BYTES];
+    tn_folder_entry folder;
+    printf("%sfolders%s\n", cli_bold(), cli_plain());
+    for (uint32_t i = 0; i < tn_host_folder_count(host); i++) {
+        if (get_folder(host, i, &folder)) {
+            printf("  %-12s %s  %s\n", report_source_text(folder.source), folder.path,
+                   folder_state(&folder));
+        }
+    }
     printf("%scandidates%s\n", cli_bold(), cli_plain());
     for (uint32_t i = 0; i < tn_host_load_count(host); i++) {
         tn_load_entry e = {.struct_size = sizeof(e), .struct_type = TN_STRUCT_LOAD_ENTRY};
@@ -159,12 +191,13 @@ static int examine(tn_host *host, bool json) {
     tn_model_release(model);
     int code = CLI_OK;
     if (json) {
-        code = cli_print_json(json_pack(
-            "{s:i, s:s, s:{s:i, s:i, s:b}, s:{s:s, s:s, s:s}, s:o, s:o, s:o}", "schema_version",
-            CLI_SCHEMA_VERSION, "tenon", tn_version_text(), "abi", "major", TN_ABI_VERSION_MAJOR,
-            "minor", TN_ABI_VERSION_MINOR, "draft", TN_ABI_DRAFT, "system", "name", system.sysname,
-            "release", system.release, "machine", system.machine, "candidates",
-            report_load_json(host), "devices", report_devices_json(host), "smoke", list));
+        code = cli_print_json(
+            json_pack("{s:i, s:s, s:{s:i, s:i, s:b}, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o}",
+                      "schema_version", CLI_SCHEMA_VERSION, "tenon", tn_version_text(), "abi",
+                      "major", TN_ABI_VERSION_MAJOR, "minor", TN_ABI_VERSION_MINOR, "draft",
+                      TN_ABI_DRAFT, "system", "name", system.sysname, "release", system.release,
+                      "machine", system.machine, "folders", folders_json(host), "candidates",
+                      report_load_json(host), "devices", report_devices_json(host), "smoke", list));
     } else {
         json_decref(list);
         printf("%s%u of %u devices work%s\n", working > 0 ? cli_good() : cli_bad(), working,

@@ -26,21 +26,24 @@ json_t *report_devices_json(const tn_host *host) {
 }
 
 json_t *report_load_json(const tn_host *host) {
-    static const char *const sources[] = {"static", "path", "dir", "environment", "user", "system"};
     json_t *list = json_array();
     for (uint32_t i = 0; i < tn_host_load_count(host); i++) {
         tn_load_entry e = {.struct_size = sizeof(e), .struct_type = TN_STRUCT_LOAD_ENTRY};
         if (tn_host_load_get(host, i, &e) == TN_OK) {
             json_array_append_new(
-                list,
-                json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "name", e.name, "path",
-                          e.path, "source", e.source < 6 ? sources[e.source] : "?", "stage",
-                          tn_load_stage_text(e.stage), "status", tn_status_text(e.status), "reason",
-                          tn_reason_text(e.reason), "text", e.text, "devices", (int)e.device_count,
-                          "duration_ns", (json_int_t)e.duration_ns));
+                list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "name", e.name,
+                                "path", e.path, "source", report_source_text(e.source), "stage",
+                                tn_load_stage_text(e.stage), "status", tn_status_text(e.status),
+                                "reason", tn_reason_text(e.reason), "text", e.text, "devices",
+                                (int)e.device_count, "duration_ns", (json_int_t)e.duration_ns));
         }
     }
     return list;
+}
+
+const char *report_source_text(tn_load_source source) {
+    static const char *const sources[] = {"static", "path", "dir", "environment", "user", "system"};
+    return source < sizeof(sources) / sizeof(sources[0]) ? sources[source] : "other";
 }
 
 const char *report_kind_text(uint32_t kind) {

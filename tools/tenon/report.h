@@ -9,5 +9,6 @@
 json_t *report_devices_json(const tn_host *host);
 json_t *report_load_json(const tn_host *host);
 const char *report_kind_text(uint32_t kind);
+const char *report_source_text(tn_load_source source);
 
 #endif // TENON_TOOLS_REPORT_H

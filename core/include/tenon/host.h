@@ -139,6 +139,20 @@ TN_API uint32_t tn_host_load_count(const tn_host *host);
 // TN_ERROR_INVALID_ARGUMENT index out of range or bad struct.
 TN_API TN_MUST_USE tn_status tn_host_load_get(const tn_host *host, uint32_t index,
                                               tn_load_entry *out_entry);
+// One folder of the search, in its order. path lives as long as the host.
+typedef struct tn_folder_entry {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    const char *path;
+    tn_load_source source;
+    tn_status status; // TN_OK looked into · TN_ERROR_NOT_FOUND absent · TN_ERROR_IO unreadable
+} tn_folder_entry;
+
+TN_API uint32_t tn_host_folder_count(const tn_host *host);
+// TN_ERROR_INVALID_ARGUMENT index out of range or bad struct.
+TN_API TN_MUST_USE tn_status tn_host_folder_get(const tn_host *host, uint32_t index,
+                                                tn_folder_entry *out_entry);
+
 // "digest", "probe", ...; static.
 TN_API const char *tn_load_stage_text(tn_load_stage stage);
 

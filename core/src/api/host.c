@@ -276,6 +276,22 @@ tn_status tn_host_load_get(const tn_host *host, uint32_t index, tn_load_entry *o
     return TN_OK;
 }
 
+uint32_t tn_host_folder_count(const tn_host *host) {
+    return host->loader.folder_count;
+}
+
+tn_status tn_host_folder_get(const tn_host *host, uint32_t index, tn_folder_entry *out_entry) {
+    if (!tni_struct_ok(out_entry, TN_STRUCT_FOLDER_ENTRY, sizeof(tn_struct_header)) ||
+        index >= host->loader.folder_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_load_folder *folder = &host->loader.folders[index];
+    const tn_folder_entry entry = {
+        .path = folder->path, .source = folder->source, .status = folder->status};
+    tni_struct_out(out_entry, &entry, sizeof(entry));
+    return TN_OK;
+}
+
 uint32_t tn_host_device_count(const tn_host *host) {
     return host->device_count;
 }

@@ -47,6 +47,25 @@ tn_status tni_loader_add_record(tni_loader *loader, tn_load_source source, const
     return TN_OK;
 }
 
+tn_status tni_loader_add_folder(tni_loader *loader, tn_load_source source, const char *path,
+                                tn_status status) {
+    void *folders = loader->folders;
+    tn_status grown = tni_grow(&loader->alloc, &folders, &loader->folder_capacity,
+                               (uint64_t)loader->folder_count + 1, sizeof(*loader->folders));
+    loader->folders = folders;
+    if (grown != TN_OK) {
+        return grown;
+    }
+    size_t size = strlen(path) + 1;
+    char *copy = tni_alloc_zeroed(&loader->alloc, size);
+    if (copy == NULL) {
+        return TN_ERROR_OUT_OF_MEMORY;
+    }
+    memcpy(copy, path, size);
+    loader->folders[loader->folder_count++] = (tni_load_folder){copy, source, status};
+    return TN_OK;
+}
+
 void tni_load_record_fail(tni_load_record *record, tn_load_stage stage, tn_reason reason,
                           const tn_error *error) {
     record->stage = stage;
@@ -222,5 +241,10 @@ void tni_loader_deinit(tni_loader *loader) {
     }
     tni_free_array(&loader->alloc, loader->records, loader->record_capacity,
                    sizeof(*loader->records));
+    for (uint32_t i = 0; i < loader->folder_count; i++) {
+        tni_free(&loader->alloc, loader->folders[i].path, strlen(loader->folders[i].path) + 1);
+    }
+    tni_free_array(&loader->alloc, loader->folders, loader->folder_capacity,
+                   sizeof(*loader->folders));
     memset(loader, 0, sizeof(*loader));
 }

@@ -23,6 +23,13 @@ typedef struct tni_load_record {
     void *library;      // of dlopen, also for a plugin that failed after it and may not be closed
 } tni_load_record;
 
+// One folder that was looked into, or was to be.
+typedef struct tni_load_folder {
+    char *path; // owned
+    tn_load_source source;
+    tn_status status; // TN_OK · TN_ERROR_NOT_FOUND · TN_ERROR_IO
+} tni_load_folder;
+
 // Single owner, one thread. Records only grow, so their indices are stable.
 typedef struct tni_loader {
     tni_alloc alloc;
@@ -34,6 +41,9 @@ typedef struct tni_loader {
     tni_load_record **records;
     uint32_t record_count;
     uint32_t record_capacity;
+    tni_load_folder *folders; // in the order of the search
+    uint32_t folder_count;
+    uint32_t folder_capacity;
 } tni_loader;
 
 // Loads everything config asks for, in order: static plugins, paths, search folders, environment,
@@ -54,6 +64,10 @@ void tni_loader_deinit(tni_loader *loader);
 TN_MUST_USE tn_status tni_loader_add_record(tni_loader *loader, tn_load_source source,
                                             const char *name, const char *path,
                                             tni_load_record **out_record);
+
+// Notes a folder of the search. TN_OK · TN_ERROR_OUT_OF_MEMORY.
+TN_MUST_USE tn_status tni_loader_add_folder(tni_loader *loader, tn_load_source source,
+                                            const char *path, tn_status status);
 
 // Whether config's patterns let a plugin of this name in and none of this name runs yet; else fills
 // the record with the reason. A candidate that failed leaves its name to the next one, so a broken

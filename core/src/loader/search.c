@@ -151,8 +151,18 @@ static tn_status search_open_folder(search *own, tn_load_source source, const ch
 static tn_status search_folder(search *own, tn_load_source source, const char *path,
                                bool explicit_folder) {
     DIR *folder = opendir(path);
+    const int reason = folder == NULL ? errno : 0;
+    tn_status noted = tni_loader_add_folder(own->loader, source, path,
+                                            reason == 0        ? TN_OK
+                                            : reason == ENOENT ? TN_ERROR_NOT_FOUND
+                                                               : TN_ERROR_IO);
+    if (noted != TN_OK) {
+        if (folder != NULL) {
+            (void)closedir(folder);
+        }
+        return noted;
+    }
     if (folder == NULL) {
-        const int reason = errno;
         if (!explicit_folder && (reason == ENOENT || reason == ENOTDIR)) {
             return TN_OK;
         }

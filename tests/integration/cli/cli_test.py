@@ -179,6 +179,16 @@ class Others(unittest.TestCase):
         report = json.loads(result.stdout)
         smoke = {s["id"]: s["result"] for s in report["smoke"]}
         self.assertEqual(smoke["reference:cpu"], "ok")
+        self.assertIn("searched", [f["state"] for f in report["folders"]])
+        self.assertIn("system", [f["source"] for f in report["folders"]])
+
+    def test_doctor_names_every_folder(self):
+        report = json.loads(tenon("doctor", "--json", "--plugin-dir", WORK / "nowhere",
+                                  env=dict(os.environ, TENON_PLUGIN_PATH=f"{WORK}:/absent")).stdout)
+        states = {f["path"]: (f["source"], f["state"]) for f in report["folders"]}
+        self.assertEqual(states[str(WORK / "nowhere")], ("dir", "not there"))
+        self.assertEqual(states[str(WORK)], ("environment", "searched"))
+        self.assertEqual(states["/absent"], ("environment", "not there"))
 
     def test_doctor_without_plugins(self):
         result = tenon("doctor", "--no-search")
