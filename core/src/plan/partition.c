@@ -237,7 +237,7 @@ static tn_status refuse_node(const draft *d, uint32_t node_index, tn_error *erro
         error, d->info->no_fallback ? TN_ERROR_DENIED : TN_ERROR_UNSUPPORTED, "plan.no-device",
         node_index, TN_NONE, "no device takes node \"%.*s\" (%.*s): %s", (int)node->name.size_bytes,
         node->name.data == NULL ? "" : node->name.data, (int)node->op_type.size_bytes,
-        node->op_type.data, used > 0 ? reasons : "there is none");
+        node->op_type.data, used > 0 ? reasons : "no device is loaded; the load report says why");
 }
 
 static void *pool_alloc(void *user_data, uint64_t size_bytes) {
