@@ -13,7 +13,7 @@ struct tn_fence {
     pthread_cond_t changed;
     uint64_t value;
     tn_status failed;
-    uint32_t calling; // threads that are making callbacks
+    uint32_t calling; // threads that are making callbacks, and work under way that will raise it
     ocl_record *reaches;
 };
 
@@ -78,6 +78,20 @@ static ocl_record *take_due(tn_fence *fence, uint32_t all) {
     return due;
 }
 
+// A fence that is held is not freed: destroy waits.
+static void hold(tn_fence *fence) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    fence->calling++;
+    (void)pthread_mutex_unlock(&fence->mutex);
+}
+
+static void let_go(tn_fence *fence) {
+    (void)pthread_mutex_lock(&fence->mutex);
+    fence->calling--;
+    (void)pthread_cond_broadcast(&fence->changed);
+    (void)pthread_mutex_unlock(&fence->mutex);
+}
+
 // Without the lock. A failed fence still releases device work: its result is the host's to discard.
 static void call_due(tn_fence *fence, ocl_record *due, tn_status status) {
     if (due == NULL) {
@@ -94,13 +108,10 @@ static void call_due(tn_fence *fence, ocl_record *due, tn_status status) {
         ocl_record_give(fence->device, due);
         due = next;
     }
-    (void)pthread_mutex_lock(&fence->mutex);
-    fence->calling--;
-    (void)pthread_cond_broadcast(&fence->changed);
-    (void)pthread_mutex_unlock(&fence->mutex);
+    let_go(fence);
 }
 
-// Raises to value, or fails when status says so.
+// Raises a held fence to value, or fails it when status says so.
 static void advance(tn_fence *fence, uint64_t value, tn_status status) {
     (void)pthread_mutex_lock(&fence->mutex);
     if (status == TN_OK && value > fence->value) {
@@ -111,19 +122,9 @@ static void advance(tn_fence *fence, uint64_t value, tn_status status) {
     }
     tn_status failed = fence->failed;
     ocl_record *due = take_due(fence, 0);
-    // Held until the callbacks are made, so that destroy waits for this thread either way.
-    uint32_t counted = due != NULL;
-    fence->calling += !counted;
     (void)pthread_cond_broadcast(&fence->changed);
     (void)pthread_mutex_unlock(&fence->mutex);
-    if (counted) {
-        call_due(fence, due, failed);
-        return;
-    }
-    (void)pthread_mutex_lock(&fence->mutex);
-    fence->calling--;
-    (void)pthread_cond_broadcast(&fence->changed);
-    (void)pthread_mutex_unlock(&fence->mutex);
+    call_due(fence, due, failed);
 }
 
 static void fence_destroy(tn_fence *fence) {
@@ -162,7 +163,9 @@ static tn_status fence_signal(tn_fence *fence, uint64_t value, tn_error *error) 
                               "signal of %llu, but %llu is reached", (unsigned long long)value,
                               (unsigned long long)reached);
     }
+    hold(fence);
     advance(fence, value, TN_OK);
+    let_go(fence);
     return TN_OK;
 }
 
@@ -170,7 +173,9 @@ static tn_status fence_fail(tn_fence *fence, tn_status status, tn_error *error) 
     if (status == TN_OK) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "a fence fails with TN_OK");
     }
+    hold(fence);
     advance(fence, 0, status);
+    let_go(fence);
     return TN_OK;
 }
 
@@ -274,6 +279,7 @@ static void CL_CALLBACK completed(cl_event event, cl_int code, void *user_data) 
         tn_status status = code < 0 ? ocl_fail(done->device, NULL, code, "execution") : TN_OK;
         ocl_record_give(done->device, done);
         advance(fence, value, status);
+        let_go(fence);
         done = next;
     }
 }
@@ -295,6 +301,7 @@ tn_status ocl_signals_make(tn_device *device, const tn_fence_point *signals, uin
         done->device = device;
         done->fence = signals[i].fence;
         done->value = signals[i].value;
+        hold(done->fence);
         out_signals->first = done;
     }
     return TN_OK;
@@ -316,6 +323,7 @@ void ocl_signals_attach(ocl_signals *signals, cl_event event) {
 void ocl_signals_drop(ocl_signals *signals) {
     while (signals->first != NULL) {
         ocl_record *next = signals->first->next;
+        let_go(signals->first->fence);
         ocl_record_give(signals->first->device, signals->first);
         signals->first = next;
     }

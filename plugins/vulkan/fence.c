@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fences: timeline semaphores of the driver, which device and host wait for and raise. Failure, the
-// callbacks, and who still names a fence are kept here.
+// Fences: timeline semaphores of the driver, which device and host raise and the host waits for;
+// the device waits by the order of its queue (queue.c). Failure, the callbacks, and who still names
+// a fence are kept here.
 #include "vlk.h"
 
 #include <string.h>

@@ -84,7 +84,10 @@ static uint32_t is_behind(const tn_device *device, const vlk_item *item) {
     return 0;
 }
 
-// Whether an item may start: a wait that a batch in the queue will satisfy is left to the driver.
+// Whether an item may start. Values that a batch in the queue will reach count as reached for what
+// goes to the queue as well: it runs in order, and every command buffer begins with a barrier to
+// all that came before. A semaphore to wait for would add nothing; lavapipe also touches those
+// after the batch has ended, when they may be gone already.
 static uint32_t is_ready(const tn_device *device, const vlk_item *item) {
     if (is_started(item) || is_behind(device, item)) {
         return 0;
@@ -101,38 +104,26 @@ static uint32_t is_ready(const tn_device *device, const vlk_item *item) {
 }
 
 typedef struct batch {
-    VkSemaphore waits[VLK_MAX_POINTS];
-    uint64_t wait_values[VLK_MAX_POINTS];
-    VkPipelineStageFlags stages[VLK_MAX_POINTS];
-    uint32_t wait_count;
     VkSemaphore signals[VLK_MAX_POINTS + 1];
-    uint64_t signal_values[VLK_MAX_POINTS + 1];
-    uint32_t signal_count;
-    uint64_t signal_mask;
+    uint64_t values[VLK_MAX_POINTS + 1];
+    uint32_t count;
+    uint64_t mask; // of the item's signals
 } batch;
 
 static void fill_batch(const tn_device *device, const vlk_item *item, batch *b) {
-    b->wait_count = 0;
-    b->signal_count = 0;
-    b->signal_mask = 0;
-    for (uint32_t i = 0; i < item->wait_count; i++) {
-        tn_fence *fence = item->waits[i].fence;
-        if (fence->failed == TN_OK && vlk_fence_reached(fence) < item->waits[i].value) {
-            b->waits[b->wait_count] = fence->semaphore;
-            b->wait_values[b->wait_count] = item->waits[i].value;
-            b->stages[b->wait_count++] = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-        }
-    }
+    b->count = 0;
+    b->mask = 0;
     for (uint32_t i = 0; i < item->signal_count; i++) {
         // A failed fence was raised beyond any value already.
         if (item->signals[i].fence->failed == TN_OK) {
-            b->signals[b->signal_count] = item->signals[i].fence->semaphore;
-            b->signal_values[b->signal_count++] = item->signals[i].value;
-            b->signal_mask |= 1ull << i;
+            b->signals[b->count] = item->signals[i].fence->semaphore;
+            b->values[b->count++] = item->signals[i].value;
+            b->mask |= 1ull << i;
         }
     }
-    b->signals[b->signal_count] = device->progress;
-    b->signal_values[b->signal_count++] = device->submitted + 1;
+    // The last one: once it is raised, the driver is done with the others.
+    b->signals[b->count] = device->progress;
+    b->values[b->count++] = device->submitted + 1;
 }
 
 static VkResult submit_item(tn_device *device, vlk_item *item) {
@@ -140,20 +131,15 @@ static VkResult submit_item(tn_device *device, vlk_item *item) {
     fill_batch(device, item, &b);
     const VkTimelineSemaphoreSubmitInfo timeline = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .waitSemaphoreValueCount = b.wait_count,
-        .pWaitSemaphoreValues = b.wait_values,
-        .signalSemaphoreValueCount = b.signal_count,
-        .pSignalSemaphoreValues = b.signal_values,
+        .signalSemaphoreValueCount = b.count,
+        .pSignalSemaphoreValues = b.values,
     };
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .pNext = &timeline,
-        .waitSemaphoreCount = b.wait_count,
-        .pWaitSemaphores = b.waits,
-        .pWaitDstStageMask = b.stages,
         .commandBufferCount = 1,
         .pCommandBuffers = &item->commands,
-        .signalSemaphoreCount = b.signal_count,
+        .signalSemaphoreCount = b.count,
         .pSignalSemaphores = b.signals,
     };
     VkResult result = vkQueueSubmit(device->queue, 1, &info, VK_NULL_HANDLE);
@@ -161,10 +147,10 @@ static VkResult submit_item(tn_device *device, vlk_item *item) {
         return result;
     }
     item->batch = ++device->submitted;
-    item->signal_mask = b.signal_mask;
+    item->signal_mask = b.mask;
     for (uint32_t i = 0; i < item->signal_count; i++) {
         tn_fence *fence = item->signals[i].fence;
-        if ((b.signal_mask >> i & 1u) != 0) {
+        if ((b.mask >> i & 1u) != 0) {
             fence->pending++;
             fence->promised = item->signals[i].value;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small host of the plugin tests. Single-threaded; parallel_for calls the chunks in reverse
-// order, because no plugin may depend on which runs first.
+// The small host of the plugin tests. Single-threaded, except that threads of a plugin may free;
+// parallel_for calls the chunks in reverse order, because no plugin may depend on which runs first.
 #include "support/abi_host.h"
 
 #include "tenon/helper/negotiate.h"
@@ -43,7 +43,7 @@ static void *host_alloc(tn_host_context *context, uint64_t size_bytes, uint64_t 
     memset(data, 0xa5, size_bytes);
     const block_header header = {allocation, size_bytes, alignment_bytes};
     memcpy(data - sizeof header, &header, sizeof header);
-    host->live_blocks += 1;
+    (void)__atomic_add_fetch(&host->live_blocks, 1, __ATOMIC_RELAXED);
     return data;
 }
 
@@ -57,7 +57,7 @@ static void host_free(tn_host_context *context, void *pointer, uint64_t size_byt
     if (header.size_bytes != size_bytes || header.alignment_bytes != alignment_bytes) {
         self(context)->wrong_free_count += 1;
     }
-    self(context)->live_blocks -= 1;
+    (void)__atomic_sub_fetch(&self(context)->live_blocks, 1, __ATOMIC_RELAXED);
     free(header.allocation);
 }
 
