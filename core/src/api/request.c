@@ -26,7 +26,7 @@ struct tn_request {
     tn_request_done_fn done;
     void *done_user_data;
     tni_job job;
-    tni_mutex mutex; // guards the result
+    tni_mutex mutex; // guards the result, and against cancel: execution
     tni_cond finished_cond;
     bool mutex_ready;
     bool cond_ready;
@@ -44,11 +44,19 @@ static void release_compiled(void *user_data) {
     tn_compiled_release(user_data);
 }
 
+// Under the mutex, since cancel may look at it from any thread.
+static void set_execution(tn_request *request, tni_execution *execution) {
+    tni_mutex_lock(&request->mutex);
+    request->execution = execution;
+    tni_mutex_unlock(&request->mutex);
+}
+
 static void drop_execution(tn_request *request) {
-    if (request->execution != NULL) {
-        tni_execution_abandon(request->execution);
-        tni_host_retire(request->host, request->execution);
-        request->execution = NULL;
+    tni_execution *execution = request->execution;
+    if (execution != NULL) {
+        set_execution(request, NULL);
+        tni_execution_abandon(execution);
+        tni_host_retire(request->host, execution);
     }
     tni_shape_table_destroy(request->table);
     request->table = NULL;
@@ -170,23 +178,25 @@ static tn_status make_execution(tn_request *request, const tn_symbol_value *symb
                                 uint32_t symbol_count, tn_error *error) {
     tn_compiled *compiled = request->compiled;
     tni_schedule *schedule = NULL;
+    tni_execution *execution = NULL;
     tn_status status = tni_schedule_create(&request->host->alloc, compiled->plan, request->table,
                                            symbols, symbol_count, &schedule, error);
     if (status == TN_OK) {
         status = tni_memory_plan(schedule, compiled->memory_cap_bytes, error);
     }
     if (status == TN_OK) {
-        status = tni_execution_create(&request->host->alloc, &request->host->trace, schedule,
-                                      symbols, symbol_count, compiled->model->sensitive,
-                                      &request->execution, error);
+        status =
+            tni_execution_create(&request->host->alloc, &request->host->trace, schedule, symbols,
+                                 symbol_count, compiled->model->sensitive, &execution, error);
     }
     if (status != TN_OK) {
         tni_schedule_destroy(schedule);
         return status;
     }
     tn_compiled_retain(compiled);
-    request->execution->release = release_compiled;
-    request->execution->release_user_data = compiled;
+    execution->release = release_compiled;
+    execution->release_user_data = compiled;
+    set_execution(request, execution);
     return TN_OK;
 }
 
@@ -394,9 +404,14 @@ tn_status tn_request_wait(tn_request *request, uint64_t timeout_ns, tn_error *er
 }
 
 void tn_request_cancel(tn_request *request) {
-    if (request != NULL && request->execution != NULL) {
+    if (request == NULL || !request->mutex_ready) {
+        return;
+    }
+    tni_mutex_lock(&request->mutex);
+    if (request->execution != NULL) {
         atomic_store(&request->execution->cancelled, true);
     }
+    tni_mutex_unlock(&request->mutex);
 }
 
 tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {

@@ -151,7 +151,7 @@ static tn_status call_copy(tni_execution *e, uint32_t index, tn_error *error) {
         .struct_type = TN_STRUCT_COPY_INFO,
         .source = copy_end(e, step->device, step->from),
         .destination = copy_end(e, step->device, step->to),
-        .size_bytes = e->schedule->places[step->to].size_bytes,
+        .size_bytes = tni_copy_bytes(e->schedule, step),
         .waits = e->steps[index].waits,
         .wait_count = e->steps[index].wait_count,
         .signals = &signal,
@@ -333,8 +333,7 @@ static void collect_failures(tni_execution *e) {
     const tni_schedule *s = e->schedule;
     for (uint32_t i = 0; i < s->step_count; i++) {
         tni_step_state *state = &e->steps[i];
-        if (atomic_load(&state->status) == TN_OK && atomic_load(&state->submitted) &&
-            !tni_device_is_inline(s->steps[i].device)) {
+        if (atomic_load(&state->submitted) && !tni_device_is_inline(s->steps[i].device)) {
             uint64_t value = 0;
             tn_status status =
                 s->steps[i].device->plugin->sync.fence_query(state->fence, &value, NULL);
@@ -377,6 +376,9 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
             atomic_store(&e->bridges[i].fence_failed, status != TN_OK);
         }
     }
+    if (status != TN_OK) {
+        return status; // the run's number stays: fences of the last one were reached by it
+    }
     e->run++;
     e->deadline_ns = deadline_ns == 0 ? UINT64_MAX : tni_clock_deadline(deadline_ns);
     e->last_device = NULL;
@@ -389,7 +391,44 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
     atomic_store(&e->wait_ns, 0);
     atomic_store(&e->transfer_ns, 0);
     atomic_store(&e->kernel_ns, 0);
-    return status;
+    return TN_OK;
+}
+
+// Whether a step has done its part of this run.
+static bool is_reached(const tni_execution *e, uint32_t index) {
+    const tni_device *device = e->schedule->steps[index].device;
+    uint64_t value = 0;
+    return atomic_load(&e->steps[index].submitted) &&
+           device->plugin->sync.fence_query(e->steps[index].fence, &value, NULL) == TN_OK &&
+           value >= e->run;
+}
+
+// What the run was given up before holds nothing: its outputs say so.
+static void note_unreached(tni_execution *e, tn_status stop) {
+    for (uint32_t i = 0; i < e->schedule->step_count; i++) {
+        if (atomic_load(&e->steps[i].status) == TN_OK && !is_reached(e, i)) {
+            note_failure(&e->steps[i], stop);
+        }
+    }
+}
+
+// After a failure, steps that nothing waits for may still be at work on outputs that are good.
+// Returns a stop.
+static tn_status wait_for_the_rest(tni_execution *e) {
+    const tni_schedule *s = e->schedule;
+    bool failed = false;
+    for (uint32_t i = 0; i < s->step_count; i++) {
+        failed = failed || atomic_load(&e->steps[i].status) != TN_OK;
+    }
+    for (uint32_t i = 0; i < s->step_count && failed; i++) {
+        const tni_step_state *state = &e->steps[i];
+        bool begun = atomic_load(&state->submitted) || atomic_load(&state->queued);
+        tn_status status = begun && !is_reached(e, i) ? tni_execution_wait(e, i) : TN_OK;
+        if (is_stop(e, i, status)) {
+            return status;
+        }
+    }
+    return TN_OK;
 }
 
 static tn_status give_up(tni_execution *e, tn_status stop, tn_error *error) {
@@ -405,6 +444,7 @@ static tn_status give_up(tni_execution *e, tn_status stop, tn_error *error) {
     if (can_abort) {
         (void)tni_execution_drain(e, tni_clock_deadline(ABORT_DRAIN_NS));
     }
+    note_unreached(e, stop);
     return tni_fail(error, stop, stop == TN_ERROR_TIMEOUT ? "run.deadline" : "run.cancelled",
                     stop == TN_ERROR_TIMEOUT ? "the deadline passed before the run was done"
                                              : "the run was cancelled");
@@ -427,6 +467,9 @@ tn_status tni_execution_run(tni_execution *e, uint64_t deadline_ns, tn_error *er
     }
     if (stop == TN_OK) {
         stop = do_host_waits(e, e->schedule->final_waits);
+    }
+    if (stop == TN_OK) {
+        stop = wait_for_the_rest(e);
     }
     pass_order_back(e);
     tni_trace_add(e->trace, TN_TRACE_RUN, TN_NONE, TN_NONE, e->run, begin, 0);

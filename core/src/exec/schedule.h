@@ -120,6 +120,14 @@ static inline bool tni_step_is_before(const tni_schedule *schedule, uint32_t ste
     return schedule->row_words > 0 && ((row[step / 64] >> (step % 64)) & 1u) != 0;
 }
 
+// Bytes that a copy step moves: a port may ask for more room than its tensor fills, and one end
+// may have been widened after the other was made.
+static inline uint64_t tni_copy_bytes(const tni_schedule *schedule, const tni_step *step) {
+    uint64_t from = schedule->places[step->from].size_bytes;
+    uint64_t to = schedule->places[step->to].size_bytes;
+    return from < to ? from : to;
+}
+
 // Whether two ends of the order count as one: the host and a device that runs on its thread.
 bool tni_is_near_host(const tni_device *device);
 

@@ -183,7 +183,7 @@ static void count_order(tni_schedule *s) {
         const tni_step *step = &s->steps[i];
         if (step->kind == TNI_STEP_COPY) {
             s->counts.transfers++;
-            s->counts.transfer_bytes += s->places[step->to].size_bytes;
+            s->counts.transfer_bytes += tni_copy_bytes(s, step);
             continue;
         }
         bool start_near = last == NULL && tni_is_near_host(step->device);

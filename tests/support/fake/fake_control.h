@@ -31,6 +31,7 @@ typedef struct fake_control {
     tn_status submit_status;   // returned by submit unless TN_OK
     tn_status run_status;      // runs fail their signals with this unless TN_OK
     uint32_t fail_run_number;  // only the run with this ordinal (from 1) fails; 0: every run
+    uint64_t port_extra_bytes; // asked for by every port beyond its tensor
     uint32_t hold;             // 1: queued work does not start
     uint32_t can_abort;        // 1: cancel ends held work; set before the host is created
     uint32_t run_count;        // counted: runs begun

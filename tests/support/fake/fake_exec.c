@@ -185,7 +185,8 @@ static tn_status port_query(tn_program *program, const tn_port_query *query, tn_
             .heap_count = 1,
         };
         port.size_bytes =
-            sizeof(float) * resolve(program, query->symbols, query->symbol_count, port.dims);
+            sizeof(float) * resolve(program, query->symbols, query->symbol_count, port.dims) +
+            fake_device(program->device->index)->port_extra_bytes;
         tn_helper_copy_out(place, &port, sizeof(port));
     }
     return TN_OK;
