@@ -32,6 +32,10 @@ static bool chosen(const choice *c, const tni_device *device) {
 static tn_status choose(tn_host *host, const tn_compile_config *config, choice *c,
                         tn_error *error) {
     for (uint32_t i = 0; i < config->device_count; i++) {
+        if (config->devices[i] == NULL) {
+            return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.device",
+                            "device %u of the list is null", i);
+        }
         uint32_t index = tn_host_device_find(host, config->devices[i]);
         if (index == TN_NONE) {
             return tni_fail(error, TN_ERROR_NOT_FOUND, "compile.device",
@@ -187,7 +191,9 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
 }
 
 void tn_compiled_retain(tn_compiled *compiled) {
-    atomic_fetch_add(&compiled->references, 1);
+    if (compiled != NULL) {
+        atomic_fetch_add(&compiled->references, 1);
+    }
 }
 
 void tn_compiled_release(tn_compiled *compiled) {
@@ -212,7 +218,8 @@ static uint32_t count_fallbacks(const tni_plan *plan) {
 }
 
 tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out_summary) {
-    if (!tni_struct_ok(out_summary, TN_STRUCT_PLAN_SUMMARY, sizeof(tn_struct_header))) {
+    if (compiled == NULL ||
+        !tni_struct_ok(out_summary, TN_STRUCT_PLAN_SUMMARY, sizeof(tn_struct_header))) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     const tni_plan *plan = compiled->plan;
@@ -239,7 +246,8 @@ tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out
 
 tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
                                  tn_island_desc *out_desc) {
-    if (!tni_struct_ok(out_desc, TN_STRUCT_ISLAND_DESC, sizeof(tn_struct_header)) ||
+    if (compiled == NULL ||
+        !tni_struct_ok(out_desc, TN_STRUCT_ISLAND_DESC, sizeof(tn_struct_header)) ||
         island >= compiled->plan->island_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
@@ -260,6 +268,9 @@ tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
 
 tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, uint32_t device,
                                     tn_placement *out_placement) {
+    if (compiled == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
     const tni_plan *plan = compiled->plan;
     const tni_graph *graph = &plan->model->graphs[0];
     if (!tni_struct_ok(out_placement, TN_STRUCT_PLACEMENT, sizeof(tn_struct_header)) ||

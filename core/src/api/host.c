@@ -151,10 +151,14 @@ static void destroy(tn_host *host) {
         tni_log_write(&host->log, TN_LOG_ERROR, "a plugin did not shut down: %s",
                       tni_status_name(status));
     }
+    const bool plugin_stays = host->loader.plugin_stays;
     if (host->loader_ready) {
         tni_loader_deinit(&host->loader);
     }
     tni_trace_stop(&host->trace);
+    if (plugin_stays) {
+        return; // what it may still call, the allocator's counts included, is left to it
+    }
     tni_pool_destroy(host->pool);
     if (host->weights_ready) {
         tni_weights_deinit(&host->weights);
@@ -162,14 +166,11 @@ static void destroy(tn_host *host) {
     if (host->mutex_ready) {
         tni_mutex_deinit(&host->mutex);
     }
-    // A plugin that did not end may still use the allocator, and so the host.
-    if (status == TN_OK) {
-        tn_allocator allocator = host->allocator;
-        if (allocator.free != NULL) {
-            allocator.free(allocator.user_data, host, sizeof(*host), TNI_ALIGNMENT);
-        } else {
-            tni_alloc_default()->free(NULL, host, sizeof(*host), TNI_ALIGNMENT);
-        }
+    tn_allocator allocator = host->allocator;
+    if (allocator.free != NULL) {
+        allocator.free(allocator.user_data, host, sizeof(*host), TNI_ALIGNMENT);
+    } else {
+        tni_alloc_default()->free(NULL, host, sizeof(*host), TNI_ALIGNMENT);
     }
 }
 
@@ -210,7 +211,9 @@ tn_status tn_host_create(const tn_host_config *config, tn_host **out_host, tn_er
 }
 
 void tn_host_retain(tn_host *host) {
-    atomic_fetch_add(&host->references, 1);
+    if (host != NULL) {
+        atomic_fetch_add(&host->references, 1);
+    }
 }
 
 void tni_host_drop(tn_host *host) {
@@ -250,11 +253,11 @@ tn_status tn_host_shutdown(tn_host *host, uint64_t timeout_ns, tn_error *error) 
 }
 
 uint32_t tn_host_load_count(const tn_host *host) {
-    return host->loader.record_count;
+    return host == NULL ? 0 : host->loader.record_count;
 }
 
 tn_status tn_host_load_get(const tn_host *host, uint32_t index, tn_load_entry *out_entry) {
-    if (!tni_struct_ok(out_entry, TN_STRUCT_LOAD_ENTRY, sizeof(tn_struct_header)) ||
+    if (host == NULL || !tni_struct_ok(out_entry, TN_STRUCT_LOAD_ENTRY, sizeof(tn_struct_header)) ||
         index >= host->loader.record_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
@@ -293,11 +296,11 @@ tn_status tn_host_folder_get(const tn_host *host, uint32_t index, tn_folder_entr
 }
 
 uint32_t tn_host_device_count(const tn_host *host) {
-    return host->device_count;
+    return host == NULL ? 0 : host->device_count;
 }
 
 tn_status tn_host_device_get(const tn_host *host, uint32_t index, tn_device_desc *out_desc) {
-    if (!tni_struct_ok(out_desc, TN_STRUCT_DEVICE_DESC, sizeof(tn_struct_header)) ||
+    if (host == NULL || !tni_struct_ok(out_desc, TN_STRUCT_DEVICE_DESC, sizeof(tn_struct_header)) ||
         index >= host->device_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
@@ -320,7 +323,7 @@ tn_status tn_host_device_get(const tn_host *host, uint32_t index, tn_device_desc
 }
 
 uint32_t tn_host_device_find(const tn_host *host, const char *id) {
-    for (uint32_t i = 0; id != NULL && i < host->device_count; i++) {
+    for (uint32_t i = 0; host != NULL && id != NULL && i < host->device_count; i++) {
         if (strcmp(host->devices[i]->id, id) == 0 ||
             strcmp(host->devices[i]->plugin->name, id) == 0) {
             return i;
@@ -330,7 +333,8 @@ uint32_t tn_host_device_find(const tn_host *host, const char *id) {
 }
 
 tn_status tn_host_memory_stats(const tn_host *host, tn_memory_stats *out_stats) {
-    if (!tni_struct_ok(out_stats, TN_STRUCT_MEMORY_STATS, sizeof(tn_struct_header))) {
+    if (host == NULL ||
+        !tni_struct_ok(out_stats, TN_STRUCT_MEMORY_STATS, sizeof(tn_struct_header))) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     tn_memory_stats stats = {
@@ -354,19 +358,28 @@ static const char *trace_name(const void *user_data, uint32_t device) {
 }
 
 tn_status tn_host_trace_start(tn_host *host, uint32_t capacity, tn_error *error) {
+    if (host == NULL) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "host.null", "host is null");
+    }
     return tni_trace_start(&host->trace, capacity, error);
 }
 
 void tn_host_trace_stop(tn_host *host) {
-    tni_trace_stop(&host->trace);
+    if (host != NULL) {
+        tni_trace_stop(&host->trace);
+    }
 }
 
 uint32_t tn_host_trace_count(const tn_host *host, uint64_t *out_dropped) {
-    return tni_trace_count(&host->trace, out_dropped);
+    if (out_dropped != NULL) {
+        *out_dropped = 0;
+    }
+    return host == NULL ? 0 : tni_trace_count(&host->trace, out_dropped);
 }
 
 tn_status tn_host_trace_get(const tn_host *host, uint32_t index, tn_trace_event *out_event) {
-    if (!tni_struct_ok(out_event, TN_STRUCT_TRACE_EVENT, sizeof(tn_struct_header)) ||
+    if (host == NULL ||
+        !tni_struct_ok(out_event, TN_STRUCT_TRACE_EVENT, sizeof(tn_struct_header)) ||
         index >= tni_trace_count(&host->trace, NULL)) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
@@ -376,6 +389,9 @@ tn_status tn_host_trace_get(const tn_host *host, uint32_t index, tn_trace_event 
 
 tn_status tn_host_trace_write(const tn_host *host, tn_write_fn write, void *user_data,
                               tn_error *error) {
+    if (host == NULL || write == NULL) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "host.null", "host or write is null");
+    }
     return tni_trace_write(&host->trace, trace_name, host, write, user_data, error);
 }
 

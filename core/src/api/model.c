@@ -132,7 +132,9 @@ tn_status tn_model_load_memory(tn_host *host, const void *data, uint64_t size_by
 }
 
 void tn_model_retain(tn_model *model) {
-    atomic_fetch_add(&model->references, 1);
+    if (model != NULL) {
+        atomic_fetch_add(&model->references, 1);
+    }
 }
 
 void tn_model_release(tn_model *model) {
@@ -142,11 +144,11 @@ void tn_model_release(tn_model *model) {
 }
 
 uint32_t tn_model_input_count(const tn_model *model) {
-    return model->model->graphs[0].input_count;
+    return model == NULL ? 0 : model->model->graphs[0].input_count;
 }
 
 uint32_t tn_model_output_count(const tn_model *model) {
-    return model->model->graphs[0].output_count;
+    return model == NULL ? 0 : model->model->graphs[0].output_count;
 }
 
 // Names of symbols and values end with a NUL that their length does not count.
@@ -192,24 +194,34 @@ static tn_status describe_in(const tn_model *model, const uint32_t *values, uint
 }
 
 tn_status tn_model_input_get(const tn_model *model, uint32_t index, tn_tensor_desc *out_desc) {
+    if (model == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
     const tni_graph *graph = &model->model->graphs[0];
     return describe_in(model, graph->inputs, graph->input_count, index, out_desc);
 }
 
 tn_status tn_model_output_get(const tn_model *model, uint32_t index, tn_tensor_desc *out_desc) {
+    if (model == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
     const tni_graph *graph = &model->model->graphs[0];
     return describe_in(model, graph->outputs, graph->output_count, index, out_desc);
 }
 
 tn_status tn_model_value_get(const tn_model *model, uint32_t value, tn_tensor_desc *out_desc) {
-    return describe_in(model, NULL, model->model->value_count, value, out_desc);
+    return model == NULL ? TN_ERROR_INVALID_ARGUMENT
+                         : describe_in(model, NULL, model->model->value_count, value, out_desc);
 }
 
 uint32_t tn_model_node_count(const tn_model *model) {
-    return model->model->graphs[0].node_count;
+    return model == NULL ? 0 : model->model->graphs[0].node_count;
 }
 
 tn_status tn_model_node_get(const tn_model *model, uint32_t node, tn_node_desc *out_desc) {
+    if (model == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
     const tni_graph *graph = &model->model->graphs[0];
     if (!tni_struct_ok(out_desc, TN_STRUCT_NODE_DESC, sizeof(tn_struct_header)) ||
         node >= graph->node_count) {
@@ -235,7 +247,8 @@ tn_status tn_model_node_get(const tn_model *model, uint32_t node, tn_node_desc *
 }
 
 tn_status tn_model_summary_get(const tn_model *model, tn_model_summary *out_summary) {
-    if (!tni_struct_ok(out_summary, TN_STRUCT_MODEL_SUMMARY, sizeof(tn_struct_header))) {
+    if (model == NULL ||
+        !tni_struct_ok(out_summary, TN_STRUCT_MODEL_SUMMARY, sizeof(tn_struct_header))) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     tni_struct_out(out_summary, &model->summary, sizeof(model->summary));

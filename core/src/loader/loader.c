@@ -133,6 +133,7 @@ static void turn_away(tni_loader *loader, tni_load_record *record) {
     const bool unloadable = (plugin->flags & TN_PLUGIN_UNLOADABLE) != 0;
     record->plugin = NULL;
     const tn_status status = tni_plugin_stop(plugin, SHUTDOWN_ON_REFUSAL_NS, NULL);
+    loader->plugin_stays = loader->plugin_stays || status != TN_OK;
     tni_loader_close_library(record, unloadable && status == TN_OK);
     tni_log_write(&loader->log, TN_LOG_WARN, "plugin %s: %s", record->name, record->text);
 }
@@ -150,6 +151,7 @@ void tni_loader_start(tni_loader *loader, tni_load_record *record, tn_plugin_ent
         .entry = entry,
         .path = record->path == NULL ? "" : record->path,
         .secure_execution = loader->secure_execution,
+        .plugin_stays = &loader->plugin_stays,
     };
     tn_status status = tni_plugin_start(&info, &record->plugin, &stage, &error);
     if (status != TN_OK) {
@@ -225,6 +227,7 @@ tn_status tni_loader_shutdown(tni_loader *loader, uint64_t timeout_ns, tn_error 
         tn_status status =
             tni_plugin_stop(record->plugin, timeout_ns, first == TN_OK ? error : NULL);
         record->plugin = NULL;
+        loader->plugin_stays = loader->plugin_stays || status != TN_OK;
         tni_loader_close_library(record, unloadable && status == TN_OK);
         first = first == TN_OK ? status : first;
     }

@@ -44,6 +44,7 @@ typedef struct tni_loader {
     tni_load_folder *folders; // in the order of the search
     uint32_t folder_count;
     uint32_t folder_capacity;
+    bool plugin_stays; // one did not end, and may use allocator, log, pool and weights for ever
 } tni_loader;
 
 // Loads everything config asks for, in order: static plugins, paths, search folders, environment,

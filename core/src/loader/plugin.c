@@ -350,7 +350,10 @@ tn_status tni_plugin_start(const tni_plugin_start_info *info, tni_plugin **out_p
     tn_status status = start(plugin, info, out_stage, error);
     if (status != TN_OK) {
         // The reason for refusing is the answer; how the end went would hide it.
-        tni_plugin_stop(plugin, SHUTDOWN_ON_ERROR_NS, NULL);
+        if (tni_plugin_stop(plugin, SHUTDOWN_ON_ERROR_NS, NULL) != TN_OK &&
+            info->plugin_stays != NULL) {
+            *info->plugin_stays = true;
+        }
         return tidy(status, error);
     }
     *out_stage = TN_LOAD_READY;

@@ -75,6 +75,7 @@ typedef struct tni_plugin_start_info {
     tn_plugin_entry_fn entry;
     const char *path; // absolute; "" for static plugins
     bool secure_execution;
+    bool *plugin_stays; // set when a plugin that was refused did not end; may be null
 } tni_plugin_start_info;
 
 // Calls the entry function, checks the answer and every table, and looks for devices.
