@@ -3,10 +3,10 @@
 #include "vlk.h"
 
 static const uint32_t add_code[] =
-#include "add.comp.inc"
+#include <add.comp.inc>
     ;
 static const uint32_t relu_code[] =
-#include "relu.comp.inc"
+#include <relu.comp.inc>
     ;
 
 static const VkShaderModuleCreateInfo shaders[GPU_OP_COUNT] = {

@@ -121,7 +121,7 @@ static void build_alternating(gpu_fixture *f, int length) {
         char to[16];
         snprintf(to, sizeof(to), i + 1 == length ? "y" : "v%d", i);
         onnx_node(&b, i % 2 == 0 ? "Relu" : "Neg", from, to);
-        strcpy(from, to);
+        snprintf(from, sizeof(from), "%s", to);
     }
     onnx_output(&b, "y", TN_DTYPE_FLOAT, 1, dims);
     onnx_end(&b, &f->bytes);
