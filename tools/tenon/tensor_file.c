@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_FILE_BYTES ((long)1 << 40)
 
@@ -158,8 +159,14 @@ bool tensor_parse_npy(const uint8_t *bytes, size_t size, tensor *t, char *text) 
 }
 
 static uint8_t *read_file(const char *path, size_t *out_size, char *text) {
-    FILE *file = fopen(path, "rb");
     uint8_t *bytes = NULL;
+    struct stat info;
+    // Opening a pipe would wait for a writer that may never come.
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        snprintf(text, TENSOR_TEXT_BYTES, "%s is not a regular file", path);
+        return NULL;
+    }
+    FILE *file = fopen(path, "rb");
     if (file == NULL) {
         snprintf(text, TENSOR_TEXT_BYTES, "%s: %s", path, strerror(errno));
         return NULL;

@@ -117,7 +117,8 @@ typedef uint32_t tn_load_source;
 #define TN_SOURCE_USER 4u
 #define TN_SOURCE_SYSTEM 5u
 
-// One candidate. Texts are NUL-terminated and live as long as the host.
+// One candidate. Texts are NUL-terminated and live as long as the host; vendor and build at most
+// until tn_host_shutdown.
 typedef struct tn_load_entry {
     uint32_t struct_size;
     uint32_t struct_type;
@@ -156,7 +157,7 @@ TN_API TN_MUST_USE tn_status tn_host_folder_get(const tn_host *host, uint32_t in
 // "digest", "probe", ...; static.
 TN_API const char *tn_load_stage_text(tn_load_stage stage);
 
-// One device of a loaded plugin. Texts live as long as the host.
+// One device of a loaded plugin. Texts live as long as the host, or until tn_host_shutdown.
 typedef struct tn_device_desc {
     uint32_t struct_size;
     uint32_t struct_type;

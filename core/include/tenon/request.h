@@ -62,7 +62,8 @@ typedef struct tn_tensor_view {
     const int64_t *dims;
 } tn_tensor_view;
 
-// The request's own memory for an input: write it before run. Null data until prepared.
+// The request's own memory for an input: write it before run. For both: TN_ERROR_INVALID_STATE not
+// prepared · TN_ERROR_INVALID_ARGUMENT index out of range or bad struct.
 TN_API TN_MUST_USE tn_status tn_request_input(tn_request *request, uint32_t input,
                                               tn_tensor_view *out_view);
 // The request's own memory for an output: read it after run, until the next run.
@@ -101,7 +102,8 @@ TN_API TN_MUST_USE tn_status tn_request_submit(tn_request *request, uint64_t dea
 TN_API TN_MUST_USE tn_status tn_request_wait(tn_request *request, uint64_t timeout_ns,
                                              tn_error *error);
 
-// Asks a run to end early with TN_ERROR_CANCELLED. [any-thread] [no-block]
+// Asks the run under way to end early with TN_ERROR_CANCELLED; without one it does nothing, and the
+// next run is not affected. Never during or after destroy; null is ignored. [any-thread] [no-block]
 TN_API void tn_request_cancel(tn_request *request);
 
 // What the last run did, counted at the calls to the plugins, beside what the plan said it would.

@@ -280,11 +280,12 @@ tn_status tn_host_load_get(const tn_host *host, uint32_t index, tn_load_entry *o
 }
 
 uint32_t tn_host_folder_count(const tn_host *host) {
-    return host->loader.folder_count;
+    return host == NULL ? 0 : host->loader.folder_count;
 }
 
 tn_status tn_host_folder_get(const tn_host *host, uint32_t index, tn_folder_entry *out_entry) {
-    if (!tni_struct_ok(out_entry, TN_STRUCT_FOLDER_ENTRY, sizeof(tn_struct_header)) ||
+    if (host == NULL ||
+        !tni_struct_ok(out_entry, TN_STRUCT_FOLDER_ENTRY, sizeof(tn_struct_header)) ||
         index >= host->loader.folder_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }

@@ -120,6 +120,8 @@ class Run(unittest.TestCase):
         (WORK / "broken.onnx").write_bytes(MODEL.read_bytes()[:1000])
         (WORK / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00\xff\xff")
         write_npy(WORK / "small.npy", (1, 1, 4, 4), [0.0] * 16)
+        (WORK / "pipe.npy").unlink(missing_ok=True)
+        os.mkfifo(WORK / "pipe.npy")
         cases = [
             (["run"], 2, "no model"),
             (["run", MODEL, "--bogus"], 2, "--bogus"),
@@ -128,6 +130,7 @@ class Run(unittest.TestCase):
             (["run", MODEL, "--input", "nothing=a.npy"], 2, "no input"),
             (["run", MODEL, "--input", f"image={WORK}/absent.npy"], 2, "absent.npy"),
             (["run", MODEL, "--input", f"image={WORK}/broken.npy"], 2, "npy"),
+            (["run", MODEL, "--input", f"image={WORK}/pipe.npy"], 2, "regular"),
             (["run", MODEL, "--input", f"image={WORK}/small.npy"], 2, "image"),
             (["run", MODEL, "--shape", "image=1x1x8x"], 2, ""),
             (["run", WORK / "broken.onnx"], 2, "onnx."),
