@@ -35,11 +35,13 @@ tn_status ocl_fail(tn_device *device, tn_error *error, cl_int code, const char *
     if (status == TN_ERROR_DEVICE_LOST && device != NULL) {
         atomic_store(&device->lost, 1u);
     }
+    (void)tn_helper_fail(error, status, "opencl.call", "%s: OpenCL error %d", what, code);
+    // Afterwards: it clears what it does not fill.
     if (error != NULL && tn_helper_struct_reaches(error, sizeof(*error))) {
         error->domain = TN_DOMAIN_OPENCL;
         error->native_code = code;
     }
-    return tn_helper_fail(error, status, "opencl.call", "%s: OpenCL error %d", what, code);
+    return status;
 }
 
 // A driver of a platform may be broken; the others still count.

@@ -23,11 +23,13 @@ tn_status vlk_fail(tn_device *device, tn_error *error, VkResult result, const ch
     if (status == TN_ERROR_DEVICE_LOST && device != NULL) {
         atomic_store(&device->lost, 1u);
     }
+    (void)tn_helper_fail(error, status, "vulkan.call", "%s: Vulkan result %d", what, (int)result);
+    // Afterwards: it clears what it does not fill.
     if (error != NULL && tn_helper_struct_reaches(error, sizeof(*error))) {
         error->domain = TN_DOMAIN_VULKAN;
         error->native_code = result;
     }
-    return tn_helper_fail(error, status, "vulkan.call", "%s: Vulkan result %d", what, (int)result);
+    return status;
 }
 
 static uint32_t find_queue_family(VkPhysicalDevice physical, uint32_t *out_family) {
