@@ -69,6 +69,10 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
     } else if (strcmp(argument, "--device") == 0) {
         const char *list = cli_value(args, argument);
         args->failed = list != NULL ? parse_devices(o, list) : args->failed;
+        if (list != NULL && args->failed == CLI_OK && o->device_count == 0) {
+            cli_message(command, "--device names no device");
+            args->failed = CLI_USAGE;
+        }
     } else {
         return false;
     }

@@ -65,7 +65,7 @@ typedef struct tni_execution {
     atomic_uint pending_bridges;
     atomic_bool cancelled;
     uint64_t deadline_ns;          // of the host clock; UINT64_MAX: none
-    bool gave_up; // the last run ended early: fences may have failed since
+    bool gave_up;                  // the last run ended early: fences may have failed since
     const tni_device *last_device; // whose turn it is; null: the host's
     // Counted at the calls.
     atomic_uint host_waits;

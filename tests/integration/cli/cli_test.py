@@ -136,6 +136,7 @@ class Run(unittest.TestCase):
             (["run", WORK / "broken.onnx"], 2, "onnx."),
             (["run", WORK / "absent.onnx"], 2, "absent.onnx"),
             (["run", MODEL, "--device", "nowhere"], 2, "nowhere"),
+            (["run", MODEL, "--device", ","], 2, "no device"),
             (["frobnicate"], 2, "frobnicate"),
             (["inspect", MODEL, "more", "and more"], 2, "more"),
             (["doctor", "extra"], 2, "extra"),
