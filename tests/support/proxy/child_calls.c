@@ -231,6 +231,7 @@ static tn_status context_create(proxy_frame *f) {
         child.exec->context_create(device_of(f), &info, &context->context, &f->error);
     if (status != TN_OK) {
         free(context);
+        return status;
     }
     return give(f, CHILD_CONTEXT, context, status);
 }

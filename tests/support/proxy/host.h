@@ -86,7 +86,7 @@ struct tn_fence {
     uint32_t id;
     uint64_t value;
     tn_status failed;
-    uint32_t notifying;
+    uint32_t notifying; // threads that use the fence without a lock
     uint32_t waiter_count;
     proxy_waiter waiters[PROXY_MAX_WAITERS];
 };
@@ -104,8 +104,8 @@ tn_status proxy_call(tn_plugin *plugin, proxy_op op, uint32_t object, uint64_t v
 bool proxy_put_points(proxy_point *out_points, uint32_t *out_count, const tn_fence_point *points,
                       uint64_t count);
 
-// The thread that takes the child's events until the child is gone.
-void *proxy_read_events(void *plugin);
+// The thread of a plugin (user_data) that takes the child's events until the child is gone.
+void *proxy_read_events(void *user_data);
 // Raises, or (status) fails, the mirror of a fence; then calls back, then starts copies that
 // waited.
 void proxy_mirror(tn_fence *fence, uint64_t value, tn_status status);
@@ -115,6 +115,8 @@ bool proxy_point_reached(const tn_fence_point *point);
 void proxy_finish_slots(tn_fence *fence);
 // Starts the uploads whose waits are reached. No lock held.
 void proxy_start_deferred(tn_plugin *plugin);
+// With state_mutex held: forgets them, before a lost device fails their signals.
+void proxy_drop_deferred(tn_plugin *plugin);
 
 extern const tn_core_interface proxy_core_table;
 extern const tn_compile_interface proxy_compile_table;

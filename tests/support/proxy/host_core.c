@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 // What the test's controls reach: the plugin with a child, and how the last child ended.
 static tn_plugin *current;
 static int child_status = -1;

@@ -104,8 +104,8 @@ static tn_status call_copy(tn_device *device, const tn_copy_info *info, uint64_t
 }
 
 // Runs without locks on a slot in flight.
-static tn_status start_slot(tn_plugin *plugin, uint32_t index, tn_error *error) {
-    proxy_slot *slot = &plugin->slots[index];
+static tn_status start_slot(tn_plugin *plugin, const proxy_slot *slot, uint32_t index,
+                            tn_error *error) {
     unsigned char *staged = plugin->shared->slots[index];
     if (slot->upload) {
         memcpy(staged,
@@ -131,8 +131,20 @@ static bool all_reached(const tn_copy_info *info) {
     return true;
 }
 
-// The index of a deferred copy that may start and is in flight from now on, or PROXY_SLOTS.
-static uint32_t take_deferred(tn_plugin *plugin) {
+// Fences of a copy that another thread is starting are not freed meanwhile: destroy waits.
+// state_mutex is held.
+static void pin_fences(const tn_copy_info *info, bool pin) {
+    for (uint64_t i = 0; i < info->wait_count; i++) {
+        info->waits[i].fence->notifying += pin ? 1 : UINT32_MAX;
+    }
+    for (uint64_t i = 0; i < info->signal_count; i++) {
+        info->signals[i].fence->notifying += pin ? 1 : UINT32_MAX;
+    }
+}
+
+// Takes a copy of a deferred slot that may start and is in flight from now on, its fences pinned.
+// Its index, or PROXY_SLOTS.
+static uint32_t take_deferred(tn_plugin *plugin, proxy_slot *out_slot) {
     uint32_t index = 0;
     pthread_mutex_lock(&plugin->state_mutex);
     while (index < PROXY_SLOTS && (plugin->slots[index].state != PROXY_SLOT_DEFERRED ||
@@ -141,25 +153,38 @@ static uint32_t take_deferred(tn_plugin *plugin) {
     }
     if (index < PROXY_SLOTS) {
         plugin->slots[index].state = PROXY_SLOT_FLIGHT;
+        *out_slot = plugin->slots[index];
+        out_slot->info.waits = out_slot->waits;
+        out_slot->info.signals = out_slot->signals;
+        pin_fences(&out_slot->info, true);
     }
     pthread_mutex_unlock(&plugin->state_mutex);
     return index;
 }
 
 void proxy_start_deferred(tn_plugin *plugin) {
-    for (uint32_t i = take_deferred(plugin); i < PROXY_SLOTS; i = take_deferred(plugin)) {
-        // Kept apart: once the copy is under way the slot may be another's.
-        const uint32_t count = (uint32_t)plugin->slots[i].info.signal_count;
-        tn_fence_point signals[PROXY_MAX_POINTS];
-        memcpy(signals, plugin->slots[i].signals, sizeof(signals));
-        tn_status status = start_slot(plugin, i, NULL);
-        if (status == TN_OK) {
-            continue;
+    proxy_slot slot;
+    for (uint32_t i = take_deferred(plugin, &slot); i < PROXY_SLOTS;
+         i = take_deferred(plugin, &slot)) {
+        tn_status status = start_slot(plugin, &slot, i, NULL);
+        if (status != TN_OK) {
+            free_slot(plugin, i);
         }
-        free_slot(plugin, i);
-        // copy returned TN_OK long ago: the failure is told by the signals.
-        for (uint32_t k = 0; k < count; k++) {
-            (void)proxy_sync_table.fence_fail(signals[k].fence, status, NULL);
+        // copy returned TN_OK long ago: a failure is told by the signals.
+        for (uint64_t k = 0; k < slot.info.signal_count && status != TN_OK; k++) {
+            (void)proxy_sync_table.fence_fail(slot.signals[k].fence, status, NULL);
+        }
+        pthread_mutex_lock(&plugin->state_mutex);
+        pin_fences(&slot.info, false);
+        pthread_cond_broadcast(&plugin->state_cond);
+        pthread_mutex_unlock(&plugin->state_mutex);
+    }
+}
+
+void proxy_drop_deferred(tn_plugin *plugin) {
+    for (uint32_t i = 0; i < PROXY_SLOTS; i++) {
+        if (plugin->slots[i].state == PROXY_SLOT_DEFERRED) {
+            plugin->slots[i].state = PROXY_SLOT_FREE;
         }
     }
 }
@@ -188,6 +213,10 @@ static uint32_t take_slot(tn_device *device, const tn_copy_info *info, bool *out
     tn_plugin *plugin = device->plugin;
     uint32_t index = 0;
     pthread_mutex_lock(&plugin->state_mutex);
+    // Looked at under the lock: nothing may be deferred once the deferred were dropped.
+    if (atomic_load(&plugin->lost)) {
+        index = PROXY_SLOTS;
+    }
     while (index < PROXY_SLOTS && plugin->slots[index].state != PROXY_SLOT_FREE) {
         index++;
     }
@@ -229,13 +258,19 @@ static tn_status copy(tn_device *device, const tn_copy_info *info, tn_error *err
     }
     bool deferred = false;
     uint32_t index = take_slot(device, info, &deferred);
+    if (index == PROXY_SLOTS && atomic_load(&device->plugin->lost)) {
+        return tn_helper_fail(error, TN_ERROR_DEVICE_LOST, NULL, "proxy: the child is gone");
+    }
     if (index == PROXY_SLOTS) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "proxy: no slot is free");
     }
     if (deferred) {
         return TN_OK;
     }
-    tn_status status = start_slot(device->plugin, index, error);
+    // Not the slot itself: once the copy is under way that may be another's.
+    const proxy_slot started = {
+        .upload = info->source.memory == NULL, .device = device, .info = *info};
+    tn_status status = start_slot(device->plugin, &started, index, error);
     if (status != TN_OK) {
         free_slot(device->plugin, index);
     }

@@ -70,6 +70,7 @@ static void take_event(tn_plugin *plugin, const proxy_event *event) {
 static void lose_all(tn_plugin *plugin) {
     atomic_store(&plugin->lost, true);
     pthread_mutex_lock(&plugin->state_mutex);
+    proxy_drop_deferred(plugin);
     tn_fence *fence = plugin->fences;
     while (fence != NULL) {
         // From the start again after each, because the list may have changed in a callback.
@@ -81,7 +82,6 @@ static void lose_all(tn_plugin *plugin) {
         }
     }
     pthread_mutex_unlock(&plugin->state_mutex);
-    proxy_start_deferred(plugin);
 }
 
 void *proxy_read_events(void *user_data) {
