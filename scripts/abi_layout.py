@@ -192,7 +192,8 @@ def record(headers, include, compiler, output):
         library = pathlib.Path(folder, "librecord.so")
         source.write_text("\n".join(lines))
         subprocess.run([compiler, "-std=c11", "-g", "-shared", "-fPIC", "-I", str(include),
-                        str(source), "-o", str(library)], check=True)
+                        f"-ffile-prefix-map={folder}=.", str(source), "-o", str(library)],
+                       check=True)
         subprocess.run(["abidw", "--no-corpus-path", "--no-comp-dir-path", "--no-show-locs",
                         "--out-file", str(output), str(library)], check=True)
 
