@@ -105,7 +105,9 @@ function(tenon_add_plugin)
         LIBRARY_OUTPUT_DIRECTORY "${arg_OUTPUT_DIR}"
         BUILD_WITH_INSTALL_RPATH ON
         LINK_DEPENDS "${version_script}")
-    target_link_options(${target} PRIVATE "LINKER:--version-script=${version_script}")
+    # One hash table, whatever the compiler's default: the smaller and stricter one.
+    target_link_options(${target} PRIVATE
+        "LINKER:--version-script=${version_script}" LINKER:--hash-style=gnu)
     if(NOT TENON_SANITIZE AND NOT TENON_FUZZ)
         # Sanitizer runtimes are resolved from the executable, so this check is off for them.
         target_link_options(${target} PRIVATE LINKER:--no-undefined)
