@@ -39,7 +39,7 @@ typedef struct tn_trace_event {
 // TN_ERROR_INVALID_ARGUMENT capacity is 0 · TN_ERROR_INVALID_STATE already started.
 // [any-thread], while nothing runs.
 TN_API TN_MUST_USE tn_status tn_host_trace_start(tn_host *host, uint32_t capacity, tn_error *error);
-// Stops recording and frees the record.
+// Stops recording and frees the record. [any-thread], while nothing runs.
 TN_API void tn_host_trace_stop(tn_host *host);
 // Events recorded, and how many did not fit.
 TN_API uint32_t tn_host_trace_count(const tn_host *host, uint64_t *out_dropped);

@@ -35,7 +35,8 @@ typedef struct tn_fence_caps {
 } tn_fence_caps;
 
 // Called once when a fence reaches a value or fails (status), on any thread, possibly before
-// fence_on_reach returned. It may only signal or note: no plugin call, no blocking, no allocation.
+// fence_on_reach returned. It may note something, or call fence_signal or fence_fail of another
+// fence (ABI-75): no other plugin call, no blocking, no allocation.
 typedef void (*tn_fence_reached_fn)(void *user_data, tn_status status);
 
 typedef struct tn_sync_interface {
