@@ -7,8 +7,9 @@
 
 typedef struct ref_context {
     ref_program *program;
-    ref_tensor *tensors; // per value
-    int64_t *offsets;    // per value, in the workspace
+    ref_tensor *prepared; // per value: type and size
+    ref_tensor *tensors;  // per value: the same with the data of this run, and actual shapes
+    int64_t *offsets;     // per value, in the workspace
     const ref_tensor **inputs;
     ref_tensor **outputs;
     atomic_uint cancelled;
@@ -34,12 +35,14 @@ static uint64_t value_count(const ref_context *context) {
 static void free_arrays(ref_context *context) {
     const ref_program *program = context->program;
     const tn_helper_host *host = &program->host;
+    tn_helper_free(host, context->prepared, value_count(context) * sizeof *context->prepared);
     tn_helper_free(host, context->tensors, value_count(context) * sizeof *context->tensors);
     tn_helper_free(host, context->offsets, value_count(context) * sizeof *context->offsets);
     tn_helper_free(host, (void *)context->inputs,
                    program->operand_capacity * sizeof *context->inputs);
     tn_helper_free(host, (void *)context->outputs,
                    program->operand_capacity * sizeof *context->outputs);
+    context->prepared = NULL;
     context->tensors = NULL;
     context->offsets = NULL;
     context->inputs = NULL;
@@ -60,12 +63,14 @@ tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *
     ref_program *program = own->program;
     const tn_helper_host *host = &program->host;
     free_arrays(own);
+    own->prepared = tn_helper_alloc_array(host, value_count(own), sizeof *own->prepared);
     own->tensors = tn_helper_alloc_array(host, value_count(own), sizeof *own->tensors);
     own->offsets = tn_helper_alloc_array(host, value_count(own), sizeof *own->offsets);
     own->inputs = tn_helper_alloc_array(host, program->operand_capacity, sizeof *own->inputs);
     own->outputs = tn_helper_alloc_array(host, program->operand_capacity, sizeof *own->outputs);
     tn_status status = TN_OK;
-    if ((value_count(own) != 0 && (own->tensors == NULL || own->offsets == NULL)) ||
+    if ((value_count(own) != 0 &&
+         (own->prepared == NULL || own->tensors == NULL || own->offsets == NULL)) ||
         (program->operand_capacity != 0 && (own->inputs == NULL || own->outputs == NULL))) {
         status = tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "prepare: no memory");
     }
@@ -73,11 +78,11 @@ tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *
         status = tni_ref_weights_read(program, error);
     }
     if (status == TN_OK) {
-        status = tni_ref_resolve(program, info->symbols, info->symbol_count, own->tensors, error);
+        status = tni_ref_resolve(program, info->symbols, info->symbol_count, own->prepared, error);
     }
     if (status == TN_OK) {
         int64_t bytes = 0;
-        status = tni_ref_plan(program, own->tensors, own->offsets, &bytes, error);
+        status = tni_ref_plan(program, own->prepared, own->offsets, &bytes, error);
     }
     if (status != TN_OK) {
         free_arrays(own);
@@ -90,6 +95,7 @@ static void point_values(ref_context *context, const tn_helper_port *ports) {
     const uint32_t workspace = program->input_count + program->output_count;
     for (uint32_t i = 0; i < value_count(context); ++i) {
         const ref_place *place = &program->places[i];
+        context->tensors[i] = context->prepared[i];
         if (place->home == REF_HOME_PORT) {
             context->tensors[i].data = ports[place->index].data;
         } else if (place->home == REF_HOME_WORKSPACE) {
@@ -144,6 +150,32 @@ static void copy_passed_through(ref_context *context, const tn_helper_port *port
     }
 }
 
+// Tells the host the shapes that only this run knows.
+static tn_status report_shapes(const ref_context *context, const tn_helper_port *ports,
+                               tn_error *error) {
+    const ref_program *program = context->program;
+    const tn_graph_view *view = program->view;
+    const tn_graph_record *graph = tn_view_graph(view, 0);
+    for (uint32_t i = 0; i < program->output_count; ++i) {
+        const uint32_t value = tn_view_graph_output(view, graph, i);
+        int64_t *shape = ports[program->input_count + i].out_shape;
+        if (!program->places[value].data_dependent) {
+            continue;
+        }
+        if (shape == NULL) {
+            return tn_helper_fail_at(error, TN_ERROR_INVALID_ARGUMENT, TN_NONE, value,
+                                     "reference.out-shape",
+                                     "output %u is data-dependent: out_shape is null", i);
+        }
+        const ref_tensor *tensor = &context->tensors[value];
+        shape[0] = tensor->rank;
+        for (uint32_t axis = 0; axis < tensor->rank; ++axis) {
+            shape[axis + 1] = tensor->dims[axis];
+        }
+    }
+    return TN_OK;
+}
+
 tn_status tni_ref_run(void *context, const tn_helper_port *ports, uint32_t port_count,
                       tn_error *error) {
     (void)port_count;
@@ -161,7 +193,7 @@ tn_status tni_ref_run(void *context, const tn_helper_port *ports, uint32_t port_
         }
     }
     copy_passed_through(own, ports);
-    return TN_OK;
+    return report_shapes(own, ports, error);
 }
 
 tn_status tni_ref_cancel(void *context, tn_error *error) {

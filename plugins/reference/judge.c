@@ -36,16 +36,23 @@ static ref_dtype_mask input_types(const ref_op *op, uint32_t input) {
     return op->types[column];
 }
 
-// Types that kernels move without looking at them. Strings have no bytes of their own.
-static uint32_t movable(tn_dtype dtype) {
-    return tni_ref_element_bytes(dtype) > 0 ? 1u : 0u;
+// Whether results may have the type: packed ones only where some operand may be packed, since other
+// kernels write whole bytes. Strings have no bytes of their own.
+static uint32_t producible(const ref_op *op, tn_dtype dtype) {
+    const int64_t bits = tni_ref_element_bits(dtype);
+    ref_dtype_mask packed = 0;
+    for (uint32_t i = 0; i < REF_MAX_TYPED_INPUTS; ++i) {
+        packed |= op->types[i] & REF_PACKED_TYPES;
+    }
+    return bits > 0 && (bits % 8 == 0 || packed != 0) ? 1u : 0u;
 }
 
-static uint32_t judge_operand(const tn_graph_view *view, uint32_t value_index, uint32_t operand,
-                              ref_dtype_mask types, tn_node_verdict *out_verdict) {
+static uint32_t judge_operand(const tn_graph_view *view, const ref_op *op, uint32_t value_index,
+                              uint32_t operand, ref_dtype_mask types,
+                              tn_node_verdict *out_verdict) {
     const tn_graph_value *value = tn_view_value(view, value_index);
     const uint32_t type_known = value->dtype < TN_DTYPE_COUNT ? 1u : 0u;
-    if (value->kind != TN_VALUE_TENSOR || !type_known || !movable(value->dtype) ||
+    if (value->kind != TN_VALUE_TENSOR || !type_known || !producible(op, value->dtype) ||
         (types != 0 && (types & REF_TYPE(value->dtype)) == 0)) {
         tn_helper_no(out_verdict, TN_REASON_DTYPE, operand, 0, value->dtype);
         return 0;
@@ -98,14 +105,15 @@ void tni_ref_judge(const tn_graph_view *view, const tn_graph_node *node, const r
     }
     for (uint32_t i = 0; i < node->inputs.count; ++i) {
         const uint32_t value = tn_view_node_input(view, node, i);
-        if (value != TN_NONE && !judge_operand(view, value, i, input_types(op, i), out_verdict)) {
+        if (value != TN_NONE &&
+            !judge_operand(view, op, value, i, input_types(op, i), out_verdict)) {
             return;
         }
     }
     for (uint32_t i = 0; i < node->outputs.count; ++i) {
         const uint32_t value = tn_view_node_output(view, node, i);
         if (value != TN_NONE &&
-            !judge_operand(view, value, node->inputs.count + i, 0, out_verdict)) {
+            !judge_operand(view, op, value, node->inputs.count + i, 0, out_verdict)) {
             return;
         }
     }

@@ -8,7 +8,6 @@ typedef struct walk {
     ref_tensor *output;
     int64_t begin;             // element of the input that belongs to output position 0
     int64_t step[TN_MAX_RANK]; // per output axis, in elements of the input
-    size_t element_bytes;
 } walk;
 
 static void walk_range(void *user_data, uint64_t begin, uint64_t end, uint32_t worker) {
@@ -22,14 +21,16 @@ static void walk_range(void *user_data, uint64_t begin, uint64_t end, uint32_t w
             from += rest % output->dims[axis] * w->step[axis];
             rest /= output->dims[axis];
         }
-        memcpy(output->data + (size_t)i * w->element_bytes,
-               w->input->data + (size_t)from * w->element_bytes, w->element_bytes);
+        tni_ref_move(w->output, i, w->input, from);
     }
 }
 
 // The caller has made sure that every step stays inside the input.
 static void run_walk(const ref_call *call, walk *w) {
-    w->element_bytes = (size_t)tni_ref_element_bytes(w->output->dtype);
+    if (tni_ref_element_bits(w->output->dtype) % 8 != 0) {
+        walk_range(w, 0, (uint64_t)w->output->count, 0);
+        return;
+    }
     tni_ref_parallel(call, w->output->count, 20, walk_range, w);
 }
 

@@ -26,8 +26,14 @@
 #define SMALL_INTS                                                                                 \
     (REF_TYPE(TN_DTYPE_INT8) | REF_TYPE(TN_DTYPE_UINT8) | REF_TYPE(TN_DTYPE_INT16) |               \
      REF_TYPE(TN_DTYPE_UINT16))
-// Whatever is a whole number of bytes.
-#define ANY UINT32_MAX
+#define FLOAT8                                                                                     \
+    (REF_TYPE(TN_DTYPE_FLOAT8E4M3FN) | REF_TYPE(TN_DTYPE_FLOAT8E4M3FNUZ) |                         \
+     REF_TYPE(TN_DTYPE_FLOAT8E5M2) | REF_TYPE(TN_DTYPE_FLOAT8E5M2FNUZ) |                           \
+     REF_TYPE(TN_DTYPE_FLOAT8E8M0))
+#define PACKED REF_PACKED_TYPES
+// Whatever is a whole number of bytes, and whatever is not a string.
+#define ANY (~PACKED)
+#define ANY_OR_PACKED UINT32_MAX
 
 // The rows that differ in little: name, newest and oldest version, types, functions.
 #define UNARY_ROW(name, newest, oldest, allowed, f, i)                                             \

@@ -35,6 +35,11 @@ typedef struct ref_call {
 // TN_ERROR_UNSUPPORTED something only the values of an input show.
 typedef tn_status (*ref_kernel)(const ref_call *call);
 
+// Gives the data-dependent outputs of a call the largest shape they can have (tni_ref_set_dims),
+// from the shapes of its inputs. Inputs have data only where they are constants; outputs have their
+// type. Returns 0 when that is too large, or the shapes break the op's rules.
+typedef uint32_t (*ref_bound)(const ref_call *call);
+
 // Judges what the table's columns cannot say. Returns 1 for yes; else it wrote a refusal.
 typedef uint32_t (*ref_check)(const tn_graph_view *view, const tn_graph_node *node,
                               tn_node_verdict *out_verdict);
@@ -53,11 +58,16 @@ typedef struct ref_parameter {
 
 typedef uint32_t ref_dtype_mask;
 #define REF_TYPE(dtype) (1u << (dtype))
+// Types of which several share a byte.
+#define REF_PACKED_TYPES                                                                           \
+    (REF_TYPE(TN_DTYPE_UINT4) | REF_TYPE(TN_DTYPE_INT4) | REF_TYPE(TN_DTYPE_FLOAT4E2M1) |          \
+     REF_TYPE(TN_DTYPE_UINT2) | REF_TYPE(TN_DTYPE_INT2))
 
 struct ref_op {
     tn_op_record record; // first: the helper walks the table by this
     ref_kernel run;
     ref_check check;        // may be null
+    ref_bound bound;        // of ops with data-dependent outputs, else null
     const char *attributes; // every attribute the op may carry, separated by spaces; null: none
     // For the elementwise kernels, else null.
     ref_unary_fn unary;
@@ -68,9 +78,10 @@ struct ref_op {
     ref_dtype_mask types[REF_MAX_TYPED_INPUTS];
     uint32_t variant; // one of the REF_ numbers below, where several ops share a kernel
     uint8_t input_min;
-    uint8_t input_max;  // REF_VARIADIC: no limit
-    uint8_t output_max; // 0 means 1
-    uint8_t numerics;   // tn_numerics
+    uint8_t input_max;         // REF_VARIADIC: no limit
+    uint8_t output_max;        // 0 means 1
+    uint8_t numerics;          // tn_numerics
+    uint8_t dependent_outputs; // bit i: the shape of output i depends on data; the kernel sets it
 };
 
 // Values of ref_op.variant.

@@ -30,8 +30,7 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
                              ref_tensor *out_tensor, tn_error *error) {
     const tn_graph_value *value = tn_view_value(program->view, index);
     *out_tensor = (ref_tensor){.dtype = value->dtype, .rank = value->dims.count};
-    const int64_t element_bytes = tni_ref_element_bytes(value->dtype);
-    if (value->dims.count == TN_RANK_UNKNOWN || element_bytes == 0) {
+    if (value->dims.count == TN_RANK_UNKNOWN || tni_ref_element_bits(value->dtype) == 0) {
         return tn_helper_fail_at(error, TN_ERROR_INVALID_DATA, TN_NONE, index, "reference.value",
                                  "value %u has no rank or no plain type", index);
     }
@@ -56,8 +55,50 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
         return tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, TN_NONE, index,
                                  "reference.value-bytes", "value %u is too large", index);
     }
-    out_tensor->size_bytes = out_tensor->count * element_bytes;
+    out_tensor->size_bytes = tni_ref_bytes_of(value->dtype, out_tensor->count);
     return TN_OK;
+}
+
+// The most operands of an op with data-dependent outputs.
+#define MAX_DEPENDENT_OPERANDS 8u
+
+// The largest shapes of a node's data-dependent outputs.
+static tn_status bound_node(const ref_program *program, uint32_t order, ref_tensor *tensors,
+                            tn_error *error) {
+    const tn_graph_view *view = program->view;
+    const uint32_t index = tn_view_graph(view, 0)->nodes.begin + order;
+    const tn_graph_node *node = tn_view_node(view, index);
+    const ref_op *op = program->ops[order];
+    const ref_tensor *inputs[MAX_DEPENDENT_OPERANDS] = {NULL};
+    ref_tensor *outputs[MAX_DEPENDENT_OPERANDS] = {NULL};
+    for (uint32_t i = 0; i < node->inputs.count && i < MAX_DEPENDENT_OPERANDS; ++i) {
+        const uint32_t value = tn_view_node_input(view, node, i);
+        inputs[i] = value == TN_NONE ? NULL : &tensors[value];
+    }
+    for (uint32_t i = 0; i < node->outputs.count && i < MAX_DEPENDENT_OPERANDS; ++i) {
+        const uint32_t value = tn_view_node_output(view, node, i);
+        outputs[i] = value == TN_NONE ? NULL : &tensors[value];
+        if (outputs[i] != NULL) {
+            outputs[i]->dtype = tn_view_value(view, value)->dtype;
+        }
+    }
+    const ref_call call = {.host = &program->host,
+                           .op = op,
+                           .view = view,
+                           .node = node,
+                           .node_index = index,
+                           .constants = program->constants,
+                           .inputs = inputs,
+                           .input_count = node->inputs.count,
+                           .outputs = outputs,
+                           .output_count = node->outputs.count,
+                           .error = error};
+    return op->bound(&call)
+               ? TN_OK
+               : tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, index, TN_NONE,
+                                   "reference.largest-shape",
+                                   "%s: its largest result is too large, or its inputs are wrong",
+                                   op->record.op_type);
 }
 
 tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
@@ -68,10 +109,19 @@ tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *sym
             tensors[i] = program->constants[place->index];
             continue;
         }
-        if (place->home == REF_HOME_NOWHERE) {
+        if (place->home == REF_HOME_NOWHERE || place->data_dependent) {
             continue;
         }
         const tn_status status = fill_tensor(program, i, symbols, symbol_count, &tensors[i], error);
+        if (status != TN_OK) {
+            return status;
+        }
+    }
+    // No node reads what another one bounds, so that the order does not matter.
+    const uint32_t node_count = tn_view_graph(program->view, 0)->nodes.count;
+    for (uint32_t i = 0; i < node_count; ++i) {
+        const tn_status status =
+            program->ops[i]->bound == NULL ? TN_OK : bound_node(program, i, tensors, error);
         if (status != TN_OK) {
             return status;
         }

@@ -105,6 +105,33 @@ static void place_node(ref_program *program, uint32_t order, const tn_graph_node
     }
 }
 
+// Values whose shape depends on data leave the program: the memory of what follows from them is
+// only known to the host, between two programs.
+static tn_status mark_dependent(ref_program *program, tn_error *error) {
+    const tn_graph_view *view = program->view;
+    const tn_range nodes = tn_view_graph(view, 0)->nodes;
+    for (uint32_t i = 0; i < nodes.count; ++i) {
+        const tn_graph_node *node = tn_view_node(view, nodes.begin + i);
+        for (uint32_t k = 0; k < node->inputs.count; ++k) {
+            const uint32_t value = tn_view_node_input(view, node, k);
+            if (value != TN_NONE && program->places[value].data_dependent) {
+                return tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, nodes.begin + i, value,
+                                         "reference.data-dependent",
+                                         "value %u has a data-dependent shape and is read in the "
+                                         "same program",
+                                         value);
+            }
+        }
+        for (uint32_t k = 0; k < node->outputs.count; ++k) {
+            const uint32_t value = tn_view_node_output(view, node, k);
+            if (value != TN_NONE && (program->ops[i]->dependent_outputs >> k & 1u) != 0) {
+                program->places[value].data_dependent = 1;
+            }
+        }
+    }
+    return TN_OK;
+}
+
 static tn_status place_values(ref_program *program, tn_error *error) {
     const tn_graph_view *view = program->view;
     place_ports(program);
@@ -136,7 +163,7 @@ static tn_status place_values(ref_program *program, tn_error *error) {
                                   "output %u comes from nowhere", i);
         }
     }
-    return TN_OK;
+    return mark_dependent(program, error);
 }
 
 // One entry more than is used, so that null only ever means that there is no memory.
@@ -206,8 +233,10 @@ void tni_ref_program_info(void *program, tn_program_info *out_info) {
     out_info->numerics = TN_NUMERICS_EXACT;
 }
 
-static void fill_port(tn_port_info *port, tn_port_kind kind, const ref_tensor *tensor) {
+static void fill_port(tn_port_info *port, tn_port_kind kind, uint32_t data_dependent,
+                      const ref_tensor *tensor) {
     port->kind = kind;
+    port->flags = data_dependent ? TN_PORT_DATA_DEPENDENT : 0;
     port->dtype = tensor->dtype;
     port->rank = tensor->rank;
     memcpy(port->dims, tensor->dims, sizeof port->dims);
@@ -233,11 +262,12 @@ static tn_status fill_ports(const ref_program *program, const tn_port_query *que
         return status;
     }
     for (uint32_t i = 0; i < program->input_count; ++i) {
-        fill_port(&ports[i], TN_PORT_INPUT, &tensors[tn_view_graph_input(view, graph, i)]);
+        fill_port(&ports[i], TN_PORT_INPUT, 0, &tensors[tn_view_graph_input(view, graph, i)]);
     }
     for (uint32_t i = 0; i < program->output_count; ++i) {
+        const uint32_t value = tn_view_graph_output(view, graph, i);
         fill_port(&ports[program->input_count + i], TN_PORT_OUTPUT,
-                  &tensors[tn_view_graph_output(view, graph, i)]);
+                  program->places[value].data_dependent, &tensors[value]);
     }
     if (program->workspace_count != 0) {
         const ref_tensor workspace = {.dtype = TN_DTYPE_UINT8,
@@ -245,7 +275,7 @@ static tn_status fill_ports(const ref_program *program, const tn_port_query *que
                                       .dims = {workspace_bytes},
                                       .count = workspace_bytes,
                                       .size_bytes = workspace_bytes};
-        fill_port(&ports[program->input_count + program->output_count], TN_PORT_WORKSPACE,
+        fill_port(&ports[program->input_count + program->output_count], TN_PORT_WORKSPACE, 0,
                   &workspace);
     }
     return TN_OK;

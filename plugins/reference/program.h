@@ -21,8 +21,9 @@ typedef uint32_t ref_home;
 typedef struct ref_place {
     ref_home home;
     uint32_t index;
-    uint32_t first_node; // that writes it; workspace values only
-    uint32_t last_node;  // that reads it
+    uint32_t first_node;     // that writes it; workspace values only
+    uint32_t last_node;      // that reads it
+    uint32_t data_dependent; // 1: its actual shape is known only after the run
 } ref_place;
 
 typedef struct ref_program {
@@ -65,8 +66,8 @@ tn_status tni_ref_constant_open(ref_program *program, uint32_t index, tn_error *
 tn_status tni_ref_weights_read(ref_program *program, tn_error *error);
 
 // Fills tensors, one per value of the view, with the types and the actual sizes of all values that
-// have a home. TN_ERROR_INVALID_ARGUMENT a symbol is missing or out of its range ·
-// TN_ERROR_UNSUPPORTED a tensor's size overflows.
+// have a home; data-dependent ones get the largest sizes they can have. TN_ERROR_INVALID_ARGUMENT a
+// symbol is missing or out of its range · TN_ERROR_UNSUPPORTED a tensor's size overflows.
 tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
                           uint64_t symbol_count, ref_tensor *tensors, tn_error *error);
 

@@ -1,111 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements of every byte-sized ONNX type, as double and as 64-bit integers.
+// Elements of every ONNX type of numbers, as double and as 64-bit integers.
 #include "tensor.h"
+
+#include "tenon/helper/graph_reader.h"
 
 #include <math.h>
 
-int64_t tni_ref_element_bytes(tn_dtype dtype) {
+int64_t tni_ref_element_bits(tn_dtype dtype) {
     switch (dtype) {
-    case TN_DTYPE_UINT8:
-    case TN_DTYPE_INT8:
-    case TN_DTYPE_BOOL:
-    case TN_DTYPE_FLOAT8E4M3FN:
-    case TN_DTYPE_FLOAT8E4M3FNUZ:
-    case TN_DTYPE_FLOAT8E5M2:
-    case TN_DTYPE_FLOAT8E5M2FNUZ:
-    case TN_DTYPE_FLOAT8E8M0:
-        return 1;
-    case TN_DTYPE_UINT16:
-    case TN_DTYPE_INT16:
-    case TN_DTYPE_FLOAT16:
-    case TN_DTYPE_BFLOAT16:
+    case TN_DTYPE_UINT2:
+    case TN_DTYPE_INT2:
         return 2;
-    case TN_DTYPE_FLOAT:
-    case TN_DTYPE_INT32:
-    case TN_DTYPE_UINT32:
+    case TN_DTYPE_UINT4:
+    case TN_DTYPE_INT4:
+    case TN_DTYPE_FLOAT4E2M1:
         return 4;
-    case TN_DTYPE_DOUBLE:
-    case TN_DTYPE_INT64:
-    case TN_DTYPE_UINT64:
-    case TN_DTYPE_COMPLEX64:
-        return 8;
-    case TN_DTYPE_COMPLEX128:
-        return 16;
     default:
-        return 0;
+        return (int64_t)tn_view_dtype_bytes(dtype, 1) * 8;
     }
 }
 
+int64_t tni_ref_element_bytes(tn_dtype dtype) {
+    return tni_ref_element_bits(dtype) / 8;
+}
+
+int64_t tni_ref_bytes_of(tn_dtype dtype, int64_t count) {
+    const int64_t bits = tni_ref_element_bits(dtype);
+    return bits % 8 == 0 ? count * (bits / 8) : (count * bits + 7) / 8;
+}
+
 uint32_t tni_ref_is_float(tn_dtype dtype) {
-    return dtype == TN_DTYPE_FLOAT || dtype == TN_DTYPE_DOUBLE || dtype == TN_DTYPE_FLOAT16 ||
-                   dtype == TN_DTYPE_BFLOAT16
+    return dtype == TN_DTYPE_FLOAT || dtype == TN_DTYPE_DOUBLE || tni_ref_is_small_float(dtype)
                ? 1u
                : 0u;
 }
 
 uint32_t tni_ref_is_unsigned(tn_dtype dtype) {
     return dtype == TN_DTYPE_UINT8 || dtype == TN_DTYPE_UINT16 || dtype == TN_DTYPE_UINT32 ||
-                   dtype == TN_DTYPE_UINT64 || dtype == TN_DTYPE_BOOL
+                   dtype == TN_DTYPE_UINT64 || dtype == TN_DTYPE_BOOL || dtype == TN_DTYPE_UINT4 ||
+                   dtype == TN_DTYPE_UINT2
                ? 1u
                : 0u;
 }
 
-// A 16-bit float of the given field widths: sign, exponent, fraction.
-typedef struct small_format {
-    int exponent_bits;
-    int fraction_bits;
-} small_format;
-
-static const small_format half_format = {5, 10};
-static const small_format brain_format = {8, 7};
-
-static double widen(uint16_t bits, small_format format) {
-    const int bias = (1 << (format.exponent_bits - 1)) - 1;
-    const int exponent = (bits >> format.fraction_bits) & ((1 << format.exponent_bits) - 1);
-    const int fraction = bits & ((1 << format.fraction_bits) - 1);
-    double magnitude;
-    if (exponent == (1 << format.exponent_bits) - 1) {
-        magnitude = fraction != 0 ? (double)NAN : (double)INFINITY;
-    } else if (exponent == 0) {
-        magnitude = ldexp(fraction, 1 - bias - format.fraction_bits);
-    } else {
-        magnitude =
-            ldexp(fraction + (1 << format.fraction_bits), exponent - bias - format.fraction_bits);
+// The bits of an element that is not more than 16 wide. Packed types: the first element lies in the
+// lowest bits.
+static uint32_t load_code(const ref_tensor *tensor, int64_t index) {
+    const int64_t bits = tni_ref_element_bits(tensor->dtype);
+    if (bits == 16) {
+        uint16_t code;
+        memcpy(&code, tensor->data + index * 2, sizeof code);
+        return code;
     }
-    return (bits >> 15) != 0 ? -magnitude : magnitude;
+    const int64_t per_byte = 8 / bits;
+    const uint32_t byte = tensor->data[index / per_byte];
+    return (byte >> (index % per_byte * bits)) & ((1u << bits) - 1);
 }
 
-// Rounds once, from double, to nearest even.
-static uint16_t narrow(double value, small_format format) {
-    const int bias = (1 << (format.exponent_bits - 1)) - 1;
-    const int infinity = ((1 << format.exponent_bits) - 1) << format.fraction_bits;
-    const int sign = signbit(value) ? 1 << 15 : 0;
-    if (isnan(value)) {
-        return (uint16_t)(sign | infinity | (1 << (format.fraction_bits - 1)));
+static void store_code(ref_tensor *tensor, int64_t index, uint32_t code) {
+    const int64_t bits = tni_ref_element_bits(tensor->dtype);
+    if (bits == 16) {
+        const uint16_t narrow = (uint16_t)code;
+        memcpy(tensor->data + index * 2, &narrow, sizeof narrow);
+        return;
     }
-    const double magnitude = fabs(value);
-    if (magnitude == 0.0 || isinf(magnitude)) {
-        return (uint16_t)(sign | (magnitude == 0.0 ? 0 : infinity));
-    }
-    int exponent = ilogb(magnitude);
-    if (exponent < 1 - bias) {
-        exponent = 1 - bias;
-    }
-    // Units in the last place: exact, because the scale is a power of two.
-    double units = nearbyint(ldexp(magnitude, format.fraction_bits - exponent));
-    if (units >= ldexp(1.0, format.fraction_bits + 1)) {
-        units /= 2;
-        exponent += 1;
-    }
-    if (exponent > bias) {
-        return (uint16_t)(sign | infinity);
-    }
-    const int integer = (int)units;
-    if (integer < (1 << format.fraction_bits)) {
-        return (uint16_t)(sign | integer);
-    }
-    return (uint16_t)(sign | ((exponent + bias) << format.fraction_bits) |
-                      (integer - (1 << format.fraction_bits)));
+    const int64_t per_byte = 8 / bits;
+    const int64_t shift = index % per_byte * bits;
+    const uint32_t mask = ((1u << bits) - 1) << shift;
+    unsigned char *byte = tensor->data + index / per_byte;
+    *byte = (unsigned char)((*byte & ~mask) | ((code << shift) & mask));
 }
 
 #define LOAD_AS(type, result_type)                                                                 \
@@ -122,16 +85,12 @@ double tni_ref_load(const ref_tensor *tensor, int64_t index) {
         LOAD_AS(float, double);
     case TN_DTYPE_DOUBLE:
         LOAD_AS(double, double);
-    case TN_DTYPE_FLOAT16:
-    case TN_DTYPE_BFLOAT16: {
-        uint16_t bits;
-        memcpy(&bits, at, sizeof bits);
-        return widen(bits, tensor->dtype == TN_DTYPE_FLOAT16 ? half_format : brain_format);
-    }
     case TN_DTYPE_UINT64:
         LOAD_AS(uint64_t, double);
     default:
-        return (double)tni_ref_load_int(tensor, index);
+        return tni_ref_is_small_float(tensor->dtype)
+                   ? tni_ref_widen(tensor->dtype, load_code(tensor, index))
+                   : (double)tni_ref_load_int(tensor, index);
     }
 }
 
@@ -167,15 +126,40 @@ int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index) {
         LOAD_AS(uint64_t, int64_t);
     case TN_DTYPE_BOOL:
         return at[0] != 0 ? 1 : 0;
-    case TN_DTYPE_FLOAT:
-    case TN_DTYPE_DOUBLE:
-    case TN_DTYPE_FLOAT16:
-    case TN_DTYPE_BFLOAT16:
-        return saturate_to_int(tni_ref_load(tensor, index), -9223372036854775808.0,
-                               9223372036854775808.0);
-    default:
-        return 0;
+    case TN_DTYPE_UINT2:
+    case TN_DTYPE_UINT4:
+        return load_code(tensor, index);
+    case TN_DTYPE_INT2:
+    case TN_DTYPE_INT4: {
+        const int64_t half = tensor->dtype == TN_DTYPE_INT2 ? 2 : 8;
+        const int64_t code = load_code(tensor, index);
+        return code < half ? code : code - 2 * half;
     }
+    default:
+        return tni_ref_is_float(tensor->dtype)
+                   ? saturate_to_int(tni_ref_load(tensor, index), -9223372036854775808.0,
+                                     9223372036854775808.0)
+                   : 0;
+    }
+}
+
+void tni_ref_store_rounded(ref_tensor *tensor, int64_t index, double value, uint32_t saturate,
+                           ref_rounding rounding) {
+    if (tni_ref_is_small_float(tensor->dtype)) {
+        store_code(tensor, index, tni_ref_narrow(tensor->dtype, value, saturate, rounding));
+    } else {
+        tni_ref_store(tensor, index, value);
+    }
+}
+
+void tni_ref_move(ref_tensor *to, int64_t to_index, const ref_tensor *from, int64_t from_index) {
+    const int64_t bits = tni_ref_element_bits(to->dtype);
+    if (bits % 8 != 0) {
+        store_code(to, to_index, load_code(from, from_index));
+        return;
+    }
+    memcpy(to->data + to_index * (bits / 8), from->data + from_index * (bits / 8),
+           (size_t)(bits / 8));
 }
 
 #define STORE_AS(type, number)                                                                     \
@@ -187,7 +171,7 @@ int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index) {
 
 // The range of an integer type, as doubles.
 static void integer_range(tn_dtype dtype, double *out_low, double *out_high) {
-    const int bits = 8 * (int)tni_ref_element_bytes(dtype);
+    const int bits = (int)tni_ref_element_bits(dtype);
     const int magnitude_bits = tni_ref_is_unsigned(dtype) ? bits : bits - 1;
     *out_low = tni_ref_is_unsigned(dtype) ? 0.0 : -ldexp(1.0, magnitude_bits);
     *out_high = ldexp(1.0, magnitude_bits) - (bits == 64 ? 0.0 : 1.0);
@@ -200,10 +184,6 @@ void tni_ref_store(ref_tensor *tensor, int64_t index, double value) {
         STORE_AS(float, value);
     case TN_DTYPE_DOUBLE:
         STORE_AS(double, value);
-    case TN_DTYPE_FLOAT16:
-        STORE_AS(uint16_t, narrow(value, half_format));
-    case TN_DTYPE_BFLOAT16:
-        STORE_AS(uint16_t, narrow(value, brain_format));
     case TN_DTYPE_BOOL:
         at[0] = value != 0.0 ? 1 : 0;
         return;
@@ -217,6 +197,10 @@ void tni_ref_store(ref_tensor *tensor, int64_t index, double value) {
         break;
     default:
         break;
+    }
+    if (tni_ref_is_small_float(tensor->dtype)) {
+        store_code(tensor, index, tni_ref_narrow(tensor->dtype, value, 1, REF_ROUND_UP));
+        return;
     }
     double low;
     double high;
@@ -244,14 +228,28 @@ void tni_ref_store_int(ref_tensor *tensor, int64_t index, int64_t value) {
         return;
     case TN_DTYPE_FLOAT:
         STORE_AS(float, value);
-    case TN_DTYPE_DOUBLE:
-    case TN_DTYPE_FLOAT16:
-    case TN_DTYPE_BFLOAT16:
-        tni_ref_store(tensor, index, (double)value);
+    case TN_DTYPE_UINT2:
+    case TN_DTYPE_INT2:
+    case TN_DTYPE_UINT4:
+    case TN_DTYPE_INT4:
+        store_code(tensor, index, (uint32_t)((uint64_t)value & 15u));
         return;
     default:
+        if (tni_ref_is_float(tensor->dtype)) {
+            tni_ref_store(tensor, index, (double)value);
+        }
         return;
     }
+}
+
+void tni_ref_set_dims(ref_tensor *tensor, uint32_t rank, const int64_t *dims) {
+    tensor->rank = rank;
+    tensor->count = 1;
+    for (uint32_t i = 0; i < rank; ++i) {
+        tensor->dims[i] = dims[i];
+        tensor->count *= dims[i];
+    }
+    tensor->size_bytes = tni_ref_bytes_of(tensor->dtype, tensor->count);
 }
 
 uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count) {

@@ -4,7 +4,7 @@
 #ifndef TENON_REFERENCE_TENSOR_H
 #define TENON_REFERENCE_TENSOR_H
 
-#include "tenon/abi/types.h"
+#include "number_formats.h"
 
 #include <string.h>
 
@@ -20,8 +20,12 @@ typedef struct ref_tensor {
 
 // All functions: [any-thread] [no-block] [no-alloc]. Indices count elements and are not checked.
 
-// Size of one element; 0 for types that are not whole bytes, strings and unknown types.
+// Size of one element in bits; 0 for strings and unknown types.
+int64_t tni_ref_element_bits(tn_dtype dtype);
+// Size of one element; 0 also for packed types, which are not whole bytes.
 int64_t tni_ref_element_bytes(tn_dtype dtype);
+// Bytes of count elements; packed types are rounded up.
+int64_t tni_ref_bytes_of(tn_dtype dtype, int64_t count);
 // Whether the type is a floating-point number, and whether it is signed.
 uint32_t tni_ref_is_float(tn_dtype dtype);
 uint32_t tni_ref_is_unsigned(tn_dtype dtype);
@@ -34,12 +38,20 @@ int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index);
 // Writes a double, rounded to nearest even for floating point; for integers cut toward zero and
 // saturated; bool is "not zero".
 void tni_ref_store(ref_tensor *tensor, int64_t index, double value);
+// Writes a double as Cast does: see tni_ref_narrow for saturate and rounding.
+void tni_ref_store_rounded(ref_tensor *tensor, int64_t index, double value, uint32_t saturate,
+                           ref_rounding rounding);
+// Copies one element between tensors of the same type. Neighbours of a packed element share its
+// byte: packed tensors are written by one thread.
+void tni_ref_move(ref_tensor *to, int64_t to_index, const ref_tensor *from, int64_t from_index);
 // Writes the low bits of an integer; floating point gets the nearest number; bool is "not zero".
 void tni_ref_store_int(ref_tensor *tensor, int64_t index, int64_t value);
 
 // Number of elements of a shape. Returns 0 when it, or any part of it, would not fit: zero sizes do
 // not hide the others, so that partial products are safe too.
 uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count);
+// Gives a tensor another shape; the caller knows that its size does not overflow.
+void tni_ref_set_dims(ref_tensor *tensor, uint32_t rank, const int64_t *dims);
 // Product of dims[begin, end).
 int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end);
 // Position in source of the element that broadcasting puts at index of the shape (rank, dims).

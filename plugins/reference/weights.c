@@ -49,7 +49,7 @@ tn_status tni_ref_constant_open(ref_program *program, uint32_t index, tn_error *
         return tn_helper_fail(error, TN_ERROR_UNSUPPORTED, "reference.constant",
                               "constant %u is too large", index);
     }
-    tensor->size_bytes = tensor->count * tni_ref_element_bytes(constant->dtype);
+    tensor->size_bytes = tni_ref_bytes_of(constant->dtype, tensor->count);
     if ((uint64_t)tensor->size_bytes != constant->size_bytes || constant->size_bytes == 0) {
         return TN_OK; // A type no kernel takes, or no elements: there is nothing to read.
     }

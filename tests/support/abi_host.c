@@ -272,6 +272,9 @@ static tn_status bind(abi_program *program, uint32_t port, void *buffer, tn_bind
     const tn_memory_interface *memory = program->plugin->memory;
     *out_binding =
         (tn_binding){.size_bytes = info->size_bytes, .rank = info->rank, .dims = info->dims};
+    if ((info->flags & TN_PORT_DATA_DEPENDENT) != 0) {
+        out_binding->out_shape = program->shapes[port];
+    }
     if (info->size_bytes == 0) {
         return TN_OK;
     }

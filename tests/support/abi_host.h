@@ -55,6 +55,8 @@ typedef struct abi_program {
     uint32_t port_count;
     uint32_t input_count;
     uint32_t output_count;
+    // Rank and sizes of data-dependent outputs after a run, by port.
+    int64_t shapes[64][TN_MAX_RANK + 1];
 } abi_program;
 
 tn_status abi_program_open(abi_plugin *plugin, const tn_graph_view *view,

@@ -69,10 +69,6 @@ static bool same_element(tni_element a, tni_element b) {
                    : !b.known && a.symbol == b.symbol && a.symbol != TN_NONE;
 }
 
-static tni_element known_or_not(bool known, int64_t value) {
-    return known ? tni_element_of(value) : tni_element_unknown();
-}
-
 static tni_element multiply(tni_element a, tni_element b) {
     int64_t value = 0;
     if (is_number(a, 1)) {
@@ -81,7 +77,8 @@ static tni_element multiply(tni_element a, tni_element b) {
     if (is_number(b, 1)) {
         return a;
     }
-    return known_or_not(a.known && b.known && tni_mul_i64(a.value, b.value, &value), value);
+    const bool known = a.known && b.known && tni_mul_i64(a.value, b.value, &value);
+    return known ? tni_element_of(value) : tni_element_unknown();
 }
 
 static tni_element divide(const tni_inference *in, tni_element a, tni_element b) {
@@ -92,7 +89,8 @@ static tni_element divide(const tni_inference *in, tni_element a, tni_element b)
         return tni_element_of(a.value % b.value);
     }
     const bool plain = a.known && b.known && a.value >= 0 && b.value > 0;
-    return known_or_not(plain && tni_node_is(in->node, "Div"), plain ? a.value / b.value : 0);
+    return plain && tni_node_is(in->node, "Div") ? tni_element_of(a.value / b.value)
+                                                 : tni_element_unknown();
 }
 
 // Sizes are never negative, so max(size, 0 or 1) is only known for numbers.
@@ -103,7 +101,8 @@ static tni_element combine(const tni_inference *in, tni_element a, tni_element b
         if (is_number(a, 0) || is_number(b, 0)) {
             return is_number(a, 0) ? b : a;
         }
-        return known_or_not(a.known && b.known && tni_add_i64(a.value, b.value, &value), value);
+        const bool known = a.known && b.known && tni_add_i64(a.value, b.value, &value);
+        return known ? tni_element_of(value) : tni_element_unknown();
     }
     if (tni_node_is(node, "Sub")) {
         if (is_number(b, 0)) {
@@ -112,7 +111,8 @@ static tni_element combine(const tni_inference *in, tni_element a, tni_element b
         if (same_element(a, b)) {
             return tni_element_of(0);
         }
-        return known_or_not(a.known && b.known && tni_sub_i64(a.value, b.value, &value), value);
+        const bool known = a.known && b.known && tni_sub_i64(a.value, b.value, &value);
+        return known ? tni_element_of(value) : tni_element_unknown();
     }
     if (tni_node_is(node, "Mul")) {
         return multiply(a, b);
@@ -122,7 +122,8 @@ static tni_element combine(const tni_inference *in, tni_element a, tni_element b
             return a;
         }
         const bool first = tni_node_is(node, "Max") == (a.value > b.value);
-        return known_or_not(a.known && b.known, first ? a.value : b.value);
+        return a.known && b.known ? tni_element_of(first ? a.value : b.value)
+                                  : tni_element_unknown();
     }
     return is_number(b, 1) && tni_node_is(node, "Mod") ? tni_element_of(0) : divide(in, a, b);
 }
