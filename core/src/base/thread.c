@@ -95,6 +95,10 @@ tn_status tni_thread_start(tni_thread *thread, const char *name, tni_thread_fn r
     return result == 0 ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
 }
 
+bool tni_thread_is_current(const tni_thread *thread) {
+    return pthread_equal(pthread_self(), thread->handle) != 0;
+}
+
 void tni_thread_join(tni_thread *thread) {
     must(pthread_join(thread->handle, NULL));
 }

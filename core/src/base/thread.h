@@ -49,6 +49,8 @@ void tni_cond_broadcast(tni_cond *cond);
 // started.
 TN_MUST_USE tn_status tni_thread_start(tni_thread *thread, const char *name, tni_thread_fn run,
                                        void *user_data);
+// Whether the caller runs in this started thread.
+bool tni_thread_is_current(const tni_thread *thread);
 // Waits for the end of a started thread, once. May block.
 void tni_thread_join(tni_thread *thread);
 

@@ -8,6 +8,7 @@ struct tni_worker {
     tni_alloc alloc;
     tni_mutex mutex;
     tni_cond wake;
+    tni_cond called; // some tni_worker_call is done
     tni_thread thread;
     bool stopping;
     tni_job *first;
@@ -48,6 +49,10 @@ tn_status tni_worker_create(const tni_alloc *alloc, const char *name, tni_worker
     if (status != TN_OK) {
         goto no_cond;
     }
+    status = tni_cond_init(&worker->called);
+    if (status != TN_OK) {
+        goto no_called;
+    }
     status = tni_thread_start(&worker->thread, name, serve, worker);
     if (status != TN_OK) {
         goto no_thread;
@@ -56,6 +61,8 @@ tn_status tni_worker_create(const tni_alloc *alloc, const char *name, tni_worker
     return TN_OK;
 
 no_thread:
+    tni_cond_deinit(&worker->called);
+no_called:
     tni_cond_deinit(&worker->wake);
 no_cond:
     tni_mutex_deinit(&worker->mutex);
@@ -73,6 +80,7 @@ void tni_worker_destroy(tni_worker *worker) {
     tni_cond_signal(&worker->wake);
     tni_mutex_unlock(&worker->mutex);
     tni_thread_join(&worker->thread);
+    tni_cond_deinit(&worker->called);
     tni_cond_deinit(&worker->wake);
     tni_mutex_deinit(&worker->mutex);
     tni_alloc alloc = worker->alloc;
@@ -89,5 +97,37 @@ void tni_worker_post(tni_worker *worker, tni_job *job) {
     }
     worker->last = job;
     tni_cond_signal(&worker->wake);
+    tni_mutex_unlock(&worker->mutex);
+}
+
+typedef struct call {
+    tni_worker *worker;
+    void (*run)(void *user_data);
+    void *user_data;
+    bool done; // under the worker's mutex
+} call;
+
+static void run_call(void *user_data) {
+    call *c = user_data;
+    tni_worker *worker = c->worker;
+    c->run(c->user_data);
+    tni_mutex_lock(&worker->mutex);
+    c->done = true; // the last touch: the caller's stack goes
+    tni_cond_broadcast(&worker->called);
+    tni_mutex_unlock(&worker->mutex);
+}
+
+void tni_worker_call(tni_worker *worker, void (*run)(void *user_data), void *user_data) {
+    if (tni_thread_is_current(&worker->thread)) {
+        run(user_data);
+        return;
+    }
+    call c = {.worker = worker, .run = run, .user_data = user_data};
+    tni_job job = {.run = run_call, .user_data = &c};
+    tni_worker_post(worker, &job);
+    tni_mutex_lock(&worker->mutex);
+    while (!c.done) {
+        tni_cond_wait(&worker->called, &worker->mutex);
+    }
     tni_mutex_unlock(&worker->mutex);
 }

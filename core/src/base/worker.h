@@ -21,5 +21,9 @@ TN_MUST_USE tn_status tni_worker_create(const tni_alloc *alloc, const char *name
 void tni_worker_destroy(tni_worker *worker);
 // Any thread; allocates nothing, does not block on jobs.
 void tni_worker_post(tni_worker *worker, tni_job *job);
+// Calls run(user_data) on the worker, behind what was posted before, and waits until it returned.
+// From a job of the same worker it is a plain call, so jobs may call too. Any thread; allocates
+// nothing; blocks on the jobs in front.
+void tni_worker_call(tni_worker *worker, void (*run)(void *user_data), void *user_data);
 
 #endif // TENON_BASE_WORKER_H

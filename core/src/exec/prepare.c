@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "loader/device_call.h"
 #include "plan/cost.h"
 
 #include <string.h>
@@ -84,15 +85,13 @@ static tn_status make_device_arena(tni_execution *e, uint32_t space, tn_error *e
         .alignment_bytes = TNI_MAX_ALIGNMENT,
     };
     tni_mount mount = {.device = sp->device, .space = space};
-    const tn_memory_interface *memory = &sp->device->plugin->memory;
-    tn_status status = memory->memory_alloc(sp->device->handle, &info, &mount.memory, error);
-    status = tni_device_made(sp->device, status, mount.memory, "memory_alloc", error);
+    tn_status status = tni_device_memory_alloc(sp->device, &info, &mount.memory, error);
     if (status != TN_OK) {
         return status;
     }
     status = add_mount(e, &mount);
     if (status != TN_OK) {
-        memory->memory_free(mount.memory);
+        tni_device_memory_free(sp->device, mount.memory);
         return tni_fail_plain(error, status, "a device's arena");
     }
     return TN_OK;
@@ -121,15 +120,13 @@ static tn_status import_host_arena(tni_execution *e, tni_device *device, tn_erro
         .size_bytes = e->host_arena_bytes,
     };
     tni_mount mount = {.device = device, .space = 0};
-    const tn_memory_interface *memory = &device->plugin->memory;
-    tn_status status = memory->memory_import(device->handle, &info, &mount.memory, error);
-    status = tni_device_made(device, status, mount.memory, "memory_import", error);
+    tn_status status = tni_device_memory_import(device, &info, &mount.memory, error);
     if (status != TN_OK) {
         return status;
     }
     status = add_mount(e, &mount);
     if (status != TN_OK) {
-        memory->memory_free(mount.memory);
+        tni_device_memory_free(device, mount.memory);
         return tni_fail_plain(error, status, "an import of the host's arena");
     }
     return TN_OK;
@@ -157,20 +154,16 @@ tn_status tni_execution_renew_fence(tni_device *device, tn_fence **inout_fence, 
 static tn_status make_context(tni_execution *e, uint32_t index, const tn_prepare_info *prepare,
                               tn_error *error) {
     const tni_step *step = &e->schedule->steps[index];
-    const tn_exec_interface *exec = &step->device->plugin->exec;
     tn_context_create_info info = {
         .struct_size = sizeof(info),
         .struct_type = TN_STRUCT_CONTEXT_CREATE_INFO,
         .program = e->schedule->plan->islands[step->island].program,
     };
     tni_step_state *state = &e->steps[index];
-    tn_status status = exec->context_create(step->device->handle, &info, &state->context, error);
-    status = tni_device_made(step->device, status, state->context, "context_create", error);
-    if (status == TN_OK) {
-        status =
-            tni_device_note(step->device, exec->context_prepare(state->context, prepare, error));
-    }
-    return status;
+    tn_status status = tni_device_context_create(step->device, &info, &state->context, error);
+    return status == TN_OK
+               ? tni_device_context_prepare(step->device, state->context, prepare, error)
+               : status;
 }
 
 static void bind_ports(tni_execution *e, uint32_t index) {
@@ -239,12 +232,9 @@ static tn_status make_all(tni_execution *e, const tn_prepare_info *prepare, tn_e
 static void free_steps(tni_execution *e) {
     const tni_schedule *s = e->schedule;
     for (uint32_t i = 0; i < s->step_count && e->steps != NULL; i++) {
-        const tni_plugin *plugin = s->steps[i].device->plugin;
-        if (e->steps[i].context != NULL) {
-            plugin->exec.context_destroy(e->steps[i].context);
-        }
+        tni_device_context_destroy(s->steps[i].device, e->steps[i].context);
         if (e->steps[i].fence != NULL) {
-            plugin->sync.fence_destroy(e->steps[i].fence);
+            s->steps[i].device->plugin->sync.fence_destroy(e->steps[i].fence);
         }
     }
     for (uint32_t i = 0; i < s->bridge_count && e->bridges != NULL; i++) {
@@ -258,7 +248,7 @@ static void free_parts(tni_execution *e) {
     const tni_schedule *s = e->schedule;
     free_steps(e);
     for (uint32_t i = 0; i < e->mount_count; i++) {
-        e->mounts[i].device->plugin->memory.memory_free(e->mounts[i].memory);
+        tni_device_memory_free(e->mounts[i].device, e->mounts[i].memory);
     }
     if (e->sensitive && e->host_arena != NULL) {
         explicit_bzero(e->host_arena, e->host_arena_bytes);

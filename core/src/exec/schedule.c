@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "loader/device_call.h"
 #include "plan/cost.h"
 
 #include <string.h>
@@ -218,14 +219,14 @@ static tn_status query_ports(builder *b, const tni_island *island, uint32_t *out
             first[i].struct_type = TN_STRUCT_PORT_INFO;
         }
         uint32_t count = 0;
-        status = island->device->plugin->compile.port_query(island->program, &b->query, first, room,
-                                                            &count, b->error);
+        status = tni_device_port_query(island->device, island->program, &b->query, first, room,
+                                       &count, b->error);
         if (status == TN_ERROR_LIMIT_EXCEEDED && count > room && count <= MAX_PORTS) {
             room = count;
             continue;
         }
         if (status != TN_OK) {
-            return tni_device_note(island->device, status);
+            return status;
         }
         if (count < expected || count > room) {
             break;

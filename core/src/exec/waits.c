@@ -21,10 +21,6 @@ bool tni_is_near_host(const tni_device *device) {
     return device == NULL || tni_device_is_inline(device);
 }
 
-static bool runs_on_worker(const tni_device *device) {
-    return tni_device_is(device, TN_DEVICE_SYNCHRONOUS) && !tni_device_is_inline(device);
-}
-
 static void set_bit(uint64_t *row, uint32_t step) {
     row[step / 64] |= (uint64_t)1 << (step % 64);
 }
@@ -70,7 +66,7 @@ static wait_kind kind_of_wait(const walk *w, const tni_step *step, uint32_t depe
             return WAIT_NONE;
         }
     }
-    if (tni_is_near_host(step->device) || runs_on_worker(step->device)) {
+    if (tni_device_is(step->device, TN_DEVICE_SYNCHRONOUS)) {
         return WAIT_HOST;
     }
     if (from == step->device) {
@@ -140,7 +136,7 @@ static tn_status plan_step(walk *w, uint32_t index) {
     s->counts.host_waits += host.count;
     s->counts.bridges += bridges.count;
     // A worker's waits are its own: the walking thread does not learn from them.
-    for (uint32_t i = 0; i < host.count && !runs_on_worker(step->device); i++) {
+    for (uint32_t i = 0; i < host.count && !tni_device_needs_worker(step->device); i++) {
         note_done(w, s->links[host.begin + i]);
     }
     if (s->row_words > 0) {

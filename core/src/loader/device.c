@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a device and finding out, by trying, what its memory and fences can do.
-#include "loader/plugin.h"
+#include "loader/device_call.h"
 
 #include "base/error.h"
 
@@ -97,18 +97,6 @@ static tn_status try_fences(tni_device *device, tn_device *handle, tn_error *err
 }
 
 static tn_status open_and_try(tni_device *device, tn_error *error) {
-    // Promises of the ABI that this host does not keep yet; better refused than broken.
-    if (tni_device_is(device, TN_DEVICE_OWN_THREADS)) {
-        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.own-threads",
-                        "%s wants all its calls from one thread (ABI-33), which this host cannot "
-                        "promise yet",
-                        device->id);
-    }
-    if (tni_device_is(device, TN_DEVICE_CONNECTED_ISLANDS)) {
-        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.connected-islands",
-                        "%s wants connected islands, which this host does not make yet",
-                        device->id);
-    }
     tn_device_open_info info = {
         .struct_size = sizeof(info),
         .struct_type = TN_STRUCT_DEVICE_OPEN_INFO,
@@ -132,16 +120,46 @@ static tn_status open_and_try(tni_device *device, tn_error *error) {
         status = tni_fail(error, TN_ERROR_INVALID_DATA, "device.host-memory",
                           "%s computes in host memory but cannot import it (ABI-60)", device->id);
     }
-    if (status == TN_OK && tni_device_is(device, TN_DEVICE_SYNCHRONOUS) &&
-        !tni_device_is(device, TN_DEVICE_INLINE)) {
-        status = tni_worker_create(&device->plugin->alloc, device->info.name, &device->worker);
-    }
     if (status != TN_OK) {
         device->plugin->core.device_close(handle);
         return status;
     }
     device->handle = handle;
     return TN_OK;
+}
+
+typedef struct opening {
+    tni_device *device;
+    tn_error *error;
+    tn_status status;
+} opening;
+
+static void run_opening(void *user_data) {
+    opening *o = user_data;
+    o->status = open_and_try(o->device, o->error);
+}
+
+static tn_status open_with_worker(tni_device *device, tn_error *error) {
+    // Promises of the ABI that this host does not keep yet; better refused than broken.
+    if (tni_device_is(device, TN_DEVICE_CONNECTED_ISLANDS)) {
+        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.connected-islands",
+                        "%s wants connected islands, which this host does not make yet",
+                        device->id);
+    }
+    if (tni_device_needs_worker(device)) {
+        tn_status status =
+            tni_worker_create(&device->plugin->alloc, device->info.name, &device->worker);
+        if (status != TN_OK) {
+            return tni_fail_plain(error, status, "a device's thread");
+        }
+    }
+    opening o = {.device = device, .error = error};
+    tni_device_call(device, run_opening, &o);
+    if (o.status != TN_OK) {
+        tni_worker_destroy(device->worker);
+        device->worker = NULL;
+    }
+    return o.status;
 }
 
 tn_status tni_device_open(tni_device *device, tn_error *error) {
@@ -158,13 +176,29 @@ tn_status tni_device_open(tni_device *device, tn_error *error) {
     if (device->handle == NULL) {
         device->opening = true;
         tni_mutex_unlock(&device->open_mutex);
-        status = open_and_try(device, error);
+        status = open_with_worker(device, error);
         tni_mutex_lock(&device->open_mutex);
         device->opening = false;
         tni_cond_broadcast(&device->open_done);
     }
     tni_mutex_unlock(&device->open_mutex);
     return tni_device_note(device, status);
+}
+
+static void run_close(void *user_data) {
+    const tni_device *device = user_data;
+    device->plugin->core.device_close(device->handle);
+}
+
+void tni_device_close(tni_device *device) {
+    if (device->handle != NULL && device->worker != NULL) {
+        tni_worker_call(device->worker, run_close, device); // behind whatever it still does
+    } else if (device->handle != NULL) {
+        run_close(device);
+    }
+    device->handle = NULL;
+    tni_worker_destroy(device->worker);
+    device->worker = NULL;
 }
 
 tn_status tni_device_note(tni_device *device, tn_status status) {

@@ -367,10 +367,7 @@ tn_status tni_plugin_stop(tni_plugin *plugin, uint64_t timeout_ns, tn_error *err
         return TN_OK;
     }
     for (uint32_t i = 0; i < plugin->device_count; i++) {
-        tni_worker_destroy(plugin->devices[i].worker);
-        if (plugin->devices[i].handle != NULL) {
-            plugin->core.device_close(plugin->devices[i].handle);
-        }
+        tni_device_close(&plugin->devices[i]);
         if (plugin->devices[i].open_done_ready) {
             tni_cond_deinit(&plugin->devices[i].open_done);
         }

@@ -40,7 +40,7 @@ typedef struct tni_device {
     bool open_mutex_ready;
     bool open_done_ready;
     bool opening;
-    tni_worker *worker; // runs what a device that is synchronous but not inline cannot do itself
+    tni_worker *worker; // of a device that needs one, from the opening on
 } tni_device;
 
 struct tni_plugin {
@@ -96,6 +96,9 @@ bool tni_plugin_name_is_valid(const char *name);
 // Opens the device if nobody has yet. Any thread. TN_OK · the plugin's errors.
 TN_MUST_USE tn_status tni_device_open(tni_device *device, tn_error *error);
 
+// Closes it, if it is open, and ends its worker. Nothing of the device may be left.
+void tni_device_close(tni_device *device);
+
 // Notes TN_ERROR_DEVICE_LOST for good; other statuses pass through. Returns status.
 tn_status tni_device_note(tni_device *device, tn_status status);
 
@@ -106,6 +109,21 @@ tn_status tni_device_made(tni_device *device, tn_status status, const void *obje
 
 static inline bool tni_device_is(const tni_device *device, tn_device_flags flag) {
     return (device->info.flags & flag) != 0;
+}
+
+// Whether its programs run on whatever host thread submits them, like a function call.
+static inline bool tni_device_is_inline(const tni_device *device) {
+    return tni_device_is(device, TN_DEVICE_INLINE) &&
+           tni_device_is(device, TN_DEVICE_SYNCHRONOUS) &&
+           tni_device_is(device, TN_DEVICE_HOST_MEMORY) &&
+           !tni_device_is(device, TN_DEVICE_OWN_THREADS);
+}
+
+// Whether a thread of the host's serves it: it works inside submit and takes its time, or all its
+// calls must come from one thread (ABI-33).
+static inline bool tni_device_needs_worker(const tni_device *device) {
+    return tni_device_is(device, TN_DEVICE_OWN_THREADS) ||
+           (tni_device_is(device, TN_DEVICE_SYNCHRONOUS) && !tni_device_is_inline(device));
 }
 
 #endif // TENON_LOADER_PLUGIN_H

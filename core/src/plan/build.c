@@ -5,13 +5,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "loader/device_call.h"
 
 #include <string.h>
 
 static void island_deinit(const tni_alloc *alloc, tni_island *island) {
-    if (island->program != NULL) {
-        island->device->plugin->compile.program_destroy(island->program);
-    }
+    tni_device_program_destroy(island->device, island->program);
     tni_free_array(alloc, island->nodes, island->node_count, sizeof(uint32_t));
     tni_free_array(alloc, island->positions, island->node_count, sizeof(uint32_t));
     tni_free_array(alloc, island->inlined, island->node_count, sizeof(uint8_t));
@@ -80,7 +79,6 @@ static uint32_t report_progress(void *user_data, uint32_t permille) {
 static tn_status compile_view(tni_plan *plan, const tni_plan_info *info, uint32_t index,
                               const tni_view *view, tn_error *error) {
     tni_island *island = &plan->islands[index];
-    const tn_compile_interface *compile = &island->device->plugin->compile;
     progress_link link = {info, index, plan->island_count};
     tn_compile_info request = {
         .struct_size = sizeof(request),
@@ -91,14 +89,13 @@ static tn_status compile_view(tni_plan *plan, const tni_plan_info *info, uint32_
         .progress = report_progress,
         .progress_user_data = &link,
     };
-    tn_status status = compile->compile(island->device->handle, &request, &island->program, error);
-    status = tni_device_made(island->device, status, island->program, "compile", error);
+    tn_status status = tni_device_compile(island->device, &request, &island->program, error);
     if (status != TN_OK) {
         return status;
     }
     island->program_info.struct_size = sizeof(island->program_info);
     island->program_info.struct_type = TN_STRUCT_PROGRAM_INFO;
-    status = compile->program_info(island->program, &island->program_info, error);
+    status = tni_device_program_info(island->device, island->program, &island->program_info, error);
     if (status == TN_OK && (island->program_info.input_count != island->input_count ||
                             island->program_info.output_count != island->output_count)) {
         status =

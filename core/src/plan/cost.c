@@ -138,12 +138,6 @@ bool tni_device_shares_host(const tni_device *device) {
             (device->heaps[0].flags & TN_HEAP_HOST_MEMORY) != 0);
 }
 
-bool tni_device_is_inline(const tni_device *device) {
-    return tni_device_is(device, TN_DEVICE_INLINE) &&
-           tni_device_is(device, TN_DEVICE_SYNCHRONOUS) &&
-           tni_device_is(device, TN_DEVICE_HOST_MEMORY);
-}
-
 static int64_t dispatch_cost(const tni_device *device) {
     if (device == NULL) {
         return 0;

@@ -26,8 +26,6 @@ int64_t tni_cost_roofline(const tni_device *device, tni_work work);
 
 // Whether values in host memory are usable by the device without a copy.
 bool tni_device_shares_host(const tni_device *device);
-// Whether its programs run on the thread of the host, like a function call.
-bool tni_device_is_inline(const tni_device *device);
 
 // Cost of passing the order; null stands for the host itself.
 int64_t tni_cost_handover(const tni_device *from, const tni_device *to);

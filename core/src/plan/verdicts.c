@@ -3,6 +3,7 @@
 #include "plan/verdicts.h"
 
 #include "base/error.h"
+#include "loader/device_call.h"
 
 #include <string.h>
 
@@ -60,10 +61,9 @@ static tn_status ask(answer_arrays *arrays, const tni_view *view, tni_device *de
         if (status != TN_OK) {
             return tni_fail_plain(error, status, "verdicts");
         }
-        status = device->plugin->compile.query_support(device->handle, view->view, query,
-                                                       &arrays->verdicts, error);
+        status = tni_device_query_support(device, view->view, query, &arrays->verdicts, error);
         if (status != TN_ERROR_LIMIT_EXCEEDED) {
-            return tni_device_note(device, status);
+            return status;
         }
         const tn_verdicts *v = &arrays->verdicts;
         claims = v->claim_count > claims ? v->claim_count : claims;

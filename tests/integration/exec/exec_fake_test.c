@@ -20,30 +20,6 @@ static void pause_ms(long milliseconds) {
     nanosleep(&pause, NULL);
 }
 
-// y = Neg(Relu(Neg(Relu(x)))) and so on: length nodes, Relu first.
-static void build_alternating(exec_fixture *f, int length) {
-    onnx_builder b;
-    char from[16] = "x";
-    onnx_begin(&b, 17);
-    onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);
-    for (int i = 0; i < length; i++) {
-        char to[16];
-        snprintf(to, sizeof(to), i + 1 == length ? "y" : "v%d", i);
-        onnx_node(&b, i % 2 == 0 ? "Relu" : "Neg", from, to);
-        snprintf(from, sizeof(from), "%s", to);
-    }
-    onnx_output(&b, "y", TN_DTYPE_FLOAT, 1, dims);
-    onnx_end(&b, &f->bytes);
-    exec_load(f);
-}
-
-static float alternate(float x, int length) {
-    for (int i = 0; i < length; i++) {
-        x = i % 2 == 0 ? (x > 0 ? x : 0) : -x;
-    }
-    return x;
-}
-
 // Gives Relu to one device and Neg to the other, so that islands alternate.
 static void split_ops(uint32_t relu_device, uint32_t neg_device) {
     fake_device(relu_device)->ops = FAKE_RELU | FAKE_ADD;
@@ -53,7 +29,7 @@ static void split_ops(uint32_t relu_device, uint32_t neg_device) {
 static void assert_output(exec_fixture *f, float first, int length) {
     const float *y = exec_output(f, 0);
     for (int i = 0; i < EXEC_WIDTH; i++) {
-        assert_float_equal(y[i], alternate(first + (float)i, length), 0);
+        assert_float_equal(y[i], exec_alternate(first + (float)i, length), 0);
     }
 }
 
@@ -65,7 +41,7 @@ static void run__every_device_alone(void **state) {
     for (uint32_t device = 0; device < FAKE_DEVICE_COUNT; device++) {
         exec_fixture f;
         exec_open(&f);
-        build_alternating(&f, 5);
+        exec_build_alternating(&f, 5);
         assert_int_equal(exec_compile(&f, device_names[device]), TN_OK);
         exec_prepare(&f, 0);
         for (uint32_t run = 1; run <= 3; run++) {
@@ -94,7 +70,7 @@ static void run__every_pair_of_devices(void **state) {
             char devices[64];
             exec_open(&f);
             split_ops(a, b);
-            build_alternating(&f, 6);
+            exec_build_alternating(&f, 6);
             snprintf(devices, sizeof(devices), "%s,%s", device_names[a], device_names[b]);
             assert_int_equal(exec_compile(&f, devices), TN_OK);
             exec_prepare(&f, 0);
@@ -113,7 +89,7 @@ static void run__an_extra_copy_is_noticed(void **state) {
     (void)state;
     exec_fixture f;
     exec_open(&f);
-    build_alternating(&f, 2);
+    exec_build_alternating(&f, 2);
     assert_int_equal(exec_compile(&f, "fake:alpha"), TN_OK);
     exec_prepare(&f, 0);
     assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
@@ -149,7 +125,7 @@ static void run__two_devices_chain_by_fences(void **state) {
     exec_fixture f;
     exec_open(&f);
     split_ops(FAKE_ALPHA, FAKE_BETA);
-    build_alternating(&f, 4);
+    exec_build_alternating(&f, 4);
     assert_int_equal(exec_compile(&f, "fake:alpha,fake:beta"), TN_OK);
     exec_prepare(&f, 1);
     exec_fill(&f, 0, -1.0f);
@@ -221,7 +197,7 @@ static void run__a_refused_submit_fails_the_run_and_no_more(void **state) {
     for (uint32_t device = 0; device < FAKE_DEVICE_COUNT; device++) {
         exec_fixture f;
         exec_open(&f);
-        build_alternating(&f, 3);
+        exec_build_alternating(&f, 3);
         assert_int_equal(exec_compile(&f, device_names[device]), TN_OK);
         exec_prepare(&f, 0);
         fake_device(device)->submit_status = TN_ERROR_OUT_OF_MEMORY;
@@ -238,7 +214,7 @@ static void run__a_lost_device_stays_lost(void **state) {
     (void)state;
     exec_fixture f;
     exec_open(&f);
-    build_alternating(&f, 3);
+    exec_build_alternating(&f, 3);
     assert_int_equal(exec_compile(&f, "fake:alpha"), TN_OK);
     exec_prepare(&f, 0);
     fake_device(FAKE_ALPHA)->submit_status = TN_ERROR_DEVICE_LOST;
@@ -258,7 +234,7 @@ static void run__a_deadline_abandons_and_nothing_is_freed_early(void **state) {
     (void)state;
     exec_fixture f;
     exec_open(&f);
-    build_alternating(&f, 3);
+    exec_build_alternating(&f, 3);
     assert_int_equal(exec_compile(&f, "fake:shared"), TN_OK);
     exec_prepare(&f, 0);
     set_hold(FAKE_SHARED, 1);
@@ -278,7 +254,7 @@ static void run__an_abandoned_request_can_be_used_again(void **state) {
     exec_fixture f;
     exec_open(&f);
     split_ops(FAKE_ALPHA, FAKE_BETA);
-    build_alternating(&f, 4);
+    exec_build_alternating(&f, 4);
     assert_int_equal(exec_compile(&f, "fake:alpha,fake:beta"), TN_OK);
     exec_prepare(&f, 0);
     set_hold(FAKE_BETA, 1);
@@ -308,7 +284,7 @@ static void run__cancel_ends_a_run_that_a_device_holds(void **state) {
         pthread_t thread;
         exec_open(&f);
         fake_device(FAKE_ALPHA)->can_abort = can_abort;
-        build_alternating(&f, 3);
+        exec_build_alternating(&f, 3);
         assert_int_equal(exec_compile(&f, "fake:alpha"), TN_OK);
         exec_prepare(&f, 0);
         set_hold(FAKE_ALPHA, 1);
@@ -330,7 +306,7 @@ static void submit__reports_once_and_needs_background(void **state) {
     exec_fixture f;
     uint32_t counts[2] = {0, 0};
     exec_open(&f);
-    build_alternating(&f, 3);
+    exec_build_alternating(&f, 3);
     assert_int_equal(exec_compile(&f, "fake:inline"), TN_OK);
     exec_prepare(&f, 0);
     assert_int_equal(tn_request_submit(f.request, 0, count_done, counts, &f.error),
@@ -356,7 +332,7 @@ static void compile__a_refusal_becomes_a_constraint(void **state) {
     fake_device(FAKE_ALPHA)->cost_ns = 1;
     fake_device(FAKE_BETA)->cost_ns = 100000;
     fake_device(FAKE_ALPHA)->compile_status = TN_ERROR_UNSUPPORTED;
-    build_alternating(&f, 3);
+    exec_build_alternating(&f, 3);
     assert_int_equal(exec_compile(&f, "fake:alpha,fake:beta"), TN_OK);
     tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
     assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
@@ -382,7 +358,7 @@ static void compile__no_device_says_why(void **state) {
     exec_fixture f;
     exec_open(&f);
     fake_device(FAKE_ALPHA)->ops = FAKE_RELU;
-    build_alternating(&f, 2);
+    exec_build_alternating(&f, 2);
     assert_int_equal(exec_compile(&f, "fake:alpha"), TN_ERROR_DENIED);
     assert_non_null(strstr(f.error.text, "OP_UNSUPPORTED"));
     assert_non_null(strstr(f.error.text, "fake:alpha"));
@@ -404,7 +380,7 @@ static void compile__automatic_uses_one_device_of_a_group(void **state) {
     fake_device(FAKE_SHARED)->cost_ns = 1;
     fake_device(FAKE_INLINE)->ops = FAKE_ALL;
     fake_device(FAKE_INLINE)->cost_ns = 10000000;
-    build_alternating(&f, 4);
+    exec_build_alternating(&f, 4);
     tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
     assert_int_equal(tn_compile(f.model, NULL, &f.compiled, &f.error), TN_OK);
     assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
@@ -421,7 +397,7 @@ static void prepare__the_memory_cap_names_the_largest(void **state) {
     (void)state;
     exec_fixture f;
     exec_open(&f);
-    build_alternating(&f, 3);
+    exec_build_alternating(&f, 3);
     const char *device = "fake:inline";
     tn_compile_config config;
     tn_compile_config_init(&config);
@@ -441,7 +417,7 @@ static void shutdown__is_refused_while_in_use(void **state) {
     (void)state;
     exec_fixture f;
     exec_open(&f);
-    build_alternating(&f, 1);
+    exec_build_alternating(&f, 1);
     assert_int_equal(exec_compile(&f, "fake:alpha"), TN_OK);
     assert_int_equal(tn_host_shutdown(f.host, 1000000000, &f.error), TN_ERROR_BUSY);
     tn_compiled_release(f.compiled);
@@ -456,7 +432,7 @@ static void trace__holds_what_the_stats_say(void **state) {
     exec_fixture f;
     exec_open(&f);
     split_ops(FAKE_ALPHA, FAKE_MUTE);
-    build_alternating(&f, 4);
+    exec_build_alternating(&f, 4);
     assert_int_equal(exec_compile(&f, "fake:alpha,fake:mute"), TN_OK);
     exec_prepare(&f, 0);
     assert_int_equal(tn_host_trace_start(f.host, 4096, &f.error), TN_OK);

@@ -5,14 +5,22 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 void exec_open(exec_fixture *f) {
+    exec_open_with(f, 0);
+}
+
+void exec_open_with(exec_fixture *f, tn_device_flags flags) {
     static const tn_static_plugin plugin = {"fake", fake_plugin_entry};
     memset(f, 0, sizeof(*f));
     fake_reset();
+    for (uint32_t i = 0; i < FAKE_DEVICE_COUNT; i++) {
+        fake_device(i)->flags = flags;
+    }
     test_alloc_init(&f->memory);
     tn_error_init(&f->error);
     tn_host_config config;
@@ -33,6 +41,30 @@ void exec_load(exec_fixture *f) {
         print_message("load: %s\n", f->error.text);
     }
     assert_int_equal(status, TN_OK);
+}
+
+void exec_build_alternating(exec_fixture *f, int length) {
+    static const int64_t dims[] = {EXEC_WIDTH};
+    onnx_builder b;
+    char from[16] = "x";
+    onnx_begin(&b, 17);
+    onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);
+    for (int i = 0; i < length; i++) {
+        char to[16];
+        snprintf(to, sizeof(to), i + 1 == length ? "y" : "v%d", i);
+        onnx_node(&b, i % 2 == 0 ? "Relu" : "Neg", from, to);
+        snprintf(from, sizeof(from), "%s", to);
+    }
+    onnx_output(&b, "y", TN_DTYPE_FLOAT, 1, dims);
+    onnx_end(&b, &f->bytes);
+    exec_load(f);
+}
+
+float exec_alternate(float x, int length) {
+    for (int i = 0; i < length; i++) {
+        x = i % 2 == 0 ? (x > 0 ? x : 0) : -x;
+    }
+    return x;
 }
 
 tn_status exec_compile(exec_fixture *f, const char *devices) {
@@ -126,6 +158,7 @@ void exec_close(exec_fixture *f) {
     for (uint32_t i = 0; i < FAKE_DEVICE_COUNT; i++) {
         assert_int_equal(fake_device(i)->memory_count, 0);
         assert_int_equal(fake_device(i)->fence_count, 0);
+        assert_int_equal(fake_device(i)->foreign_calls, 0);
     }
     assert_true(test_alloc_clean(&f->memory));
     test_alloc_deinit(&f->memory);

@@ -22,8 +22,14 @@ typedef struct exec_fixture {
 
 // Resets the controls and opens a host over a tracking allocator.
 void exec_open(exec_fixture *f);
+// The same with flags on top of every device's own.
+void exec_open_with(exec_fixture *f, tn_device_flags flags);
 // Loads the finished model in f->bytes; asserts that it works.
 void exec_load(exec_fixture *f);
+// Loads y = Neg(Relu(Neg(Relu(x)))) and so on: length nodes, Relu first, EXEC_WIDTH elements.
+void exec_build_alternating(exec_fixture *f, int length);
+// What it computes.
+float exec_alternate(float x, int length);
 // Compiles for the devices named (separated by commas), without fallback.
 tn_status exec_compile(exec_fixture *f, const char *devices);
 // Creates a request and prepares it for the model's own shapes; asserts that it works.

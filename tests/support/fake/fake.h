@@ -89,6 +89,7 @@ struct tn_context {
 struct tn_device {
     tn_plugin *plugin;
     uint32_t index;
+    pthread_t opener; // the thread that opened it
     pthread_t thread;
     bool has_thread;
     bool stopping;
@@ -101,6 +102,9 @@ extern pthread_cond_t fake_cond;
 
 bool fake_is_synchronous(const tn_device *device);
 bool fake_uses_host_memory(const tn_device *device);
+// Notes a call that may do work: with TN_DEVICE_OWN_THREADS it belongs on the opener's thread. The
+// lock is not held.
+void fake_enter(const tn_device *device);
 
 // With the lock held: raises or fails a fence; callbacks are made with the lock released.
 void fake_fence_raise(tn_fence *fence, uint64_t value);

@@ -4,7 +4,7 @@
 #ifndef TENON_TESTS_FAKE_CONTROL_H
 #define TENON_TESTS_FAKE_CONTROL_H
 
-#include "tenon/abi/plugin.h"
+#include "tenon/abi/device.h"
 
 #include <stdint.h>
 
@@ -33,6 +33,7 @@ typedef struct fake_control {
     uint32_t fail_run_number;  // only the run with this ordinal (from 1) fails; 0: every run
     uint64_t port_extra_bytes; // asked for by every port beyond its tensor
     uint32_t hold;             // 1: queued work does not start
+    tn_device_flags flags;     // on top of the device's own; set before the host is created
     uint32_t can_abort;        // 1: cancel ends held work; set before the host is created
     uint32_t run_count;        // counted: runs begun
     uint32_t submit_count;
@@ -42,6 +43,8 @@ typedef struct fake_control {
     uint32_t callback_count; // callbacks made
     uint32_t memory_count;   // live
     uint32_t fence_count;    // live
+    // Calls not on the thread that opened the device, where the contract asks for it (ABI-33).
+    uint32_t foreign_calls;
 } fake_control;
 
 // The entry function, to be given as a static plugin.

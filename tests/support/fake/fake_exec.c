@@ -67,6 +67,7 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
                                const tn_query_info *info, tn_verdicts *inout_verdicts,
                                tn_error *error) {
     (void)info;
+    fake_enter(device);
     tn_status status = tn_view_validate(view, error);
     for (uint32_t i = 0; i < view->nodes.count && status == TN_OK; i++) {
         tn_node_verdict verdict = {0};
@@ -120,6 +121,7 @@ static void fill_program(tn_program *program, const tn_graph_view *view) {
 static tn_status compile(tn_device *device, const tn_compile_info *info, tn_program **out_program,
                          tn_error *error) {
     *out_program = NULL;
+    fake_enter(device);
     tn_status status = tn_view_validate(info->view, error);
     if (status == TN_OK) {
         status = refuse(device, error);
@@ -145,6 +147,7 @@ static tn_status compile(tn_device *device, const tn_compile_info *info, tn_prog
 
 static tn_status program_info(tn_program *program, tn_program_info *out_info, tn_error *error) {
     (void)error;
+    fake_enter(program->device);
     out_info->input_count = program->input_count;
     out_info->output_count = program->output_count;
     return TN_OK;
@@ -169,6 +172,7 @@ static uint64_t resolve(const tn_program *program, const tn_symbol_value *symbol
 static tn_status port_query(tn_program *program, const tn_port_query *query, tn_port_info *ports,
                             uint32_t port_capacity, uint32_t *out_port_count, tn_error *error) {
     (void)error;
+    fake_enter(program->device);
     *out_port_count = program->input_count + program->output_count;
     if (*out_port_count > port_capacity) {
         return TN_ERROR_LIMIT_EXCEEDED;
@@ -195,6 +199,7 @@ static tn_status port_query(tn_program *program, const tn_port_query *query, tn_
 static void program_destroy(tn_program *program) {
     if (program != NULL) {
         const tn_helper_host host = program->device->plugin->host;
+        fake_enter(program->device);
         tn_helper_free(&host, program, sizeof(*program));
     }
 }
@@ -211,6 +216,7 @@ const tn_compile_interface fake_compile_table = {
 
 static tn_status context_create(tn_device *device, const tn_context_create_info *info,
                                 tn_context **out_context, tn_error *error) {
+    fake_enter(device);
     *out_context = tn_helper_alloc(&device->plugin->host, sizeof(**out_context));
     if (*out_context == NULL) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
@@ -222,6 +228,7 @@ static tn_status context_create(tn_device *device, const tn_context_create_info 
 static tn_status context_prepare(tn_context *context, const tn_prepare_info *info,
                                  tn_error *error) {
     const tn_program *program = context->program;
+    fake_enter(program->device);
     context->element_count = resolve(program, info->symbols, info->symbol_count, NULL);
     context->scratch_bytes = program->value_count * context->element_count * sizeof(float);
     context->scratch = tn_helper_alloc(&program->device->plugin->host, context->scratch_bytes);
@@ -258,6 +265,7 @@ void fake_compute(tn_context *context, const tn_binding *bindings) {
 static tn_status submit(tn_context *context, const tn_submit_info *info, tn_error *error) {
     tn_device *device = context->program->device;
     fake_control *control = fake_device(device->index);
+    fake_enter(device);
     fake_lock();
     tn_status status = control->submit_status;
     if (status == TN_OK && (!context->prepared || context->job.active)) {
@@ -293,6 +301,7 @@ static tn_status cancel(tn_context *context, tn_error *error) {
 static void context_destroy(tn_context *context) {
     if (context != NULL) {
         const tn_helper_host host = context->program->device->plugin->host;
+        fake_enter(context->program->device);
         tn_helper_free(&host, context->scratch, context->scratch_bytes);
         tn_helper_free(&host, context, sizeof(*context));
     }

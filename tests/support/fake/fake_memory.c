@@ -9,6 +9,7 @@ static tn_status heap_info(tn_device *device, uint32_t heap, tn_heap_info *out_i
                            tn_error *error) {
     (void)heap;
     (void)error;
+    fake_enter(device);
     bool host = fake_uses_host_memory(device);
     out_info->flags =
         host ? TN_HEAP_HOST_VISIBLE | TN_HEAP_COHERENT | TN_HEAP_HOST_MEMORY : TN_HEAP_DEVICE_LOCAL;
@@ -24,6 +25,7 @@ static tn_status make(tn_device *device, void *data, uint64_t size_bytes, bool i
                       tn_memory **out_memory, tn_error *error) {
     const tn_helper_host *host = &device->plugin->host;
     *out_memory = NULL;
+    fake_enter(device);
     tn_memory *memory = tn_helper_alloc(host, sizeof(*memory));
     if (memory == NULL) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
@@ -64,6 +66,7 @@ static void memory_free(tn_memory *memory) {
         return;
     }
     const tn_helper_host *host = &memory->device->plugin->host;
+    fake_enter(memory->device);
     fake_lock();
     fake_device(memory->device->index)->memory_count--;
     fake_unlock();
@@ -99,6 +102,7 @@ static tn_status cpu_access(tn_memory *memory, uint64_t offset_bytes, uint64_t s
 }
 
 static tn_status copy(tn_device *device, const tn_copy_info *info, tn_error *error) {
+    fake_enter(device);
     fake_lock();
     fake_job *job = fake_queue_copy_job(device);
     if (job == NULL ||

@@ -38,6 +38,16 @@ bool fake_uses_host_memory(const tn_device *device) {
     return device->index == FAKE_SHARED || fake_is_synchronous(device);
 }
 
+void fake_enter(const tn_device *device) {
+    fake_lock();
+    fake_control *control = fake_device(device->index);
+    if ((control->flags & TN_DEVICE_OWN_THREADS) != 0 &&
+        pthread_equal(device->opener, pthread_self()) == 0) {
+        control->foreign_calls++;
+    }
+    fake_unlock();
+}
+
 static tn_status probe(tn_plugin *plugin, uint32_t *out_device_count, tn_error *error) {
     (void)plugin;
     (void)error;
@@ -66,8 +76,8 @@ static tn_status device_info(tn_plugin *plugin, uint32_t index, tn_device_info *
     (void)snprintf(out_info->resource_group, sizeof(out_info->resource_group), "fake-%u",
                    host ? FAKE_SHARED : index);
     out_info->kind = TN_DEVICE_KIND_OTHER;
-    out_info->flags =
-        TN_DEVICE_EMULATED | flags[index] | (controls[index].can_abort ? TN_DEVICE_CAN_ABORT : 0);
+    out_info->flags = TN_DEVICE_EMULATED | flags[index] | controls[index].flags |
+                      (controls[index].can_abort ? TN_DEVICE_CAN_ABORT : 0);
     out_info->max_contexts_in_flight = 64;
     out_info->heap_count = 1;
     out_info->dispatch_ns = 1000;
@@ -83,6 +93,7 @@ static tn_status device_open(tn_plugin *plugin, const tn_device_open_info *info,
     }
     device->plugin = plugin;
     device->index = info->device_index;
+    device->opener = pthread_self();
     if (!fake_is_synchronous(device) && fake_queue_start(device) != 0) {
         tn_helper_free(&plugin->host, device, sizeof(*device));
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no thread");
@@ -94,6 +105,7 @@ static tn_status device_open(tn_plugin *plugin, const tn_device_open_info *info,
 static void device_close(tn_device *device) {
     if (device != NULL) {
         tn_plugin *plugin = device->plugin;
+        fake_enter(device);
         fake_queue_stop(device);
         tn_helper_free(&plugin->host, device, sizeof(*device));
     }

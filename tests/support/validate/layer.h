@@ -81,8 +81,6 @@ struct tn_device {
     tn_device *inner;
     tn_plugin *plugin;
     tn_device_flags flags;
-    pthread_t thread; // of TN_DEVICE_OWN_THREADS
-    bool has_thread;
 };
 
 struct tn_program {

@@ -31,7 +31,8 @@ typedef uint64_t tn_device_flags;
 #define TN_DEVICE_EMULATED 8ull
 // cancel stops work that has begun, so borrowed memory comes back in bounded time.
 #define TN_DEVICE_CAN_ABORT 16ull
-// Brings its own thread pool: all calls for this device come from one thread (ABI-33).
+// Brings its own thread pool: every call for this device that can do work comes from one thread,
+// which waits between calls. Fences and cancel may come from any (ABI-33).
 #define TN_DEVICE_OWN_THREADS 32ull
 // Islands must be connected subgraphs; the host splits them.
 #define TN_DEVICE_CONNECTED_ISLANDS 64ull
