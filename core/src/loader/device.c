@@ -140,12 +140,6 @@ static void run_opening(void *user_data) {
 }
 
 static tn_status open_with_worker(tni_device *device, tn_error *error) {
-    // Promises of the ABI that this host does not keep yet; better refused than broken.
-    if (tni_device_is(device, TN_DEVICE_CONNECTED_ISLANDS)) {
-        return tni_fail(error, TN_ERROR_UNSUPPORTED, "device.connected-islands",
-                        "%s wants connected islands, which this host does not make yet",
-                        device->id);
-    }
     if (tni_device_needs_worker(device)) {
         tn_status status =
             tni_worker_create(&device->plugin->alloc, device->info.name, &device->worker);

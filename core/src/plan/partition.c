@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the partition problem of graph 0 and turns the partitioner's segments into islands. Label
 // 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
+#include "plan/connected.h"
 #include "plan/cost.h"
 #include "plan/plan.h"
 
@@ -376,18 +377,34 @@ static tn_status find_borders(draft *d, tnp_plan *answer) {
     return status;
 }
 
+// The answer's segments, in pieces for devices that want connected islands.
+static tn_status cut_segments(const draft *d, tnp_plan *answer, tnp_segment **out_segments,
+                              uint32_t *out_count) {
+    bool wants[TNP_MAX_LABELS] = {false}; // the host's label has no islands
+    for (uint32_t k = 0; k < d->plan->set_count; k++) {
+        wants[k + 1] = tni_device_is(d->plan->sets[k].device, TN_DEVICE_CONNECTED_ISLANDS);
+    }
+    return tni_connected_segments(&d->plan->alloc, d->plan->model, d->graph->nodes, wants, answer,
+                                  out_segments, out_count);
+}
+
 static tn_status make_islands(draft *d, tnp_plan *answer, tn_error *error) {
     tni_plan *plan = d->plan;
-    plan->islands =
-        tni_alloc_array(&plan->alloc, at_least_one(answer->segment_count), sizeof(*plan->islands));
-    plan->island_capacity = plan->islands != NULL ? answer->segment_count : 0;
-    tn_status status = plan->islands != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+    tnp_segment *segments = NULL;
+    uint32_t count = 0;
+    tn_status status = cut_segments(d, answer, &segments, &count);
+    if (status == TN_OK) {
+        plan->islands = tni_alloc_array(&plan->alloc, at_least_one(count), sizeof(*plan->islands));
+        plan->island_capacity = plan->islands != NULL ? count : 0;
+        status = plan->islands != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
+    }
     memset(plan->island_of, 0xff, at_least_one(plan->node_count) * sizeof(uint32_t));
-    for (uint32_t i = 0; i < answer->segment_count && status == TN_OK; i++) {
-        if (answer->segments[i].label != 0) {
-            status = make_island(d, answer, &answer->segments[i]);
+    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+        if (segments[i].label != 0) {
+            status = make_island(d, answer, &segments[i]);
         }
     }
+    tni_free_array(&plan->alloc, segments, answer->op_count, sizeof(*segments));
     if (status == TN_OK) {
         status = find_borders(d, answer);
     }

@@ -353,6 +353,43 @@ static void compile__a_refusal_becomes_a_constraint(void **state) {
     exec_close(&f);
 }
 
+// Two chains side by side: one island, or one a chain for a device that refuses pieces.
+static void compile__connected_islands_where_asked(void **state) {
+    static const tn_device_flags flags[] = {0, TN_DEVICE_CONNECTED_ISLANDS};
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        exec_fixture f;
+        onnx_builder b;
+        exec_open_with(&f, flags[i]);
+        onnx_begin(&b, 17);
+        onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);
+        onnx_node(&b, "Relu", "x", "a");
+        onnx_node(&b, "Neg", "x", "b");
+        onnx_node(&b, "Neg", "a", "y");
+        onnx_node(&b, "Relu", "b", "z");
+        onnx_output(&b, "y", TN_DTYPE_FLOAT, 1, dims);
+        onnx_output(&b, "z", TN_DTYPE_FLOAT, 1, dims);
+        onnx_end(&b, &f.bytes);
+        exec_load(&f);
+        assert_int_equal(exec_compile(&f, "fake:alpha"), TN_OK);
+        tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
+        assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
+        assert_int_equal(plan.island_count, i + 1);
+        assert_int_equal(plan.refused_programs, 0);
+        assert_int_equal(fake_device(FAKE_ALPHA)->disconnected, 0);
+        exec_prepare(&f, 0);
+        exec_fill(&f, 0, -3.0f);
+        assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
+        for (int k = 0; k < EXEC_WIDTH; k++) {
+            float x = -3.0f + (float)k;
+            assert_float_equal(exec_output(&f, 0)[k], x > 0 ? -x : 0, 0);
+            assert_float_equal(exec_output(&f, 1)[k], x < 0 ? -x : 0, 0);
+        }
+        assert_true(exec_counts_agree(&f, 1));
+        exec_close(&f);
+    }
+}
+
 static void compile__no_device_says_why(void **state) {
     (void)state;
     exec_fixture f;
@@ -475,6 +512,7 @@ int main(void) {
         cmocka_unit_test(run__cancel_ends_a_run_that_a_device_holds),
         cmocka_unit_test(submit__reports_once_and_needs_background),
         cmocka_unit_test(compile__a_refusal_becomes_a_constraint),
+        cmocka_unit_test(compile__connected_islands_where_asked),
         cmocka_unit_test(compile__no_device_says_why),
         cmocka_unit_test(compile__automatic_uses_one_device_of_a_group),
         cmocka_unit_test(prepare__the_memory_cap_names_the_largest),

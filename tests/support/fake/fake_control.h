@@ -45,6 +45,8 @@ typedef struct fake_control {
     uint32_t fence_count;    // live
     // Calls not on the thread that opened the device, where the contract asks for it (ABI-33).
     uint32_t foreign_calls;
+    // Islands refused for being in pieces, by devices with TN_DEVICE_CONNECTED_ISLANDS.
+    uint32_t disconnected;
 } fake_control;
 
 // The entry function, to be given as a static plugin.

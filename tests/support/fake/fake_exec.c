@@ -77,6 +77,46 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
     return status;
 }
 
+// The lowest node that index is connected to, as far as linked nodes say.
+static uint32_t lowest(const uint32_t *linked, uint32_t index) {
+    while (linked[index] != index) {
+        index = linked[index];
+    }
+    return index;
+}
+
+// Whether the values between nodes make one piece of an island.
+static bool is_connected(const tn_graph_view *view) {
+    const tn_graph_record *graph = tn_view_graph(view, 0);
+    uint32_t linked[FAKE_MAX_NODES];
+    uint32_t pieces = graph->nodes.count;
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
+        const tn_graph_node *node = tn_view_node(view, graph->nodes.begin + i);
+        linked[i] = i;
+        for (uint32_t k = 0; k < node->inputs.count; k++) {
+            uint32_t maker = tn_view_value(view, tn_view_node_input(view, node, k))->producer;
+            if (maker == TN_NONE) {
+                continue;
+            }
+            uint32_t a = lowest(linked, maker - graph->nodes.begin);
+            uint32_t b = lowest(linked, i);
+            pieces -= a != b;
+            linked[a > b ? a : b] = a > b ? b : a;
+        }
+    }
+    return pieces == 1;
+}
+
+static tn_status refuse_pieces(tn_device *device, const tn_graph_view *view, tn_error *error) {
+    fake_lock();
+    fake_control *control = fake_device(device->index);
+    bool refused = (control->flags & TN_DEVICE_CONNECTED_ISLANDS) != 0 && !is_connected(view);
+    control->disconnected += refused;
+    fake_unlock();
+    return refused ? tn_helper_fail(error, TN_ERROR_UNSUPPORTED, NULL, "fake: an island in pieces")
+                   : TN_OK;
+}
+
 static tn_status refuse(tn_device *device, tn_error *error) {
     fake_lock();
     fake_control *control = fake_device(device->index);
@@ -131,6 +171,9 @@ static tn_status compile(tn_device *device, const tn_compile_info *info, tn_prog
         (graph->nodes.count > FAKE_MAX_NODES || info->view->values.count > FAKE_MAX_VALUES ||
          graph->inputs.count + graph->outputs.count > FAKE_MAX_PORTS)) {
         status = tn_helper_fail(error, TN_ERROR_UNSUPPORTED, NULL, "fake: the island is too large");
+    }
+    if (status == TN_OK) {
+        status = refuse_pieces(device, info->view, error);
     }
     if (status != TN_OK) {
         return status;
