@@ -10,6 +10,7 @@ typedef struct ref_context {
     ref_tensor *prepared; // per value: type and size
     ref_tensor *tensors;  // per value: the same with the data of this run, and actual shapes
     int64_t *offsets;     // per value, in the workspace
+    int64_t scratch;      // where scratch memory begins in the workspace
     const ref_tensor **inputs;
     ref_tensor **outputs;
     atomic_uint cancelled;
@@ -82,7 +83,7 @@ tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *
     }
     if (status == TN_OK) {
         int64_t bytes = 0;
-        status = tni_ref_plan(program, own->prepared, own->offsets, &bytes, error);
+        status = tni_ref_plan(program, own->prepared, own->offsets, &own->scratch, &bytes, error);
     }
     if (status != TN_OK) {
         free_arrays(own);
@@ -109,7 +110,15 @@ static void point_values(ref_context *context, const tn_helper_port *ports) {
     }
 }
 
-static tn_status run_node(ref_context *context, uint32_t order, tn_error *error) {
+// Packed elements may leave bits of the last byte over; they are zero.
+static void clear_padding(ref_tensor *tensor) {
+    if (tensor != NULL && tni_ref_element_bits(tensor->dtype) % 8 != 0 && tensor->size_bytes > 0) {
+        tensor->data[tensor->size_bytes - 1] = 0;
+    }
+}
+
+static tn_status run_node(ref_context *context, uint32_t order, const tn_helper_port *ports,
+                          tn_error *error) {
     const ref_program *program = context->program;
     const tn_graph_view *view = program->view;
     const uint32_t index = tn_view_graph(view, 0)->nodes.begin + order;
@@ -121,7 +130,11 @@ static tn_status run_node(ref_context *context, uint32_t order, tn_error *error)
     for (uint32_t i = 0; i < node->outputs.count; ++i) {
         const uint32_t value = tn_view_node_output(view, node, i);
         context->outputs[i] = value == TN_NONE ? NULL : &context->tensors[value];
+        clear_padding(context->outputs[i]);
     }
+    unsigned char *workspace = program->workspace_count == 0
+                                   ? NULL
+                                   : ports[program->input_count + program->output_count].data;
     const ref_call call = {.host = &program->host,
                            .op = program->ops[order],
                            .view = view,
@@ -132,6 +145,7 @@ static tn_status run_node(ref_context *context, uint32_t order, tn_error *error)
                            .input_count = node->inputs.count,
                            .outputs = context->outputs,
                            .output_count = node->outputs.count,
+                           .scratch = workspace == NULL ? NULL : workspace + context->scratch,
                            .error = error};
     return program->ops[order]->run(&call);
 }
@@ -187,7 +201,7 @@ tn_status tni_ref_run(void *context, const tn_helper_port *ports, uint32_t port_
         if (atomic_load(&own->cancelled) != 0) {
             return tn_helper_fail(error, TN_ERROR_CANCELLED, NULL, "cancelled before node %u", i);
         }
-        const tn_status status = run_node(own, i, error);
+        const tn_status status = run_node(own, i, ports, error);
         if (status != TN_OK) {
             return status;
         }

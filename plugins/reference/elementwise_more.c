@@ -98,6 +98,16 @@ tn_status tni_ref_pow(const ref_call *call) {
     return TN_OK;
 }
 
+// x - floor(x / y) * y: the remainder gets the divisor's sign, a zero one too; x modulo an infinity
+// is x, or that infinity where the signs differ.
+static double floor_mod(double x, double y) {
+    const double rest = fmod(x, y);
+    if (rest == 0.0) {
+        return copysign(0.0, y);
+    }
+    return !isnan(rest) && (rest < 0.0) != (y < 0.0) ? rest + y : rest;
+}
+
 // Mod: fmod = 1 gives the sign of the dividend, for integers too; 0 that of the divisor.
 tn_status tni_ref_mod(const ref_call *call) {
     const ref_tensor *left = call->inputs[0];
@@ -105,15 +115,16 @@ tn_status tni_ref_mod(const ref_call *call) {
     ref_tensor *output = call->outputs[0];
     const uint32_t truncate = tni_ref_int(call, "fmod", 0) != 0 ? 1u : 0u;
     const uint32_t is_unsigned = tni_ref_is_unsigned(left->dtype);
-    if (!all_broadcast(call) || left->dtype != right->dtype || left->dtype != output->dtype ||
-        (tni_ref_is_float(left->dtype) && !truncate)) {
-        return tni_ref_invalid(call, "shapes, types or fmod");
+    if (!all_broadcast(call) || left->dtype != right->dtype || left->dtype != output->dtype) {
+        return tni_ref_invalid(call, "shapes or types");
     }
     for (int64_t i = 0; i < output->count; ++i) {
         const int64_t l = tni_ref_broadcast(left, output->dims, output->rank, i);
         const int64_t r = tni_ref_broadcast(right, output->dims, output->rank, i);
         if (tni_ref_is_float(left->dtype)) {
-            tni_ref_store(output, i, fmod(tni_ref_load(left, l), tni_ref_load(right, r)));
+            const double x = tni_ref_load(left, l);
+            const double y = tni_ref_load(right, r);
+            tni_ref_store(output, i, truncate ? fmod(x, y) : floor_mod(x, y));
             continue;
         }
         const int64_t x = tni_ref_load_int(left, l);
@@ -224,22 +235,29 @@ tn_status tni_ref_where(const ref_call *call) {
 }
 
 // Cast and CastLike: the output's type says to what. Floating point to integer cuts toward zero;
-// what does not fit saturates (ONNX leaves it open).
+// what does not fit saturates (ONNX leaves it open). Narrow floating-point types follow the tables
+// of Cast, with saturate and round_mode.
 tn_status tni_ref_cast(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
     ref_tensor *output = call->outputs[0];
+    const uint32_t saturate = tni_ref_int(call, "saturate", 1) != 0 ? 1u : 0u;
+    const ref_rounding rounding =
+        tn_view_attr_string_is(call->view, call->node, "round_mode", "down") ? REF_ROUND_DOWN
+        : tn_view_attr_string_is(call->view, call->node, "round_mode", "nearest")
+            ? REF_ROUND_NEAREST
+            : REF_ROUND_UP;
     if (!tni_ref_same_shape(input, output)) {
         return tni_ref_invalid(call, "input and output differ in shape");
     }
-    const uint32_t from_integer =
-        !tni_ref_is_float(input->dtype) && input->dtype != TN_DTYPE_UINT64 ? 1u : 0u;
-    const uint32_t both_integers =
-        !tni_ref_is_float(input->dtype) && !tni_ref_is_float(output->dtype) ? 1u : 0u;
+    const uint32_t from_float = tni_ref_is_float(input->dtype);
+    const uint32_t to_float = tni_ref_is_float(output->dtype);
+    // Integers lose their upper bits in narrower ones, and so do numbers in packed integers.
+    const uint32_t packed = tni_ref_element_bits(output->dtype) % 8 != 0 ? 1u : 0u;
     for (int64_t i = 0; i < output->count; ++i) {
-        if (from_integer || both_integers) {
+        if (!to_float && (!from_float || packed)) {
             tni_ref_store_int(output, i, tni_ref_load_int(input, i));
         } else {
-            tni_ref_store(output, i, tni_ref_load(input, i));
+            tni_ref_store_rounded(output, i, tni_ref_load(input, i), saturate, rounding);
         }
     }
     return TN_OK;
@@ -249,7 +267,7 @@ uint32_t tni_ref_check_cast(const tn_graph_view *view, const tn_graph_node *node
                             tn_node_verdict *out_verdict) {
     const uint32_t value = tn_view_node_output(view, node, 0);
     const tn_dtype dtype = value == TN_NONE ? TN_DTYPE_FLOAT : tn_view_value(view, value)->dtype;
-    if (!tni_ref_is_float(dtype) && (dtype > TN_DTYPE_UINT64 || dtype == TN_DTYPE_STRING)) {
+    if (dtype == TN_DTYPE_STRING || dtype == TN_DTYPE_COMPLEX64 || dtype == TN_DTYPE_COMPLEX128) {
         tn_helper_no(out_verdict, TN_REASON_DTYPE, node->inputs.count, 0, dtype);
         return 0;
     }

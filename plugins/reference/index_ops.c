@@ -3,34 +3,6 @@
 // OneHot. Each output position is turned into coordinates, and those into one input position.
 #include "kernels.h"
 
-static void coordinates(const ref_tensor *tensor, int64_t index, int64_t *out_at) {
-    for (uint32_t axis = tensor->rank; axis-- > 0;) {
-        out_at[axis] = index % tensor->dims[axis];
-        index /= tensor->dims[axis];
-    }
-}
-
-static int64_t position(const ref_tensor *tensor, const int64_t *at) {
-    int64_t index = 0;
-    for (uint32_t axis = 0; axis < tensor->rank; ++axis) {
-        index = index * tensor->dims[axis] + at[axis];
-    }
-    return index;
-}
-
-static void move_element(ref_tensor *to, int64_t to_index, const ref_tensor *from,
-                         int64_t from_index) {
-    const size_t bytes = (size_t)tni_ref_element_bytes(to->dtype);
-    memcpy(to->data + (size_t)to_index * bytes, from->data + (size_t)from_index * bytes, bytes);
-}
-
-// An index of [-size, size) made to count from the front.
-static uint32_t wrap_index(int64_t index, int64_t size, int64_t *out_index) {
-    index += index < 0 ? size : 0;
-    *out_index = index;
-    return index >= 0 && index < size ? 1u : 0u;
-}
-
 // Gather: output[outer, indices..., inner] = data[outer, indices[...], inner].
 tn_status tni_ref_gather(const ref_call *call) {
     const ref_tensor *data = call->inputs[0];
@@ -51,7 +23,7 @@ tn_status tni_ref_gather(const ref_call *call) {
     for (int64_t o = 0; o < outer; ++o) {
         for (int64_t i = 0; i < indices->count; ++i) {
             int64_t index = 0;
-            if (!wrap_index(tni_ref_load_int(indices, i), size, &index)) {
+            if (!tni_ref_wrap(tni_ref_load_int(indices, i), size, &index)) {
                 return tni_ref_invalid(call, "an index lies outside the axis");
             }
             if (bytes != 0) {
@@ -80,11 +52,11 @@ tn_status tni_ref_gather_elements(const ref_call *call) {
     }
     for (int64_t i = 0; i < output->count; ++i) {
         int64_t at[TN_MAX_RANK];
-        coordinates(output, i, at);
-        if (!wrap_index(tni_ref_load_int(indices, i), data->dims[axis], &at[axis])) {
+        tni_ref_coordinates(output, i, at);
+        if (!tni_ref_wrap(tni_ref_load_int(indices, i), data->dims[axis], &at[axis])) {
             return tni_ref_invalid(call, "an index lies outside the axis");
         }
-        move_element(output, i, data, position(data, at));
+        tni_ref_move(output, i, data, tni_ref_position(data, at));
     }
     return TN_OK;
 }
@@ -117,7 +89,7 @@ tn_status tni_ref_gather_nd(const ref_call *call) {
         for (int64_t k = 0; k < depth; ++k) {
             const int64_t size = data->dims[shared + (uint32_t)k];
             int64_t index = 0;
-            if (!wrap_index(tni_ref_load_int(indices, t * depth + k), size, &index)) {
+            if (!tni_ref_wrap(tni_ref_load_int(indices, t * depth + k), size, &index)) {
                 return tni_ref_invalid(call, "an index lies outside its axis");
             }
             from = from * size + index;
@@ -141,12 +113,12 @@ tn_status tni_ref_tile(const ref_call *call) {
     }
     for (int64_t i = 0; i < output->count; ++i) {
         int64_t at[TN_MAX_RANK];
-        coordinates(output, i, at);
+        tni_ref_coordinates(output, i, at);
         for (uint32_t axis = 0; axis < input->rank; ++axis) {
             // Not zero: then the output would have no elements.
             at[axis] %= input->dims[axis] == 0 ? 1 : input->dims[axis];
         }
-        move_element(output, i, input, position(input, at));
+        tni_ref_move(output, i, input, tni_ref_position(input, at));
     }
     return TN_OK;
 }
@@ -229,15 +201,15 @@ tn_status tni_ref_pad(const ref_call *call) {
     for (int64_t i = 0; i < output->count; ++i) {
         int64_t at[TN_MAX_RANK];
         uint32_t inside = 1;
-        coordinates(output, i, at);
+        tni_ref_coordinates(output, i, at);
         for (uint32_t axis = 0; axis < input->rank; ++axis) {
             at[axis] -= pad.begin[axis];
             inside &= padded_source(&pad, input->dims[axis], &at[axis]);
         }
         if (inside) {
-            move_element(output, i, input, position(input, at));
+            tni_ref_move(output, i, input, tni_ref_position(input, at));
         } else if (value != NULL) {
-            move_element(output, i, value, 0);
+            tni_ref_move(output, i, value, 0);
         } else {
             tni_ref_store(output, i, tni_ref_float(call, "value", 0.0f));
         }
@@ -265,7 +237,7 @@ tn_status tni_ref_trilu(const ref_call *call) {
         const int64_t column = i % columns;
         const int64_t row = i / columns % rows;
         if (upper ? column - row >= s : column - row <= s) {
-            move_element(output, i, input, i);
+            tni_ref_move(output, i, input, i);
         } else {
             memset(output->data + (size_t)i * bytes, 0, bytes);
         }
@@ -289,12 +261,12 @@ tn_status tni_ref_depth_space(const ref_call *call) {
     }
     for (int64_t i = 0; i < wide->count; ++i) {
         int64_t at[TN_MAX_RANK];
-        coordinates(wide, i, at);
+        tni_ref_coordinates(wide, i, at);
         const int64_t block = at[2] % b * b + at[3] % b;
         const int64_t channel = crd ? at[1] * b * b + block : block * wide->dims[1] + at[1];
         const int64_t from[4] = {at[0], channel, at[2] / b, at[3] / b};
-        const int64_t other = position(deep, from);
-        move_element(call->outputs[0], to_space ? i : other, call->inputs[0], to_space ? other : i);
+        const int64_t other = tni_ref_position(deep, from);
+        tni_ref_move(call->outputs[0], to_space ? i : other, call->inputs[0], to_space ? other : i);
     }
     return TN_OK;
 }
@@ -318,8 +290,8 @@ tn_status tni_ref_one_hot(const ref_call *call) {
     for (int64_t i = 0; i < output->count; ++i) {
         const int64_t row = i / inner / depth * inner + i % inner;
         int64_t hot = 0;
-        const uint32_t valid = wrap_index(tni_ref_load_int(indices, row), depth, &hot);
-        move_element(output, i, values, valid && hot == i / inner % depth ? 1 : 0);
+        const uint32_t valid = tni_ref_wrap(tni_ref_load_int(indices, row), depth, &hot);
+        tni_ref_move(output, i, values, valid && hot == i / inner % depth ? 1 : 0);
     }
     return TN_OK;
 }

@@ -91,4 +91,23 @@ tn_status tni_ref_quantize(const ref_call *call);
 tn_status tni_ref_dequantize(const ref_call *call);
 tn_status tni_ref_dynamic_quantize(const ref_call *call);
 
+// resize.c
+tn_status tni_ref_resize(const ref_call *call);
+int64_t tni_ref_resize_scratch(const ref_call *call);
+
+// recurrent.c
+tn_status tni_ref_recurrent(const ref_call *call);
+int64_t tni_ref_recurrent_scratch(const ref_call *call);
+
+// conv_integer.c
+tn_status tni_ref_conv_integer(const ref_call *call);
+tn_status tni_ref_qlinear_conv(const ref_call *call);
+
+// einsum.c
+tn_status tni_ref_einsum(const ref_call *call);
+
+// matmul.c: verdict
+uint32_t tni_ref_check_qlinear_matmul(const tn_graph_view *view, const tn_graph_node *node,
+                                      tn_node_verdict *out_verdict);
+
 #endif // TENON_REFERENCE_KERNELS_H

@@ -3,6 +3,8 @@
 // integer sums wrap around.
 #include "kernels.h"
 
+#include <math.h>
+
 // Columns of one row that are summed at a time, on the stack.
 #define TILE 256
 
@@ -29,9 +31,14 @@ typedef struct matmul_job {
     double alpha;
     double beta;
     const ref_tensor *addend; // may be null
-    // Of MatMulInteger, subtracted from each element: one, or one per row (left) or column (right).
+    // Of the quantised forms, for all elements, per row (left) or column (right), or per row or
+    // column of each matrix. All may be null.
     const ref_tensor *left_zero;
     const ref_tensor *right_zero;
+    const ref_tensor *left_scale;
+    const ref_tensor *right_scale;
+    const ref_tensor *output_scale;
+    const ref_tensor *output_zero;
 } matmul_job;
 
 static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
@@ -55,14 +62,28 @@ static void sum_row(const matmul_job *job, const matrix *a, const matrix *b, int
     }
 }
 
-static int64_t zero_point(const ref_tensor *zero, int64_t index) {
-    return zero == NULL ? 0 : tni_ref_load_int(zero, zero->count == 1 ? 0 : index);
+// Where the zero point or scale of row (or column) `index` of matrix `batch` is.
+static int64_t line_of(const ref_tensor *tensor, int64_t batch, int64_t index, int64_t size) {
+    return tensor->count == 1 ? 0 : (tensor->count == size ? index : batch * size + index);
 }
 
-static int64_t sum_integers(const matmul_job *job, const matrix *a, const matrix *b, int64_t row,
+static uint32_t fits_lines(const ref_tensor *tensor, int64_t batches, int64_t size) {
+    return tensor == NULL || tensor->count == 1 || tensor->count == size ||
+                   tensor->count == batches * size
+               ? 1u
+               : 0u;
+}
+
+static uint64_t zero_point(const ref_tensor *zero, int64_t batch, int64_t index, int64_t size) {
+    return zero == NULL ? 0 : (uint64_t)tni_ref_load_int(zero, line_of(zero, batch, index, size));
+}
+
+static int64_t sum_integers(const matmul_job *job, const matrix *a, const matrix *b, int64_t item,
                             int64_t column) {
-    const uint64_t left_zero = (uint64_t)zero_point(job->left_zero, row);
-    const uint64_t right_zero = (uint64_t)zero_point(job->right_zero, column);
+    const int64_t row = item % job->rows;
+    const int64_t batch = item / job->rows;
+    const uint64_t left_zero = zero_point(job->left_zero, batch, row, job->rows);
+    const uint64_t right_zero = zero_point(job->right_zero, batch, column, job->columns);
     uint64_t sum = 0;
     for (int64_t k = 0; k < job->depth; ++k) {
         const int64_t x =
@@ -110,6 +131,20 @@ static void finish_integer(const matmul_job *job, int64_t sum, int64_t at) {
     }
 }
 
+// QLinearMatMul: the 32-bit sum in units of the output, rounded half to even.
+static void requantize(const matmul_job *job, int32_t sum, int64_t item, int64_t column) {
+    const int64_t row = item % job->rows;
+    const int64_t batch = item / job->rows;
+    const double left =
+        tni_ref_load(job->left_scale, line_of(job->left_scale, batch, row, job->rows));
+    const double right =
+        tni_ref_load(job->right_scale, line_of(job->right_scale, batch, column, job->columns));
+    const double multiplier = left * right / tni_ref_load(job->output_scale, 0);
+    const double zero = (double)tni_ref_load_int(job->output_zero, 0);
+    tni_ref_store(job->output, item * job->columns + column,
+                  nearbyint((double)sum * multiplier) + zero);
+}
+
 // Computes elements [begin, end) of one output row; item counts rows over all matrices.
 static void run_tile(const matmul_job *job, const matrix *a, const matrix *b, int64_t item,
                      int64_t begin, int64_t end) {
@@ -117,7 +152,12 @@ static void run_tile(const matmul_job *job, const matrix *a, const matrix *b, in
     const int64_t first = item * job->columns;
     if (!tni_ref_is_float(job->output->dtype)) {
         for (int64_t j = begin; j < end; ++j) {
-            finish_integer(job, sum_integers(job, a, b, row, j), first + j);
+            const int64_t sum = sum_integers(job, a, b, item, j);
+            if (job->output_scale != NULL) {
+                requantize(job, (int32_t)(uint32_t)(uint64_t)sum, item, j);
+            } else {
+                finish_integer(job, sum, first + j);
+            }
         }
         return;
     }
@@ -153,17 +193,61 @@ static void run_job(const ref_call *call, matmul_job *job) {
     }
 }
 
+// Zero points and scales of the quantised forms, which have their inputs in different places.
+static uint32_t read_quantization(const ref_call *call, matmul_job *job) {
+    const int64_t batches = tni_ref_product(job->batch_dims, 0, job->batch_rank);
+    if (call->op->variant == REF_MATMUL_INTEGER) {
+        job->left_zero = tni_ref_input(call, 2);
+        job->right_zero = tni_ref_input(call, 3);
+    } else if (call->op->variant == REF_MATMUL_QLINEAR) {
+        job->left_scale = call->inputs[1];
+        job->left_zero = call->inputs[2];
+        job->right_scale = call->inputs[4];
+        job->right_zero = call->inputs[5];
+        job->output_scale = call->inputs[6];
+        job->output_zero = call->inputs[7];
+        if (job->output_scale->count != 1 || job->output_zero->count != 1 ||
+            job->output_zero->dtype != job->output->dtype) {
+            return 0;
+        }
+    }
+    return fits_lines(job->left_zero, batches, job->rows) &&
+                   fits_lines(job->left_scale, batches, job->rows) &&
+                   fits_lines(job->right_zero, batches, job->columns) &&
+                   fits_lines(job->right_scale, batches, job->columns)
+               ? 1u
+               : 0u;
+}
+
+// Whether the output has the batch axes of both operands, and rows times columns behind them.
+static uint32_t fits_output(const matmul_job *job) {
+    ref_tensor left_stack = *job->left;
+    ref_tensor right_stack = *job->right;
+    left_stack.rank -= 2;
+    right_stack.rank -= 2;
+    return tni_ref_broadcasts_to(&left_stack, job->batch_dims, job->batch_rank) &&
+                   tni_ref_broadcasts_to(&right_stack, job->batch_dims, job->batch_rank) &&
+                   tni_ref_product(job->batch_dims, 0, job->batch_rank) * job->rows *
+                           job->columns ==
+                       job->output->count
+               ? 1u
+               : 0u;
+}
+
 // A vector on the left is a row, one on the right a column; the added axis is not in the output.
 tn_status tni_ref_matmul(const ref_call *call) {
+    const uint32_t right_at = call->op->variant == REF_MATMUL_QLINEAR ? 3 : 1;
     ref_tensor left = *call->inputs[0];
-    ref_tensor right = *call->inputs[1];
+    ref_tensor right = *call->inputs[right_at];
     ref_tensor *output = call->outputs[0];
-    const uint32_t quantized = call->op->variant == REF_MATMUL_INTEGER ? 1u : 0u;
+    const uint32_t plain = call->op->variant == REF_MATMUL_PLAIN ? 1u : 0u;
     if (left.rank == 0 || right.rank == 0 ||
-        (quantized ? output->dtype != TN_DTYPE_INT32
-                   : left.dtype != right.dtype || left.dtype != output->dtype)) {
+        (plain && (left.dtype != right.dtype || left.dtype != output->dtype)) ||
+        (call->op->variant == REF_MATMUL_INTEGER && output->dtype != TN_DTYPE_INT32)) {
         return tni_ref_invalid(call, "ranks or types");
     }
+    // The batch axes are the output's leading ones.
+    const uint32_t matrix_axes = (left.rank > 1 ? 1u : 0u) + (right.rank > 1 ? 1u : 0u);
     if (left.rank == 1) {
         left.rank = 2;
         left.dims[1] = left.dims[0];
@@ -180,30 +264,13 @@ tn_status tni_ref_matmul(const ref_call *call) {
                       .depth = left.dims[left.rank - 1],
                       .columns = right.dims[right.rank - 1],
                       .batch_rank = (left.rank > right.rank ? left.rank : right.rank) - 2,
-                      .alpha = 1.0,
-                      .left_zero = quantized ? tni_ref_input(call, 2) : NULL,
-                      .right_zero = quantized ? tni_ref_input(call, 3) : NULL};
-    if ((job.left_zero != NULL && job.left_zero->count != 1 && job.left_zero->count != job.rows) ||
-        (job.right_zero != NULL && job.right_zero->count != 1 &&
-         job.right_zero->count != job.columns)) {
-        return tni_ref_invalid(call, "zero points");
-    }
-    // The batch axes are the output's leading ones; what is left must be rows times columns.
-    const uint32_t matrix_axes =
-        (call->inputs[0]->rank > 1 ? 1u : 0u) + (call->inputs[1]->rank > 1 ? 1u : 0u);
+                      .alpha = 1.0};
     if (right.dims[right.rank - 2] != job.depth || output->rank != job.batch_rank + matrix_axes) {
         return tni_ref_invalid(call, "shapes");
     }
     memcpy(job.batch_dims, output->dims, job.batch_rank * sizeof output->dims[0]);
-    ref_tensor left_stack = left;
-    ref_tensor right_stack = right;
-    left_stack.rank -= 2;
-    right_stack.rank -= 2;
-    if (!tni_ref_broadcasts_to(&left_stack, job.batch_dims, job.batch_rank) ||
-        !tni_ref_broadcasts_to(&right_stack, job.batch_dims, job.batch_rank) ||
-        tni_ref_product(job.batch_dims, 0, job.batch_rank) * job.rows * job.columns !=
-            output->count) {
-        return tni_ref_invalid(call, "shapes");
+    if (!fits_output(&job) || !read_quantization(call, &job)) {
+        return tni_ref_invalid(call, "shapes, scales or zero points");
     }
     run_job(call, &job);
     return TN_OK;
@@ -238,4 +305,19 @@ tn_status tni_ref_gemm(const ref_call *call) {
     }
     run_job(call, &job);
     return TN_OK;
+}
+
+// Operands are numbered as they stand in the node: the matrices are the first and the fourth.
+uint32_t tni_ref_check_qlinear_matmul(const tn_graph_view *view, const tn_graph_node *node,
+                                      tn_node_verdict *out_verdict) {
+    static const uint32_t matrices[] = {0, 3, 7};
+    for (uint32_t i = 0; i < sizeof matrices / sizeof matrices[0]; ++i) {
+        const uint32_t value = tn_view_node_input(view, node, matrices[i]);
+        const tn_dtype dtype = tn_view_value(view, value)->dtype;
+        if (dtype != TN_DTYPE_INT8 && dtype != TN_DTYPE_UINT8) {
+            tn_helper_no(out_verdict, TN_REASON_DTYPE, matrices[i], 0, dtype);
+            return 0;
+        }
+    }
+    return 1;
 }

@@ -24,8 +24,8 @@ static const number_format formats[] = {
     {TN_DTYPE_FLOAT8E4M3FNUZ, 4, 3, 8, 0x80, 0x7f, 0x80, 0x80, 0, 1},
     {TN_DTYPE_FLOAT8E5M2, 5, 2, 15, 0x80, 0x7b, 0x7c, 0x7e, 1, 1},
     {TN_DTYPE_FLOAT8E5M2FNUZ, 5, 2, 16, 0x80, 0x7f, 0x80, 0x80, 0, 1},
-    // Has no code for NaN; the smallest magnitude stands for it.
-    {TN_DTYPE_FLOAT4E2M1, 2, 1, 1, 0x8, 0x7, 0x7, 0x0, 1, 1},
+    // Has no code for NaN; negative zero stands for it, as in ONNX's own tests.
+    {TN_DTYPE_FLOAT4E2M1, 2, 1, 1, 0x8, 0x7, 0x7, 0x8, 1, 1},
 };
 
 #define FORMAT_COUNT (sizeof formats / sizeof formats[0])

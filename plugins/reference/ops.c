@@ -50,6 +50,19 @@ uint32_t tni_ref_axis(int64_t axis, uint32_t rank, uint32_t *out_axis) {
     return 1;
 }
 
+tn_status tni_ref_stale(const ref_call *call, uint32_t input) {
+    return tn_helper_fail_at(
+        call->error, TN_ERROR_INVALID_DATA, call->node_index,
+        tn_view_node_input(call->view, call->node, input), "reference.shape-operand",
+        "%s: input %u gives another shape than the one prepared", call->op->record.op_type, input);
+}
+
+uint32_t tni_ref_wrap(int64_t index, int64_t size, int64_t *out_index) {
+    index += index < 0 ? size : 0;
+    *out_index = index;
+    return index >= 0 && index < size ? 1u : 0u;
+}
+
 int64_t tni_ref_int_list(const ref_call *call, uint32_t index, const char *name,
                          int64_t *out_values, uint32_t capacity) {
     const ref_tensor *input = tni_ref_input(call, index);

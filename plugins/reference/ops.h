@@ -28,6 +28,9 @@ typedef struct ref_call {
     uint32_t input_count;
     ref_tensor *const *outputs;
     uint32_t output_count;
+    // As many bytes as the op's scratch function asked for, aligned for doubles; for this node
+    // alone.
+    unsigned char *scratch;
     tn_error *error;
 } ref_call;
 
@@ -39,6 +42,10 @@ typedef tn_status (*ref_kernel)(const ref_call *call);
 // from the shapes of its inputs. Inputs have data only where they are constants; outputs have their
 // type. Returns 0 when that is too large, or the shapes break the op's rules.
 typedef uint32_t (*ref_bound)(const ref_call *call);
+
+// Bytes of scratch memory that a call needs, from shapes and attributes; inputs as for ref_bound.
+// -1 when that is too much.
+typedef int64_t (*ref_scratch)(const ref_call *call);
 
 // Judges what the table's columns cannot say. Returns 1 for yes; else it wrote a refusal.
 typedef uint32_t (*ref_check)(const tn_graph_view *view, const tn_graph_node *node,
@@ -67,6 +74,7 @@ struct ref_op {
     tn_op_record record; // first: the helper walks the table by this
     ref_kernel run;
     ref_check check;        // may be null
+    ref_scratch scratch;    // null: none
     ref_bound bound;        // of ops with data-dependent outputs, else null
     const char *attributes; // every attribute the op may carry, separated by spaces; null: none
     // For the elementwise kernels, else null.
@@ -91,7 +99,12 @@ struct ref_op {
 #define REF_POOL_AVERAGE 1u
 #define REF_NORM_LAYER 0u
 #define REF_NORM_RMS 1u
+#define REF_MATMUL_PLAIN 0u
 #define REF_MATMUL_INTEGER 1u
+#define REF_MATMUL_QLINEAR 2u
+#define REF_RECURRENT_RNN 0u
+#define REF_RECURRENT_GRU 1u
+#define REF_RECURRENT_LSTM 2u
 #define REF_SOFTMAX_PLAIN 0u
 #define REF_SOFTMAX_LOG 1u
 #define REF_SOFTMAX_HARD 2u
@@ -109,7 +122,7 @@ struct ref_op {
 #define REF_REDUCE_LOG_SUM_EXP 9u
 
 // Rows of the table; op_table.c asserts that it is right.
-#define REF_OP_COUNT 131u
+#define REF_OP_COUNT 140u
 extern const ref_op tni_ref_ops[REF_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.
@@ -135,6 +148,13 @@ uint32_t tni_ref_axis(int64_t axis, uint32_t rank, uint32_t *out_axis);
 // Returns the count, or -1 when it exceeds capacity.
 int64_t tni_ref_int_list(const ref_call *call, uint32_t index, const char *name,
                          int64_t *out_values, uint32_t capacity);
+
+// Fails because the value of an input does not belong to the shapes that were prepared: a host
+// reads such an operand before it prepares. Returns TN_ERROR_INVALID_DATA,
+// "reference.shape-operand".
+tn_status tni_ref_stale(const ref_call *call, uint32_t input);
+// An index of [-size, size) made to count from the front. Returns 0 when it lies outside.
+uint32_t tni_ref_wrap(int64_t index, int64_t size, int64_t *out_index);
 
 // Runs body over [0, count) on the host's workers; cost is the rough work of one item in
 // nanoseconds, from which the grain follows.

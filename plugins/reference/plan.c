@@ -59,46 +59,85 @@ static tn_status fill_tensor(const ref_program *program, uint32_t index,
     return TN_OK;
 }
 
-// The most operands of an op with data-dependent outputs.
-#define MAX_DEPENDENT_OPERANDS 8u
+// The most operands of an op with data-dependent outputs or scratch memory.
+#define MAX_ASKED_OPERANDS 16u
+
+typedef struct question {
+    const ref_tensor *inputs[MAX_ASKED_OPERANDS];
+    ref_tensor *outputs[MAX_ASKED_OPERANDS];
+    ref_call call;
+} question;
+
+// A call that has shapes but no data, but for constants.
+static void pose(const ref_program *program, uint32_t order, ref_tensor *tensors, tn_error *error,
+                 question *out_question) {
+    const tn_graph_view *view = program->view;
+    const uint32_t index = tn_view_graph(view, 0)->nodes.begin + order;
+    const tn_graph_node *node = tn_view_node(view, index);
+    const uint32_t most = MAX_ASKED_OPERANDS;
+    *out_question = (question){.inputs = {NULL}, .outputs = {NULL}};
+    for (uint32_t i = 0; i < node->inputs.count && i < most; ++i) {
+        const uint32_t value = tn_view_node_input(view, node, i);
+        out_question->inputs[i] = value == TN_NONE ? NULL : &tensors[value];
+    }
+    for (uint32_t i = 0; i < node->outputs.count && i < most; ++i) {
+        const uint32_t value = tn_view_node_output(view, node, i);
+        out_question->outputs[i] = value == TN_NONE ? NULL : &tensors[value];
+    }
+    out_question->call =
+        (ref_call){.host = &program->host,
+                   .op = program->ops[order],
+                   .view = view,
+                   .node = node,
+                   .node_index = index,
+                   .constants = program->constants,
+                   .inputs = out_question->inputs,
+                   .input_count = node->inputs.count < most ? node->inputs.count : most,
+                   .outputs = out_question->outputs,
+                   .output_count = node->outputs.count < most ? node->outputs.count : most,
+                   .error = error};
+}
 
 // The largest shapes of a node's data-dependent outputs.
 static tn_status bound_node(const ref_program *program, uint32_t order, ref_tensor *tensors,
                             tn_error *error) {
-    const tn_graph_view *view = program->view;
-    const uint32_t index = tn_view_graph(view, 0)->nodes.begin + order;
-    const tn_graph_node *node = tn_view_node(view, index);
-    const ref_op *op = program->ops[order];
-    const ref_tensor *inputs[MAX_DEPENDENT_OPERANDS] = {NULL};
-    ref_tensor *outputs[MAX_DEPENDENT_OPERANDS] = {NULL};
-    for (uint32_t i = 0; i < node->inputs.count && i < MAX_DEPENDENT_OPERANDS; ++i) {
-        const uint32_t value = tn_view_node_input(view, node, i);
-        inputs[i] = value == TN_NONE ? NULL : &tensors[value];
-    }
-    for (uint32_t i = 0; i < node->outputs.count && i < MAX_DEPENDENT_OPERANDS; ++i) {
-        const uint32_t value = tn_view_node_output(view, node, i);
-        outputs[i] = value == TN_NONE ? NULL : &tensors[value];
-        if (outputs[i] != NULL) {
-            outputs[i]->dtype = tn_view_value(view, value)->dtype;
+    question asked;
+    pose(program, order, tensors, error, &asked);
+    const ref_call *call = &asked.call;
+    for (uint32_t i = 0; i < call->output_count; ++i) {
+        if (call->outputs[i] != NULL) {
+            const uint32_t value = tn_view_node_output(call->view, call->node, i);
+            call->outputs[i]->dtype = tn_view_value(call->view, value)->dtype;
         }
     }
-    const ref_call call = {.host = &program->host,
-                           .op = op,
-                           .view = view,
-                           .node = node,
-                           .node_index = index,
-                           .constants = program->constants,
-                           .inputs = inputs,
-                           .input_count = node->inputs.count,
-                           .outputs = outputs,
-                           .output_count = node->outputs.count,
-                           .error = error};
-    return op->bound(&call)
+    return call->op->bound(call)
                ? TN_OK
-               : tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, index, TN_NONE,
+               : tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, call->node_index, TN_NONE,
                                    "reference.largest-shape",
                                    "%s: its largest result is too large, or its inputs are wrong",
-                                   op->record.op_type);
+                                   call->op->record.op_type);
+}
+
+// The most scratch memory that any node needs: they run one after another.
+static tn_status measure_scratch(const ref_program *program, ref_tensor *tensors,
+                                 int64_t *out_bytes, tn_error *error) {
+    const uint32_t node_count = tn_view_graph(program->view, 0)->nodes.count;
+    *out_bytes = 0;
+    for (uint32_t i = 0; i < node_count; ++i) {
+        question asked;
+        if (program->ops[i]->scratch == NULL) {
+            continue;
+        }
+        pose(program, i, tensors, error, &asked);
+        const int64_t bytes = program->ops[i]->scratch(&asked.call);
+        if (bytes < 0 || bytes > INT64_MAX / 4) {
+            return tn_helper_fail_at(error, TN_ERROR_UNSUPPORTED, asked.call.node_index, TN_NONE,
+                                     "reference.scratch", "%s: it needs too much scratch memory",
+                                     asked.call.op->record.op_type);
+        }
+        *out_bytes = bytes > *out_bytes ? bytes : *out_bytes;
+    }
+    return TN_OK;
 }
 
 tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
@@ -158,8 +197,8 @@ static int64_t lowest_offset(const ref_program *program, const ref_tensor *tenso
     return offset;
 }
 
-tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, int64_t *offsets,
-                       int64_t *out_bytes, tn_error *error) {
+tn_status tni_ref_plan(const ref_program *program, ref_tensor *tensors, int64_t *offsets,
+                       int64_t *out_scratch, int64_t *out_bytes, tn_error *error) {
     // At least one unit, so that a workspace port always has memory behind it.
     int64_t total = REF_WORKSPACE_ALIGNMENT;
     int64_t sum = 0;
@@ -178,6 +217,10 @@ tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, in
             total = offsets[i] + size;
         }
     }
-    *out_bytes = total;
-    return TN_OK;
+    *out_scratch =
+        (total + REF_WORKSPACE_ALIGNMENT - 1) / REF_WORKSPACE_ALIGNMENT * REF_WORKSPACE_ALIGNMENT;
+    int64_t scratch_bytes = 0;
+    const tn_status status = measure_scratch(program, tensors, &scratch_bytes, error);
+    *out_bytes = scratch_bytes == 0 ? total : *out_scratch + scratch_bytes;
+    return status;
 }

@@ -58,6 +58,7 @@ static tn_status find_ops(ref_program *program, tn_error *error) {
                                      node->since_version, verdict.reason);
         }
         program->ops[i] = op;
+        program->workspace_count = op->scratch != NULL ? 1 : program->workspace_count;
         const uint32_t operands =
             node->inputs.count > node->outputs.count ? node->inputs.count : node->outputs.count;
         if (operands > program->operand_capacity) {
@@ -252,11 +253,12 @@ static tn_status fill_ports(const ref_program *program, const tn_port_query *que
                             tn_error *error) {
     const tn_graph_view *view = program->view;
     const tn_graph_record *graph = tn_view_graph(view, 0);
+    int64_t scratch = 0;
     int64_t workspace_bytes = 0;
     tn_status status =
         tni_ref_resolve(program, query->symbols, query->symbol_count, tensors, error);
     if (status == TN_OK) {
-        status = tni_ref_plan(program, tensors, offsets, &workspace_bytes, error);
+        status = tni_ref_plan(program, tensors, offsets, &scratch, &workspace_bytes, error);
     }
     if (status != TN_OK) {
         return status;

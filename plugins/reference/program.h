@@ -71,10 +71,11 @@ tn_status tni_ref_weights_read(ref_program *program, tn_error *error);
 tn_status tni_ref_resolve(const ref_program *program, const tn_symbol_value *symbols,
                           uint64_t symbol_count, ref_tensor *tensors, tn_error *error);
 
-// Places the workspace values: offsets, one per value, and the bytes of the whole workspace.
+// Places the workspace values: offsets, one per value, where the scratch memory that nodes share
+// begins, and the bytes of the whole workspace.
 // Values whose lifetimes overlap do not share bytes. Deterministic.
-// TN_ERROR_UNSUPPORTED the sum overflows.
-tn_status tni_ref_plan(const ref_program *program, const ref_tensor *tensors, int64_t *offsets,
-                       int64_t *out_bytes, tn_error *error);
+// TN_ERROR_UNSUPPORTED the sum overflows, or a node needs too much scratch memory.
+tn_status tni_ref_plan(const ref_program *program, ref_tensor *tensors, int64_t *offsets,
+                       int64_t *out_scratch, int64_t *out_bytes, tn_error *error);
 
 #endif // TENON_REFERENCE_PROGRAM_H

@@ -1,64 +1,105 @@
 // SPDX-License-Identifier: Apache-2.0
-// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: x = (q - zero_point) * scale, per tensor
-// or per index of one axis. Quotients are rounded half to even, then saturated.
+// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: x = (q - zero_point) * scale, per
+// tensor, per index of one axis, or per block of one axis. Quotients are rounded half to even, then
+// saturated.
 #include "kernels.h"
 
 #include <math.h>
 
-// Scale and zero point belong to a tensor as a whole or to one axis of it.
+// Scale and zero point belong to a tensor as a whole, to an index of an axis, or to a block of it.
 typedef struct scales {
     const ref_tensor *scale;
     const ref_tensor *zero; // may be null: zero
-    int64_t size;           // 1, or the size of the axis
-    int64_t inner;          // elements behind the axis
+    const ref_tensor *tensor;
+    uint32_t axis;
+    int64_t block; // 0: none
+    int64_t inner; // elements behind the axis
 } scales;
 
-static uint32_t read_scales(const ref_call *call, const ref_tensor *tensor, scales *out_scales) {
-    *out_scales = (scales){.scale = call->inputs[1], .zero = tni_ref_input(call, 2)};
-    const ref_tensor *zero = out_scales->zero;
-    out_scales->size = out_scales->scale->count;
-    out_scales->inner = 1;
-    if (tni_ref_int(call, "block_size", 0) != 0 ||
-        (zero != NULL && zero->count != out_scales->size)) {
+static uint32_t fits_blocks(const scales *s) {
+    if (s->scale->rank != s->tensor->rank) {
         return 0;
     }
-    if (out_scales->size == 1 && out_scales->scale->rank <= 1) {
-        return 1;
+    for (uint32_t i = 0; i < s->tensor->rank; ++i) {
+        const int64_t size = s->tensor->dims[i];
+        const int64_t blocks = i == s->axis ? (size + s->block - 1) / s->block : size;
+        if (s->scale->dims[i] != blocks) {
+            return 0;
+        }
     }
-    uint32_t axis = 0;
-    if (out_scales->scale->rank != 1 ||
-        !tni_ref_axis(tni_ref_int(call, "axis", 1), tensor->rank, &axis) ||
-        tensor->dims[axis] != out_scales->size) {
-        return 0;
-    }
-    out_scales->inner = tni_ref_product(tensor->dims, axis + 1, tensor->rank);
     return 1;
 }
 
+static uint32_t read_scales(const ref_call *call, const ref_tensor *tensor, scales *out_scales) {
+    *out_scales = (scales){.scale = call->inputs[1],
+                           .zero = tni_ref_input(call, 2),
+                           .tensor = tensor,
+                           .block = tni_ref_int(call, "block_size", 0),
+                           .inner = 1};
+    scales *s = out_scales;
+    if (s->block < 0 || s->block > INT32_MAX ||
+        (s->zero != NULL && s->zero->count != s->scale->count)) {
+        return 0;
+    }
+    if (s->block == 0 && s->scale->count == 1 && s->scale->rank <= 1) {
+        return 1;
+    }
+    if (!tni_ref_axis(tni_ref_int(call, "axis", 1), tensor->rank, &s->axis)) {
+        return 0;
+    }
+    s->inner = tni_ref_product(tensor->dims, s->axis + 1, tensor->rank);
+    return s->block != 0 ? fits_blocks(s)
+                         : s->scale->rank == 1 && s->scale->count == tensor->dims[s->axis];
+}
+
 static int64_t scale_index(const scales *s, int64_t index) {
-    return s->size == 1 ? 0 : index / s->inner % s->size;
+    if (s->scale->count == 1) {
+        return 0;
+    }
+    const int64_t size = s->tensor->dims[s->axis];
+    const int64_t at = index / s->inner % size;
+    if (s->block == 0) {
+        return at;
+    }
+    const int64_t outer = index / s->inner / size;
+    return (outer * s->scale->dims[s->axis] + at / s->block) * s->inner + index % s->inner;
+}
+
+// The quotient is defined in a type, so that ties fall the same everywhere: the attribute
+// precision, or else the type of the scale.
+static double divide(double x, double scale, tn_dtype precision) {
+    if (precision == TN_DTYPE_FLOAT) {
+        return (double)((float)x / (float)scale);
+    }
+    if (tni_ref_is_small_float(precision)) {
+        const uint32_t code = tni_ref_narrow(precision, x / scale, 0, REF_ROUND_UP);
+        return tni_ref_widen(precision, code);
+    }
+    return x / scale;
 }
 
 tn_status tni_ref_quantize(const ref_call *call) {
     const ref_tensor *x = call->inputs[0];
     ref_tensor *y = call->outputs[0];
+    const uint32_t saturate = tni_ref_int(call, "saturate", 1) != 0 ? 1u : 0u;
     scales s;
     if (!tni_ref_same_shape(x, y) || !read_scales(call, x, &s) ||
-        (s.zero != NULL && s.zero->dtype != y->dtype) || tni_ref_is_float(y->dtype)) {
+        (s.zero != NULL && s.zero->dtype != y->dtype)) {
         return tni_ref_invalid(call, "shape, type, scale, axis or block_size");
     }
+    const int64_t asked = tni_ref_int(call, "precision", 0);
+    const tn_dtype precision =
+        asked > 0 && asked < TN_DTYPE_COUNT ? (tn_dtype)asked : s.scale->dtype;
+    const uint32_t floats = tni_ref_is_float(y->dtype);
     for (int64_t i = 0; i < y->count; ++i) {
         const int64_t at = scale_index(&s, i);
-        const int64_t zero = s.zero == NULL ? 0 : tni_ref_load_int(s.zero, at);
-        const double scale = tni_ref_load(s.scale, at);
-        double quotient;
-        // The quotient is defined in the type of the input, so that ties fall the same everywhere.
-        if (x->dtype == TN_DTYPE_FLOAT) {
-            quotient = (double)((float)tni_ref_load(x, i) / (float)scale);
+        const double zero = s.zero == NULL ? 0.0 : tni_ref_load(s.zero, at);
+        const double quotient = divide(tni_ref_load(x, i), tni_ref_load(s.scale, at), precision);
+        if (floats) {
+            tni_ref_store_rounded(y, i, quotient + zero, saturate, REF_ROUND_UP);
         } else {
-            quotient = tni_ref_load(x, i) / scale;
+            tni_ref_store(y, i, nearbyint(quotient) + zero);
         }
-        tni_ref_store(y, i, nearbyint(quotient) + (double)zero);
     }
     return TN_OK;
 }
@@ -73,9 +114,8 @@ tn_status tni_ref_dequantize(const ref_call *call) {
     }
     for (int64_t i = 0; i < y->count; ++i) {
         const int64_t at = scale_index(&s, i);
-        const int64_t zero = s.zero == NULL ? 0 : tni_ref_load_int(s.zero, at);
-        const double centred = (double)(tni_ref_load_int(x, i) - zero);
-        tni_ref_store(y, i, centred * tni_ref_load(s.scale, at));
+        const double zero = s.zero == NULL ? 0.0 : tni_ref_load(s.zero, at);
+        tni_ref_store(y, i, (tni_ref_load(x, i) - zero) * tni_ref_load(s.scale, at));
     }
     return TN_OK;
 }

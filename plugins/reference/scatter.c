@@ -76,12 +76,6 @@ static void update_element(ref_tensor *output, int64_t at, const ref_tensor *upd
     }
 }
 
-static uint32_t wrap_index(int64_t index, int64_t size, int64_t *out_index) {
-    index += index < 0 ? size : 0;
-    *out_index = index;
-    return index >= 0 && index < size ? 1u : 0u;
-}
-
 // Starts the output as a copy of the data, and checks what both kinds of Scatter need.
 static uint32_t begin_scatter(const ref_call *call, reduction *out_reduction) {
     const ref_tensor *data = call->inputs[0];
@@ -120,7 +114,7 @@ tn_status tni_ref_scatter_elements(const ref_call *call) {
             int64_t position = rest % indices->dims[d];
             rest /= indices->dims[d];
             if (d == axis &&
-                !wrap_index(tni_ref_load_int(indices, i), output->dims[d], &position)) {
+                !tni_ref_wrap(tni_ref_load_int(indices, i), output->dims[d], &position)) {
                 return tni_ref_invalid(call, "an index lies outside the axis");
             }
             at += position * step;
@@ -154,7 +148,7 @@ tn_status tni_ref_scatter_nd(const ref_call *call) {
         for (int64_t k = 0; k < depth; ++k) {
             const int64_t size = output->dims[k];
             int64_t index = 0;
-            if (!wrap_index(tni_ref_load_int(indices, t * depth + k), size, &index)) {
+            if (!tni_ref_wrap(tni_ref_load_int(indices, t * depth + k), size, &index)) {
                 return tni_ref_invalid(call, "an index lies outside its axis");
             }
             at = at * size + index;

@@ -273,6 +273,21 @@ int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end) {
     return product;
 }
 
+void tni_ref_coordinates(const ref_tensor *tensor, int64_t index, int64_t *out_at) {
+    for (uint32_t axis = tensor->rank; axis-- > 0;) {
+        out_at[axis] = index % tensor->dims[axis];
+        index /= tensor->dims[axis];
+    }
+}
+
+int64_t tni_ref_position(const ref_tensor *tensor, const int64_t *at) {
+    int64_t index = 0;
+    for (uint32_t axis = 0; axis < tensor->rank; ++axis) {
+        index = index * tensor->dims[axis] + at[axis];
+    }
+    return index;
+}
+
 // ONNX, "Broadcasting": shapes are aligned at their last axis; an axis of size 1 repeats.
 int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_t rank,
                           int64_t index) {

@@ -54,6 +54,9 @@ uint32_t tni_ref_count(const int64_t *dims, uint32_t rank, int64_t *out_count);
 void tni_ref_set_dims(ref_tensor *tensor, uint32_t rank, const int64_t *dims);
 // Product of dims[begin, end).
 int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end);
+// The coordinates of an element, one per axis, and back.
+void tni_ref_coordinates(const ref_tensor *tensor, int64_t index, int64_t *out_at);
+int64_t tni_ref_position(const ref_tensor *tensor, const int64_t *at);
 // Position in source of the element that broadcasting puts at index of the shape (rank, dims).
 int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_t rank,
                           int64_t index);

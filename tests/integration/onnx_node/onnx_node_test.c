@@ -323,7 +323,7 @@ static void run_folder(const char *root, const char *name, uint32_t passed_floor
 
 static void node__matches_expected_outputs(void **state) {
     (void)state;
-    run_folder(DATA_DIR, "node", 655);
+    run_folder(DATA_DIR, "node", 702);
 }
 
 static void pytorch_operator__matches_expected_outputs(void **state) {
