@@ -9,4 +9,5 @@ root=$here/..
 zoo=$root/build/zoo
 [ -f "$zoo/resnet50.onnx" ] ||
     "$root/.venv/bin/python" "$root/tools/zoo/zoo.py" resnet50 --out "$zoo" >/dev/null
+"$root/.venv/bin/python" "$here/host.py" "$build/bin/tenon" "$build/lib/tenon/plugins"
 exec "$root/.venv/bin/python" "$here/start.py" "$build/bin/tenon" "$zoo/resnet50.onnx"

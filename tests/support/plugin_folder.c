@@ -158,6 +158,7 @@ void plugin_folder_config(const plugin_folder *folder, const char **inout_dir,
     out_config->search_dirs = inout_dir;
     out_config->search_dir_count = 1;
     out_config->probe_path = TN_TEST_PROBE;
+    out_config->no_probe_cache = 1;
 }
 
 bool plugin_folder_find(const tn_host *host, const char *name, uint32_t index,

@@ -52,7 +52,8 @@ void plugin_folder_add(const plugin_folder *folder, const char *source, const ch
 // The null plugin of the build tree, whose name is "null".
 void plugin_folder_add_good(const plugin_folder *folder);
 
-// A configuration that searches this folder only, with the build tree's helper. *inout_dir keeps
+// A configuration that searches this folder only, with the build tree's helper and without recorded
+// verdicts. *inout_dir keeps
 // the list that config points to.
 void plugin_folder_config(const plugin_folder *folder, const char **inout_dir,
                           tn_host_config *out_config);

@@ -117,9 +117,9 @@ static void print_places(const tn_host *host) {
             continue;
         }
         bool good = e.status == TN_OK;
-        printf("  %s%s%s  %s  stage %s, %s%s%s\n", good ? cli_good() : cli_bad(), e.name,
+        printf("  %s%s%s  %s  stage %s, %s%s%s%s%s\n", good ? cli_good() : cli_bad(), e.name,
                cli_plain(), e.path, tn_load_stage_text(e.stage), cli_time_text(e.duration_ns, text),
-               good ? "" : "\n      ", e.text);
+               e.probe[0] == '\0' ? "" : ", ", e.probe, good ? "" : "\n      ", e.text);
     }
     if (tn_host_load_count(host) == 0) {
         printf("  none: set TENON_PLUGIN_PATH, or give --plugin-dir\n");

@@ -31,11 +31,12 @@ json_t *report_load_json(const tn_host *host) {
         tn_load_entry e = {.struct_size = sizeof(e), .struct_type = TN_STRUCT_LOAD_ENTRY};
         if (tn_host_load_get(host, i, &e) == TN_OK) {
             json_array_append_new(
-                list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "name", e.name,
-                                "path", e.path, "source", report_source_text(e.source), "stage",
-                                tn_load_stage_text(e.stage), "status", tn_status_text(e.status),
-                                "reason", tn_reason_text(e.reason), "text", e.text, "devices",
-                                (int)e.device_count, "duration_ns", (json_int_t)e.duration_ns));
+                list,
+                json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "name", e.name,
+                          "path", e.path, "source", report_source_text(e.source), "stage",
+                          tn_load_stage_text(e.stage), "status", tn_status_text(e.status), "reason",
+                          tn_reason_text(e.reason), "text", e.text, "probe", e.probe, "devices",
+                          (int)e.device_count, "duration_ns", (json_int_t)e.duration_ns));
         }
     }
     return list;

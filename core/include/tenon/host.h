@@ -72,7 +72,13 @@ typedef struct tn_host_config {
     uint64_t probe_timeout_ns; // default 10 s
     // 1: open plugins that were found without a probe. For tests and sealed systems.
     uint32_t skip_probe;
-    uint32_t reserved;
+    // 1: good verdicts of probes are neither recorded nor used, so that every start probes. So it
+    // is in secure execution, always.
+    uint32_t no_probe_cache;
+    // Folder for them; null: tenon in $XDG_CACHE_HOME or ~/.cache. Made when absent. A verdict
+    // holds for one state of library and manifest and one version of Tenon. Nothing is used from a
+    // folder or a file that another user owns or may write.
+    const char *probe_cache_dir;
 } tn_host_config;
 
 TN_API void tn_host_config_init(tn_host_config *config);
@@ -134,6 +140,9 @@ typedef struct tn_load_entry {
     const char *text; // the real reason: dlerror text, missing library, both digests; "" when ready
     const char *vendor;
     const char *build;
+    // "" when no probe was due, else "probed" or "recorded verdict of 2026-01-31T12:00:00Z", and
+    // why a record was not used or not written.
+    const char *probe;
 } tn_load_entry;
 
 TN_API uint32_t tn_host_load_count(const tn_host *host);

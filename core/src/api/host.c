@@ -274,6 +274,7 @@ tn_status tn_host_load_get(const tn_host *host, uint32_t index, tn_load_entry *o
         .text = record->text,
         .vendor = record->plugin == NULL ? "" : record->plugin->vendor,
         .build = record->plugin == NULL ? "" : record->plugin->build,
+        .probe = record->probe,
     };
     tni_struct_out(out_entry, &entry, sizeof(entry));
     return TN_OK;

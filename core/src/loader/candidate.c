@@ -23,6 +23,8 @@ typedef struct candidate {
     tni_file library; // what was checked
     tni_elf_report elf;
     char path[PATH_MAX];
+    bool probed;      // it went well
+    bool on_record;   // not probed now, because it went well before
     tn_reason reason; // of the failure under way
     tn_error error;
 } candidate;
@@ -136,19 +138,62 @@ static tn_status stage_elf(candidate *own) {
     return status;
 }
 
+static tni_probe_subject subject_of(const candidate *own) {
+    return (tni_probe_subject){own->path, &own->library, &own->manifest};
+}
+
+// Whether a probe of this very plugin went well before. Else *out_reason is for the report.
+static bool is_on_record(candidate *own, char out_reason[TNI_RECORD_REASON_BYTES]) {
+    const tn_host_config *config = own->loader->config;
+    tni_probe_records *records = &own->loader->probe_records;
+    const tni_probe_subject subject = subject_of(own);
+    char date[TNI_RECORD_DATE_BYTES];
+    out_reason[0] = '\0';
+    if (!own->has_manifest) {
+        return false;
+    }
+    tni_probe_records_open(records, config->probe_cache_dir,
+                           config->no_probe_cache != 0 || own->loader->secure_execution);
+    own->on_record = tni_probe_record_take(records, &subject, date, out_reason);
+    if (own->on_record) {
+        snprintf(own->record->probe, sizeof(own->record->probe), "recorded verdict of %s", date);
+    }
+    return own->on_record;
+}
+
+static void keep_verdict(candidate *own) {
+    const tni_probe_records *records = &own->loader->probe_records;
+    const tni_probe_subject subject = subject_of(own);
+    char reason[TNI_RECORD_REASON_BYTES];
+    char *text = own->record->probe;
+    const size_t used = strlen(text);
+    if (own->on_record) {
+        tni_probe_record_restore(records, &subject);
+    } else if (own->probed && !tni_probe_record_write(records, &subject, reason) &&
+               reason[0] != '\0') {
+        snprintf(text + used, sizeof(own->record->probe) - used, "; not recorded: %s", reason);
+    }
+}
+
 // Whoever gives a path or says so has decided that the plugin may run in this process.
 static tn_status stage_probe(candidate *own) {
     const tn_host_config *config = own->loader->config;
     const bool secure = own->loader->secure_execution;
     char helper[PATH_MAX];
-    if (own->record->source == TN_SOURCE_PATH || config->skip_probe != 0) {
+    char ignored[TNI_RECORD_REASON_BYTES];
+    if (own->record->source == TN_SOURCE_PATH || config->skip_probe != 0 ||
+        is_on_record(own, ignored)) {
         return TN_OK;
     }
     tn_status status = tni_probe_find(config->probe_path, secure, helper, &own->error);
-    if (status == TN_OK) {
-        status = tni_probe_run(&own->loader->alloc, helper, own->path, config->probe_timeout_ns,
-                               secure, &own->reason, &own->error);
+    if (status != TN_OK) {
+        return status;
     }
+    snprintf(own->record->probe, sizeof(own->record->probe), "probed%s%s",
+             ignored[0] == '\0' ? "" : "; no recorded verdict: ", ignored);
+    status = tni_probe_run(&own->loader->alloc, helper, own->path, config->probe_timeout_ns, secure,
+                           &own->reason, &own->error);
+    own->probed = status == TN_OK;
     return status;
 }
 
@@ -197,6 +242,11 @@ static void start(candidate *own) {
     tni_loader_start(own->loader, own->record, entry);
     if (own->record->plugin != NULL) {
         own->record->plugin->library = own->record->library;
+    }
+    // Only now, when the plugin has kept what the probe promised: one that fails here all the same
+    // is probed at every start.
+    if (own->record->plugin != NULL && own->has_manifest) {
+        keep_verdict(own);
     }
 }
 

@@ -41,6 +41,7 @@ tn_status tni_file_open(const char *path, const char *error_id, tni_file *out_fi
     out_file->size_bytes = (uint64_t)info.st_size;
     out_file->device = info.st_dev;
     out_file->inode = info.st_ino;
+    out_file->modified = info.st_mtim;
     out_file->changed = info.st_ctim;
     return TN_OK;
 }

@@ -14,7 +14,8 @@ typedef struct tni_file {
     uint64_t size_bytes;
     uint64_t device;
     uint64_t inode;
-    struct timespec changed;
+    struct timespec modified; // the content
+    struct timespec changed;  // content or attributes
 } tni_file;
 
 // Opens a regular file for reading; it is not inherited by other programs. error_id names what is

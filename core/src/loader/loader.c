@@ -212,6 +212,7 @@ tn_status tni_loader_load(tni_loader *loader, const tni_alloc *alloc, const tni_
     if (status == TN_OK) {
         status = tni_loader_search(loader);
     }
+    tni_probe_records_close(&loader->probe_records);
     loader->config = NULL;
     return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "the load report");
 }

@@ -5,8 +5,10 @@
 #define TENON_LOADER_LOADER_H
 
 #include "loader/plugin.h"
+#include "loader/probe_record.h"
 
 #define TNI_LOAD_TEXT_BYTES 640u
+#define TNI_LOAD_PROBE_BYTES 512u
 
 // One candidate of the load report. Texts are copied and owned here.
 typedef struct tni_load_record {
@@ -19,8 +21,9 @@ typedef struct tni_load_record {
     bool named_by_manifest; // name is what the manifest says, until the plugin says it itself
     uint64_t duration_ns;
     char text[TNI_LOAD_TEXT_BYTES];
-    tni_plugin *plugin; // null unless ready
-    void *library;      // of dlopen, also for a plugin that failed after it and may not be closed
+    char probe[TNI_LOAD_PROBE_BYTES]; // whether it was probed, or by which record not
+    tni_plugin *plugin;               // null unless ready
+    void *library; // of dlopen, also for a plugin that failed after it and may not be closed
 } tni_load_record;
 
 // One folder that was looked into, or was to be.
@@ -38,6 +41,7 @@ typedef struct tni_loader {
     tni_weights *weights;
     const tn_host_config *config; // borrowed while loading
     bool secure_execution;
+    tni_probe_records probe_records; // open while loading
     tni_load_record **records;
     uint32_t record_count;
     uint32_t record_capacity;

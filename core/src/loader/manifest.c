@@ -389,6 +389,10 @@ tn_status tni_manifest_parse(const tni_alloc *alloc, const void *data, uint64_t 
     if (size_bytes > TNI_MANIFEST_MAX_BYTES) {
         return fail_size(size_bytes, error);
     }
+    tni_digest digest;
+    tni_digest_init(&digest);
+    tni_digest_update(&digest, data, size_bytes);
+    tni_digest_final(&digest, out_manifest->digest);
     json_t *json = json_loadb(data == NULL ? "" : data, (size_t)size_bytes,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
     if (json == NULL) {

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/hash.h"
 
 #define TNI_MANIFEST_SUFFIX ".tenon.json"
 #define TNI_MANIFEST_MAX_BYTES 65536u
@@ -32,7 +33,8 @@ typedef struct tni_manifest {
     uint32_t abi_major;
     uint32_t abi_min_minor;
     uint32_t abi_max_minor;
-    uint8_t sha256[TNI_SHA256_BYTES];
+    uint8_t sha256[TNI_SHA256_BYTES]; // of the library
+    uint8_t digest[TNI_DIGEST_BYTES]; // of the manifest itself
     tni_text_list requires_cpu;
     tni_text_list requires_path; // absolute; at least one must exist
 } tni_manifest;

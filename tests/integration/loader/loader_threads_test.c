@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hosts in several threads load and unload the same plugins at the same time, with probes and
-// without.
+// Hosts in several threads load and unload the same plugins at the same time: without probes, with
+// probes, and with recorded verdicts that they all read and write.
 #include "support/plugin_folder.h"
 
 #include <pthread.h>
@@ -26,6 +26,7 @@ const char *__tsan_default_suppressions(void) {
 typedef struct job {
     const plugin_folder *folder;
     uint32_t skip_probe;
+    const char *cache; // null: no recorded verdicts
     atomic_uint *failures;
 } job;
 
@@ -40,6 +41,8 @@ static void *load_and_unload(void *user_data) {
         tn_error_init(&error);
         plugin_folder_config(own->folder, &dir, &config);
         config.skip_probe = own->skip_probe;
+        config.no_probe_cache = own->cache == NULL;
+        config.probe_cache_dir = own->cache;
         config.probe_timeout_ns = 60000000000ull;
         const tn_status status = tn_host_create(&config, &host, &error);
         if (status != TN_OK || tn_host_device_find(host, "null:null") == TN_NONE ||
@@ -54,7 +57,7 @@ static void *load_and_unload(void *user_data) {
     return NULL;
 }
 
-static void run(uint32_t skip_probe) {
+static void run(uint32_t skip_probe, const char *cache_name) {
     plugin_folder folder;
     pthread_t threads[THREADS];
     atomic_uint failures;
@@ -63,7 +66,9 @@ static void run(uint32_t skip_probe) {
     plugin_folder_add_good(&folder);
     plugin_folder_add(&folder, TN_TEST_PLUGIN_DIR "/reference.so", "reference", "reference");
     plugin_folder_write(&folder, "broken.tenon.json", "{]", 2);
-    const job all = {&folder, skip_probe, &failures};
+    char cache[256];
+    plugin_folder_join(&folder, cache_name == NULL ? "" : cache_name, cache);
+    const job all = {&folder, skip_probe, cache_name == NULL ? NULL : cache, &failures};
     for (int i = 0; i < THREADS; i++) {
         // The job is only read.
         assert_int_equal(
@@ -78,18 +83,24 @@ static void run(uint32_t skip_probe) {
 
 static void load__in_eight_threads(void **state) {
     (void)state;
-    run(1);
+    run(1, NULL);
 }
 
 static void load__in_eight_threads_with_probes(void **state) {
     (void)state;
-    run(0);
+    run(0, NULL);
+}
+
+static void load__in_eight_threads_on_records(void **state) {
+    (void)state;
+    run(0, "cache");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load__in_eight_threads),
         cmocka_unit_test(load__in_eight_threads_with_probes),
+        cmocka_unit_test(load__in_eight_threads_on_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

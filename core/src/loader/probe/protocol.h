@@ -5,6 +5,9 @@
 
 #include "tenon/host.h"
 
+// Counted up when a good verdict of today's helper would not be one of the next.
+#define TNI_PROBE_PROTOCOL 1u
+
 // The helper is started as: tenon-probe --report LIBRARY, with these descriptors. Without --report
 // it prints the result on its standard output, for people and scripts.
 #define TNI_PROBE_OPTION "--report"

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// A record is a text: what the verdict holds for, its date, and a digest of both. It is valid when
+// the first part is byte for byte what would be written now, so nothing in it is ever parsed.
+#include "loader/probe_record.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/string.h"
+#include "loader/probe/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEX_BYTES (2 * TNI_DIGEST_BYTES + 1)
+#define NAME_BYTES (HEX_BYTES + 16)
+#define TEXT_BYTES (PATH_MAX + 1024u)
+// "date 2026-01-31T23:59:59Z\n" and "check ...\n".
+#define DATE_LINE_BYTES 26u
+#define CHECK_LINE_BYTES (6u + 2 * TNI_DIGEST_BYTES + 1u)
+
+static void digest_hex(const void *data, uint64_t size_bytes, char out_hex[HEX_BYTES]) {
+    uint8_t bytes[TNI_DIGEST_BYTES];
+    tni_digest digest;
+    tni_digest_init(&digest);
+    tni_digest_update(&digest, data, size_bytes);
+    tni_digest_final(&digest, bytes);
+    (void)sodium_bin2hex(out_hex, HEX_BYTES, bytes, sizeof(bytes));
+}
+
+// One file for each path, so that what became stale is replaced.
+static void name_of(const tni_probe_subject *subject, const char *ending, char out[NAME_BYTES]) {
+    char hex[HEX_BYTES];
+    digest_hex(subject->path, strlen(subject->path), hex);
+    snprintf(out, NAME_BYTES, "probe-%.40s%s", hex, ending);
+}
+
+static long long nanoseconds(struct timespec time) {
+    return (long long)time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+// The part that has to be the same for the verdict to hold. Returns its size, or 0: too long.
+static size_t describe(const tni_probe_subject *subject, char out_text[TEXT_BYTES]) {
+    const tni_file *file = subject->library;
+    char sha256[2 * TNI_SHA256_BYTES + 1];
+    char manifest[HEX_BYTES];
+    (void)sodium_bin2hex(sha256, sizeof(sha256), subject->manifest->sha256, TNI_SHA256_BYTES);
+    (void)sodium_bin2hex(manifest, sizeof(manifest), subject->manifest->digest, TNI_DIGEST_BYTES);
+    const int length = snprintf(
+        out_text, TEXT_BYTES,
+        "tenon probe record 1\nhost %s\nprotocol %u\npath %s\nsize %llu\nmodified %lld\n"
+        "changed %lld\ndevice %llu\ninode %llu\nsha256 %s\nmanifest %s\n",
+        TN_VERSION_TEXT, TNI_PROBE_PROTOCOL, subject->path, (unsigned long long)file->size_bytes,
+        nanoseconds(file->modified), nanoseconds(file->changed), (unsigned long long)file->device,
+        (unsigned long long)file->inode, sha256, manifest);
+    return length > 0 && (size_t)length + DATE_LINE_BYTES + CHECK_LINE_BYTES < TEXT_BYTES
+               ? (size_t)length
+               : 0;
+}
+
+static void say(char out_reason[TNI_RECORD_REASON_BYTES], const char *what, const char *why) {
+    snprintf(out_reason, TNI_RECORD_REASON_BYTES, "%.140s: %.50s", what, why);
+    tni_text_sanitise(out_reason);
+}
+
+static void say_errno(char out_reason[TNI_RECORD_REASON_BYTES], const char *what, int number) {
+    const char *text = strerrordesc_np(number);
+    say(out_reason, what, text == NULL ? "unknown error" : text);
+}
+
+// Null when nobody but this user can have written it.
+static const char *distrust(const struct stat *info) {
+    return info->st_uid != geteuid()                    ? "it belongs to another user"
+           : (info->st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "others may write to it"
+                                                        : NULL;
+}
+
+// The user's cache folder, by the XDG rules; its parent is made when absent, as they ask.
+static bool user_folder(char out_path[PATH_MAX]) {
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    char base[PATH_MAX];
+    int length = -1;
+    if (cache != NULL && cache[0] == '/') {
+        length = snprintf(base, sizeof(base), "%s", cache);
+    } else if (home != NULL && home[0] == '/') {
+        length = snprintf(base, sizeof(base), "%s/.cache", home);
+    }
+    if (length < 0 || (size_t)length >= sizeof(base)) {
+        return false;
+    }
+    (void)mkdir(base, 0700); // a failure shows at the next step
+    length = snprintf(out_path, PATH_MAX, "%s/tenon", base);
+    return length > 0 && length < PATH_MAX;
+}
+
+void tni_probe_records_open(tni_probe_records *records, const char *configured, bool off) {
+    char path[PATH_MAX] = "";
+    struct stat info;
+    if (records->opened) {
+        return;
+    }
+    *records = (tni_probe_records){.opened = true, .folder = -1};
+    if (off) {
+        return;
+    }
+    if (configured != NULL) {
+        snprintf(path, sizeof(path), "%s", configured);
+    } else if (!user_folder(path)) {
+        say(records->reason, "the cache folder", "neither XDG_CACHE_HOME nor HOME names one");
+        return;
+    }
+    (void)mkdir(path, 0700); // as above
+    records->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (records->folder < 0 || fstat(records->folder, &info) != 0) {
+        say_errno(records->reason, path, errno);
+    } else if (distrust(&info) != NULL) {
+        say(records->reason, path, distrust(&info));
+    }
+    if (records->reason[0] != '\0' && records->folder >= 0) {
+        (void)close(records->folder);
+        records->folder = -1;
+    }
+}
+
+void tni_probe_records_close(tni_probe_records *records) {
+    if (records->opened && records->folder >= 0) {
+        (void)close(records->folder);
+    }
+    *records = (tni_probe_records){.folder = -1};
+}
+
+// Reads a whole small file that only this user can have written. Returns its size, or 0 with a
+// reason ("" when it is not there).
+static size_t read_record(int folder, const char *name, char out_text[TEXT_BYTES],
+                          char out_reason[TNI_RECORD_REASON_BYTES]) {
+    struct stat info;
+    size_t size = 0;
+    const int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) {
+        if (errno != ENOENT) {
+            say_errno(out_reason, name, errno);
+        }
+        return 0;
+    }
+    if (fstat(file, &info) != 0) {
+        say_errno(out_reason, name, errno);
+    } else if (!S_ISREG(info.st_mode)) {
+        say(out_reason, name, "it is not a regular file");
+    } else if (distrust(&info) != NULL) {
+        say(out_reason, name, distrust(&info));
+    } else {
+        const ssize_t got = read(file, out_text, TEXT_BYTES);
+        size = got > 0 ? (size_t)got : 0;
+        if (size <= DATE_LINE_BYTES + CHECK_LINE_BYTES) {
+            say(out_reason, name, "it is cut off");
+            size = 0;
+        }
+    }
+    (void)close(file);
+    return size;
+}
+
+// Whether the record ends with the digest of what is before it.
+static bool is_whole(const char *text, size_t size) {
+    char line[CHECK_LINE_BYTES + 1];
+    char hex[HEX_BYTES];
+    digest_hex(text, size - CHECK_LINE_BYTES, hex);
+    snprintf(line, sizeof(line), "check %s\n", hex);
+    return memcmp(text + size - CHECK_LINE_BYTES, line, CHECK_LINE_BYTES) == 0;
+}
+
+bool tni_probe_record_take(const tni_probe_records *records, const tni_probe_subject *subject,
+                           char out_date[TNI_RECORD_DATE_BYTES],
+                           char out_reason[TNI_RECORD_REASON_BYTES]) {
+    char expected[TEXT_BYTES];
+    char text[TEXT_BYTES];
+    char name[NAME_BYTES];
+    char aside[NAME_BYTES];
+    out_date[0] = '\0';
+    snprintf(out_reason, TNI_RECORD_REASON_BYTES, "%s", records->reason);
+    const size_t key = records->folder < 0 ? 0 : describe(subject, expected);
+    if (key == 0) {
+        return false;
+    }
+    name_of(subject, ".record", name);
+    name_of(subject, ".aside", aside);
+    const size_t size = read_record(records->folder, name, text, out_reason);
+    if (size == 0) {
+        return false;
+    }
+    if (!is_whole(text, size)) {
+        say(out_reason, name, "it is damaged");
+        return false;
+    }
+    if (size != key + DATE_LINE_BYTES + CHECK_LINE_BYTES || memcmp(text, expected, key) != 0) {
+        say(out_reason, name, "something has changed since");
+        return false;
+    }
+    if (renameat(records->folder, name, records->folder, aside) != 0) {
+        say_errno(out_reason, name, errno);
+        return false;
+    }
+    snprintf(out_date, TNI_RECORD_DATE_BYTES, "%.*s", (int)(DATE_LINE_BYTES - 6), text + key + 5);
+    tni_text_sanitise(out_date);
+    return true;
+}
+
+void tni_probe_record_restore(const tni_probe_records *records, const tni_probe_subject *subject) {
+    char name[NAME_BYTES];
+    char aside[NAME_BYTES];
+    name_of(subject, ".record", name);
+    name_of(subject, ".aside", aside);
+    // Another host that used it at the same time may have put it back already.
+    (void)renameat(records->folder, aside, records->folder, name);
+}
+
+static bool write_file(int folder, const char *name, const char *text, size_t size,
+                       char out_reason[TNI_RECORD_REASON_BYTES]) {
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int file = openat(folder, name, flags, 0600);
+    if (file < 0) {
+        say_errno(out_reason, name, errno);
+        return false;
+    }
+    const ssize_t put = write(file, text, size);
+    const int reason = put < 0 ? errno : ENOSPC;
+    bool written = put == (ssize_t)size;
+    if (close(file) != 0 || !written) {
+        say_errno(out_reason, name, written ? errno : reason);
+        written = false;
+    }
+    return written;
+}
+
+bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_subject *subject,
+                            char out_reason[TNI_RECORD_REASON_BYTES]) {
+    char text[TEXT_BYTES];
+    char hex[HEX_BYTES];
+    char name[NAME_BYTES];
+    char ending[64];
+    char temporary[NAME_BYTES + sizeof(ending)];
+    struct tm parts;
+    const time_t now = time(NULL);
+    out_reason[0] = '\0';
+    size_t size = records->folder < 0 ? 0 : describe(subject, text);
+    if (size == 0 || gmtime_r(&now, &parts) == NULL) {
+        return false;
+    }
+    if (strftime(text + size, TEXT_BYTES - size, "date %Y-%m-%dT%H:%M:%SZ\n", &parts) !=
+        DATE_LINE_BYTES) {
+        return false;
+    }
+    size += DATE_LINE_BYTES;
+    digest_hex(text, size, hex);
+    size += (size_t)snprintf(text + size, TEXT_BYTES - size, "check %s\n", hex);
+    name_of(subject, ".record", name);
+    snprintf(ending, sizeof(ending), ".%ld-%llx", (long)getpid(),
+             (unsigned long long)tni_clock_ns());
+    snprintf(temporary, sizeof(temporary), "%s%s", name, ending);
+    bool done = write_file(records->folder, temporary, text, size, out_reason);
+    if (done && renameat(records->folder, temporary, records->folder, name) != 0) {
+        say_errno(out_reason, name, errno);
+        done = false;
+    }
+    if (!done) {
+        (void)unlinkat(records->folder, temporary, 0);
+    }
+    return done;
+}
