@@ -83,11 +83,31 @@ static tn_status open_chosen(tn_host *host, choice *c, bool all_listed, tn_error
     return TN_OK;
 }
 
+// Planning changes the model, so every compile has one of its own.
+static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
+    tni_weights *weights = &compiled->model->host->weights;
+    tn_status status = tni_weights_add(weights, compiled->model->model);
+    compiled->weights_added = status == TN_OK;
+    if (status == TN_OK) {
+        status =
+            tni_model_fork(compiled->model->model, tni_weights_reserve(weights), &compiled->fork);
+    }
+    if (status == TN_OK) {
+        status = tni_weights_add(weights, compiled->fork);
+        compiled->fork_added = status == TN_OK;
+    }
+    return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "a compiled model");
+}
+
 static tn_status make_plan(tn_compiled *compiled, const tn_compile_config *config, choice *c,
                            tn_error *error) {
     tn_host *host = compiled->model->host;
+    tn_status status = fork_model(compiled, error);
+    if (status != TN_OK) {
+        return status;
+    }
     tni_plan_info info = {
-        .model = compiled->model->model,
+        .model = compiled->fork,
         .devices = c->devices,
         .device_count = c->count,
         .listed_count = c->listed_count,
@@ -98,11 +118,6 @@ static tn_status make_plan(tn_compiled *compiled, const tn_compile_config *confi
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
     };
-    tn_status status = tni_weights_add(&host->weights, compiled->model->model);
-    if (status != TN_OK) {
-        return tni_fail_plain(error, status, "a compiled model");
-    }
-    compiled->weights_added = true;
     return tni_plan_create(&host->alloc, &info, &compiled->plan, error);
 }
 
@@ -129,6 +144,10 @@ static void destroy(tn_compiled *compiled) {
     tn_model *model = compiled->model;
     tn_host *host = model->host;
     tni_plan_destroy(compiled->plan);
+    if (compiled->fork_added) {
+        tni_weights_remove(&host->weights, compiled->fork);
+    }
+    tni_model_destroy(compiled->fork);
     if (compiled->weights_added) {
         tni_weights_remove(&host->weights, model->model);
     }

@@ -49,11 +49,13 @@ struct tn_model {
 struct tn_compiled {
     atomic_uint references;
     tn_model *model;
+    tni_model *fork; // of the model: what is planned
     tni_plan *plan;
     uint64_t memory_cap_bytes;
     uint64_t compile_ns;
     bool counted;       // as a compiled model of the host
     bool weights_added; // the model's constants are visible to plugins
+    bool fork_added;    // and those that the fork has beyond them
 };
 
 // The embedder's struct has a header we know and room for it.

@@ -121,7 +121,7 @@ void tn_request_destroy(tn_request *request) {
 static tn_status gather_shapes(const tn_request *request, const tn_input_shape *shapes,
                                uint32_t shape_count, tni_shape_input *inputs, int64_t *dims,
                                tn_error *error) {
-    const tni_model *model = request->compiled->model->model;
+    const tni_model *model = request->compiled->fork;
     const tni_graph *graph = &model->graphs[0];
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const tni_value *value = &model->values[graph->inputs[i]];
@@ -157,7 +157,7 @@ static tn_status gather_shapes(const tn_request *request, const tn_input_shape *
 
 static tn_status evaluate(tn_request *request, const tn_input_shape *shapes, uint32_t shape_count,
                           tn_error *error) {
-    const tni_model *model = request->compiled->model->model;
+    const tni_model *model = request->compiled->fork;
     const tni_alloc *alloc = &request->host->alloc;
     uint64_t count = (uint64_t)model->graphs[0].input_count + 1;
     tni_shape_input *inputs = tni_alloc_array(alloc, count, sizeof(*inputs));

@@ -43,6 +43,7 @@ typedef struct tni_node {
     uint32_t output_count;
     uint32_t attr_count;
     uint32_t expansion; // graph, or TN_NONE
+    uint32_t form;      // the first graph that writes it in another op version, or TN_NONE
     tn_node_flags flags;
     bool removed;      // not in its graph's list any more
     uint32_t *inputs;  // values, TN_NONE for an absent optional
@@ -63,13 +64,19 @@ typedef struct tni_value {
     uint32_t replaced_by; // value that took over its uses, or TN_NONE
 } tni_value;
 
-// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH) and expansions. Input
-// i of an expansion stands for input i of its node, TN_NONE where that is absent; outputs likewise.
+// Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH), expansions and forms.
+// Input i of an expansion stands for input i of its node, TN_NONE where that is absent; outputs
+// likewise. A form (version/present.h) has neither: its nodes read and write the operands of its
+// node, which stays their producer, and values made in between belong to its node's graph.
 typedef struct tni_graph {
     tn_string name;
     uint32_t parent_node; // TN_NONE for graph 0
     bool is_expansion;
-    bool removed; // its parent node was removed
+    bool is_form;
+    uint32_t main_node;    // of a form: the node of its list that stands for its parent
+    uint32_t form_version; // since_version of main_node
+    uint32_t next_form;    // of the same node, or TN_NONE
+    bool removed;          // its parent node was removed
     uint32_t node_count;
     uint32_t node_capacity;
     uint32_t *nodes; // in topological order
@@ -124,6 +131,7 @@ typedef struct tni_model {
     uint32_t metadata_count, metadata_capacity;
     tni_map symbol_names;
     uint64_t key_base; // added to a constant's index to make its key
+    bool borrows;      // a fork: sources belong to the model it was forked from
     int64_t ir_version;
     int64_t model_version;
     tn_string producer_name;
@@ -152,6 +160,11 @@ typedef struct tni_node_info {
 // *out_model is null on failure; free it with tni_model_destroy.
 TN_MUST_USE tn_status tni_model_create(const tni_alloc *alloc, const tni_log *log,
                                        uint64_t arena_limit_bytes, tni_model **out_model);
+// Makes a model that begins with the same records at the same indices and may then be changed on
+// its own. Texts, attributes and the bytes of constants are shared: parent must outlive the fork
+// and not change any more. Constants keep their keys; new ones get theirs from key_base. Errors as
+// tni_model_create.
+TN_MUST_USE tn_status tni_model_fork(tni_model *parent, uint64_t key_base, tni_model **out_model);
 // Frees the model, unmaps and closes its sources. Null is ignored.
 void tni_model_destroy(tni_model *model);
 
@@ -197,6 +210,9 @@ bool tni_node_is(const tni_node *node, const char *op_type);
 // The value of an input or output, TN_NONE when absent or beyond the end.
 uint32_t tni_node_input(const tni_node *node, uint32_t index);
 uint32_t tni_node_output(const tni_node *node, uint32_t index);
+// The node that this one was made for: of a node in a form or an expansion, the one that has it, as
+// far as that goes; of any other, itself.
+uint32_t tni_node_owner(const tni_model *model, uint32_t node);
 // The constant behind an input, or null.
 const tni_constant *tni_node_constant(const tni_model *model, const tni_node *node, uint32_t input);
 

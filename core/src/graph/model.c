@@ -69,7 +69,7 @@ void tni_model_destroy(tni_model *model) {
     if (model == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < model->source_count; i++) {
+    for (uint32_t i = 0; i < model->source_count && !model->borrows; i++) {
         tni_source_close(&model->alloc, &model->sources[i]);
     }
     for (uint32_t i = 0; i < model->graph_count; i++) {
@@ -101,7 +101,8 @@ tn_status tni_model_add_graph(tni_model *model, uint32_t parent_node, tn_string 
         status = APPEND(model, graphs, graph, out_id);
     }
     if (status == TN_OK) {
-        model->graphs[*out_id] = (tni_graph){.name = copy, .parent_node = parent_node};
+        model->graphs[*out_id] =
+            (tni_graph){.name = copy, .parent_node = parent_node, .next_form = TN_NONE};
     }
     return status;
 }
@@ -179,6 +180,7 @@ static tn_status copy_node(tni_model *model, const tni_node_info *info, tni_node
                       .output_count = info->output_count,
                       .attr_count = info->attr_count,
                       .expansion = TN_NONE,
+                      .form = TN_NONE,
                       .flags = info->flags,
                       .source_id = info->source_id};
     const tn_string texts[3] = {info->domain, info->op_type, info->name};

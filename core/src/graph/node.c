@@ -65,6 +65,15 @@ uint32_t tni_node_output(const tni_node *node, uint32_t index) {
     return index < node->output_count ? node->outputs[index] : TN_NONE;
 }
 
+uint32_t tni_node_owner(const tni_model *model, uint32_t node) {
+    const tni_graph *graph = &model->graphs[model->nodes[node].graph];
+    while (graph->is_form || graph->is_expansion) {
+        node = graph->parent_node;
+        graph = &model->graphs[model->nodes[node].graph];
+    }
+    return node;
+}
+
 const tni_constant *tni_node_constant(const tni_model *model, const tni_node *node,
                                       uint32_t input) {
     const uint32_t value = tni_model_resolve(model, tni_node_input(node, input));

@@ -105,14 +105,16 @@ static tn_range put_attributes(filler *f, const tni_node *node) {
 }
 
 static void put_node(filler *f, uint32_t at) {
-    const tni_node *node = &f->model->nodes[f->plan->nodes[at]];
+    const uint32_t id = f->plan->nodes[at];
+    const tni_form *forms = f->plan->spec->forms;
+    const tni_node *node = &f->model->nodes[id];
     const bool expansion =
         node->expansion != TN_NONE && f->plan->graph_index[node->expansion] != TN_NONE;
     tn_graph_node *out = &POOL(f, tn_graph_node, nodes)[at];
     out->domain = put_text(f, node->domain);
     out->op_type = put_text(f, node->op_type);
     out->name = put_text(f, node->name);
-    out->since_version = node->since_version;
+    out->since_version = forms != NULL ? forms[id].since_version : node->since_version;
     out->graph = f->plan->node_graph[at];
     out->inputs = put_value_ids(f, node->inputs, node->input_count);
     out->outputs = put_value_ids(f, node->outputs, node->output_count);

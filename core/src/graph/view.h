@@ -6,6 +6,14 @@
 
 #include "graph/graph.h"
 
+// How a node is written for one device: as it stands but for this since_version, or as the nodes of
+// a form. limit is 0, or what the device knows when that excludes the version (newest or oldest).
+typedef struct tni_form {
+    uint32_t since_version;
+    uint32_t graph; // or TN_NONE
+    uint32_t limit;
+} tni_form;
+
 // What the view shows. With nodes == null: all of graph 0. Arrays are borrowed for the call.
 typedef struct tni_view_spec {
     const uint32_t *nodes; // of graph 0 (or of expansions, when inlined), in topological order
@@ -15,6 +23,7 @@ typedef struct tni_view_spec {
     uint32_t input_count;
     const uint32_t *outputs; // values that become graph 0's outputs, in order
     uint32_t output_count;
+    const tni_form *forms; // by model node; null: every node as it stands
     bool without_expansions; // leave expansions out (an island that is compiled as it stands)
     bool with_hashes;        // fill content_hash of every constant; reads weights
     uint64_t limit_bytes;    // 0: 1 GiB

@@ -174,6 +174,25 @@ static tn_status show_node(tni_view_plan *plan, uint32_t node, uint32_t view_gra
     return status;
 }
 
+// Shows a node in the form that the view asks for. Its bodies and its expansion then belong to the
+// node that stands for it.
+static tn_status present_node(tni_view_plan *plan, uint32_t node, uint32_t view_graph) {
+    const tni_form *forms = plan->spec->forms;
+    if (forms == NULL || forms[node].graph == TN_NONE) {
+        return show_node(plan, node, view_graph);
+    }
+    const tni_graph *form = &plan->model->graphs[forms[node].graph];
+    tn_status status = TN_OK;
+    // Forms of forms are few: each is of another op version.
+    for (uint32_t i = 0; i < form->node_count && status == TN_OK; i++) {
+        status = present_node(plan, form->nodes[i], view_graph);
+        if (status == TN_OK && form->nodes[i] == form->main_node) {
+            plan->node_index[node] = plan->node_index[form->main_node];
+        }
+    }
+    return status;
+}
+
 // The formal values of the expansion stand for the operands of the node.
 static void alias_operands(tni_view_plan *plan, const uint32_t *formal, uint32_t formal_count,
                            const uint32_t *actual, uint32_t actual_count) {
@@ -197,7 +216,7 @@ static tn_status inline_expansion(tni_view_plan *plan, uint32_t node) {
                    record->output_count);
     tn_status status = TN_OK;
     for (uint32_t i = 0; i < graph->node_count && status == TN_OK; i++) {
-        status = show_node(plan, graph->nodes[i], 0);
+        status = present_node(plan, graph->nodes[i], 0);
     }
     return status;
 }
@@ -243,7 +262,7 @@ static tn_status show_island(tni_view_plan *plan) {
                                  TN_NONE, "no node %u", node);
         }
         status = spec->inlined != NULL && spec->inlined[i] != 0 ? inline_expansion(plan, node)
-                                                                : show_node(plan, node, 0);
+                                                                : present_node(plan, node, 0);
     }
     return status == TN_OK ? show_outputs(plan, TN_NONE, spec->outputs, spec->output_count)
                            : status;
@@ -257,7 +276,7 @@ static tn_status show_graph(tni_view_plan *plan, uint32_t view_graph) {
     }
     tn_status status = show_inputs(plan, graph->inputs, graph->input_count);
     for (uint32_t i = 0; i < graph->node_count && status == TN_OK; i++) {
-        status = show_node(plan, graph->nodes[i], view_graph);
+        status = present_node(plan, graph->nodes[i], view_graph);
     }
     return status == TN_OK
                ? show_outputs(plan, graph->parent_node, graph->outputs, graph->output_count)

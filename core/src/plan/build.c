@@ -45,8 +45,9 @@ static tni_verdict_set *set_of(tni_plan *plan, const tni_device *device) {
 static void constrain(tni_plan *plan, const tni_island *island, const tni_view *view,
                       const tn_error *reason) {
     tni_verdict_set *set = set_of(plan, island->device);
-    uint32_t named =
-        reason->node_index < view->node_count ? view->node_of[reason->node_index] : TN_NONE;
+    uint32_t named = reason->node_index < view->node_count
+                         ? tni_node_owner(plan->model, view->node_of[reason->node_index])
+                         : TN_NONE;
     bool found = false;
     for (uint32_t i = 0; i < island->node_count; i++) {
         if (named == island->nodes[i]) {
@@ -118,6 +119,7 @@ static tn_status build_island(tni_plan *plan, const tni_plan_info *info, uint32_
         .input_count = island->input_count,
         .outputs = island->outputs,
         .output_count = island->output_count,
+        .forms = set_of(plan, island->device)->presentation.forms,
         .without_expansions = true,
     };
     tni_view *view = NULL;
@@ -152,15 +154,12 @@ tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *er
 }
 
 static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
-    tni_view_spec spec = {0};
-    tni_view *view = NULL;
-    tn_status status = tni_view_build(&plan->alloc, plan->model, &spec, &view, error);
+    tn_status status = TN_OK;
     for (uint32_t i = 0; i < info->device_count && status == TN_OK; i++) {
-        status = tni_verdicts_ask(&plan->alloc, plan->model, view, info->devices[i],
-                                  info->precision, &plan->sets[i], error);
         plan->set_count = i + 1;
+        status = tni_verdicts_ask(&plan->alloc, plan->model, info->devices[i], info->precision,
+                                  &plan->sets[i], error);
     }
-    tni_view_destroy(view);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "plan/verdicts.h"
 
 #include "base/error.h"
+#include "graph/shape/shape.h"
 #include "loader/device_call.h"
 
 #include <string.h>
@@ -125,65 +126,132 @@ static const tn_graph_record *view_graph(const tn_graph_view *view, uint32_t ind
                                                    (uint64_t)index * view->graphs.stride_bytes);
 }
 
+// The answer for node i of the view. A version outside of what the device lists is refused for it
+// (ABI-48), whatever it says.
+static tni_option view_option(const tni_verdict_set *set, const answer_arrays *arrays,
+                              const tni_view *view, uint32_t i) {
+    const tni_form *form = &set->presentation.forms[view->node_of[i]];
+    if (form->limit == 0) {
+        return option_of(&arrays->verdicts.nodes[i]);
+    }
+    return (tni_option){.reason = TN_REASON_OP_VERSION,
+                        .subject = TN_NONE,
+                        .limit = form->limit,
+                        .actual = form->since_version};
+}
+
+// Adds what a device says of one of several nodes that stand for one: it takes them all or none.
+static void add_option(tni_option *sum, const tni_option *one) {
+    if (!sum->possible || !one->possible) {
+        *sum = sum->possible ? *one : *sum;
+        return;
+    }
+    sum->cost_ns += one->cost_ns;
+    sum->origin = one->origin == TN_COST_UNKNOWN ? TN_COST_UNKNOWN : sum->origin;
+    sum->cost_ns = sum->origin == TN_COST_UNKNOWN ? 0 : sum->cost_ns;
+    sum->numerics = one->numerics > sum->numerics ? one->numerics : sum->numerics;
+}
+
 // The device takes a function op through its expansion when it takes every node of it.
-static bool option_of_expansion(const answer_arrays *arrays, const tni_view *view,
-                                uint32_t expansion, tni_option *out_option) {
-    tni_option sum = {.possible = true, .inlined = true, .origin = TN_COST_DECLARED};
+static bool option_of_expansion(const tni_verdict_set *set, const answer_arrays *arrays,
+                                const tni_view *view, uint32_t expansion, tni_option *out_option) {
+    tni_option sum = {.possible = true, .origin = TN_COST_DECLARED};
     tn_range nodes = view_graph(view->view, expansion)->nodes;
     for (uint32_t i = nodes.begin; i < nodes.begin + nodes.count; i++) {
-        tni_option one = option_of(&arrays->verdicts.nodes[i]);
-        if (!one.possible) {
-            return false;
-        }
-        sum.cost_ns += one.cost_ns;
-        sum.origin = one.origin == TN_COST_UNKNOWN ? TN_COST_UNKNOWN : sum.origin;
-        sum.numerics = one.numerics > sum.numerics ? one.numerics : sum.numerics;
+        const tni_option one = view_option(set, arrays, view, i);
+        add_option(&sum, &one);
     }
-    sum.cost_ns = sum.origin == TN_COST_UNKNOWN ? 0 : sum.cost_ns;
-    *out_option = sum;
-    return nodes.count > 0;
+    sum.inlined = true;
+    *out_option = sum.possible ? sum : *out_option;
+    return sum.possible && nodes.count > 0;
 }
 
-static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const tni_view *view) {
-    tn_range outermost = view_graph(view->view, 0)->nodes;
+// Several nodes of the view may stand for one of the model; they follow each other.
+static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const tni_model *model,
+                        const tni_view *view) {
+    const tn_range outermost = view_graph(view->view, 0)->nodes;
+    uint32_t last = TN_NONE;
     for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
-        tni_option *option = &set->options[view->node_of[i]];
-        *option = option_of(&arrays->verdicts.nodes[i]);
-        uint32_t expansion = view_node(view->view, i)->expansion;
+        const uint32_t owner = tni_node_owner(model, view->node_of[i]);
+        tni_option *option = &set->options[owner];
+        const tni_option one = view_option(set, arrays, view, i);
+        if (owner == last) {
+            add_option(option, &one);
+        } else {
+            *option = one;
+        }
+        last = owner;
+    }
+    for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
+        tni_option *option = &set->options[tni_node_owner(model, view->node_of[i])];
+        const uint32_t expansion = view_node(view->view, i)->expansion;
         if (!option->possible && expansion != TN_NONE) {
-            option_of_expansion(arrays, view, expansion, option);
+            (void)option_of_expansion(set, arrays, view, expansion, option);
         }
     }
 }
 
-tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_model *model, const tni_view *view,
-                           tni_device *device, tn_precision precision, tni_verdict_set *out_set,
-                           tn_error *error) {
+// Writes the model in the versions that the device knows.
+static tn_status present(tni_verdict_set *set, tni_model *model, tn_error *error) {
+    tni_device *device = set->device;
+    tn_op_list ops = {.struct_size = sizeof(ops), .struct_type = TN_STRUCT_OP_LIST};
+    bool changed = false;
+    tn_status status = device->plugin->compile.op_list(device->handle, &ops, error);
+    if (status != TN_OK) {
+        return tni_device_note(device, status);
+    }
+    if (ops.op_count > 0 && (ops.ops == NULL || ops.op_stride_bytes < sizeof(tn_op_record))) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.op-list",
+                        "%s: op_list gives %u records and nowhere to read them", device->id,
+                        ops.op_count);
+    }
+    status = tni_presentation_init(model, &ops, &set->presentation, &changed, error);
+    return status == TN_OK && changed ? tni_shapes_infer(model, error) : status;
+}
+
+static tn_status query(tni_verdict_set *set, tni_model *model, tn_precision precision,
+                       tn_error *error) {
+    const tni_view_spec spec = {.forms = set->presentation.forms};
+    const tn_query_info info = {sizeof(info), TN_STRUCT_QUERY_INFO, precision, 0};
+    answer_arrays arrays = {.alloc = &set->alloc};
+    tni_view *view = NULL;
+    tn_status status = tni_view_build(&set->alloc, model, &spec, &view, error);
+    if (status == TN_OK) {
+        status = ask(&arrays, view, set->device, &info, error);
+    }
+    if (status == TN_OK) {
+        status = check(&arrays, view, set->device, error);
+    }
+    if (status == TN_OK) {
+        read_answer(set, &arrays, model, view);
+    }
+    arrays_deinit(&arrays);
+    tni_view_destroy(view);
+    return status;
+}
+
+tn_status tni_verdicts_ask(const tni_alloc *alloc, tni_model *model, tni_device *device,
+                           tn_precision precision, tni_verdict_set *out_set, tn_error *error) {
     memset(out_set, 0, sizeof(*out_set));
     out_set->alloc = *alloc;
     out_set->device = device;
+    tn_status status = present(out_set, model, error);
+    if (status != TN_OK) {
+        return status;
+    }
     out_set->options = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
                                        sizeof(*out_set->options));
     if (out_set->options == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
     }
     out_set->node_count = model->node_count;
-    tn_query_info query = {sizeof(query), TN_STRUCT_QUERY_INFO, precision, 0};
-    answer_arrays arrays = {.alloc = alloc};
-    tn_status status = ask(&arrays, view, device, &query, error);
-    if (status == TN_OK) {
-        status = check(&arrays, view, device, error);
-    }
-    if (status == TN_OK) {
-        read_answer(out_set, &arrays, view);
-    }
-    arrays_deinit(&arrays);
-    return status;
+    return query(out_set, model, precision, error);
 }
 
 void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->options));
+    tni_presentation_deinit(&set->presentation);
     memset(set, 0, sizeof(*set));
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asking devices what they can do: one batched call a device, and per node of graph 0 the answer
-// that counts, whether the device takes the op itself or the whole expansion of a function op.
+// Asking devices what they can do: the model is written in op versions that the device knows, then
+// one batched call a device; per node of graph 0 the answer that counts, whether the device takes
+// the op itself or the whole expansion of a function op.
 #ifndef TENON_PLAN_VERDICTS_H
 #define TENON_PLAN_VERDICTS_H
 
-#include "graph/view.h"
+#include "graph/version/present.h"
 #include "loader/plugin.h"
 
 // What one device says about one node of graph 0.
@@ -26,14 +27,15 @@ typedef struct tni_verdict_set {
     tni_device *device;
     tni_option *options; // node_count
     uint32_t node_count;
-    bool listed; // used where it pays, not only for what no listed device takes
+    tni_presentation presentation; // how this device sees the model
+    bool listed;                   // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
 
-// Asks an open device about view (all of graph 0 with expansions). TN_OK · TN_ERROR_INVALID_DATA
-// the plugin breaks the contract (a count above the capacity, NO without a reason) ·
-// TN_ERROR_OUT_OF_MEMORY · the plugin's errors. Deinit in every case.
-TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_model *model,
-                                       const tni_view *view, tni_device *device,
+// Asks an open device about all of graph 0, with bodies and expansions. The model may get more
+// forms, so nobody else may read it meanwhile. TN_OK · TN_ERROR_INVALID_DATA the plugin breaks the
+// contract (a count above the capacity, NO without a reason) · TN_ERROR_OUT_OF_MEMORY · errors of
+// tni_presentation_init and tni_view_build · the plugin's errors. Deinit in every case.
+TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, tni_model *model, tni_device *device,
                                        tn_precision precision, tni_verdict_set *out_set,
                                        tn_error *error);
 void tni_verdicts_deinit(tni_verdict_set *set);

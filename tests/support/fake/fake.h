@@ -90,6 +90,7 @@ struct tn_device {
     tn_plugin *plugin;
     uint32_t index;
     pthread_t opener; // the thread that opened it
+    tn_op_record ops[3];
     pthread_t thread;
     bool has_thread;
     bool stopping;

@@ -16,9 +16,16 @@ static uint32_t op_of(const tn_graph_view *view, const tn_graph_node *node) {
 }
 
 static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error) {
-    (void)device;
     (void)error;
-    out_ops->ops = ops;
+    memcpy(device->ops, ops, sizeof(ops));
+    fake_lock();
+    const fake_control *control = fake_device(device->index);
+    for (uint32_t i = 0; i < 3 && control->newest_version != 0; i++) {
+        device->ops[i].newest_version = control->newest_version;
+        device->ops[i].oldest_version = control->oldest_version;
+    }
+    fake_unlock();
+    out_ops->ops = device->ops;
     out_ops->op_count = 3;
     out_ops->op_stride_bytes = sizeof(ops[0]);
     return TN_OK;
@@ -151,6 +158,10 @@ static void fill_program(tn_program *program, const tn_graph_view *view) {
                         {tn_view_node_input(view, node, 0), tn_view_node_input(view, node, 1)},
                         tn_view_node_output(view, node, 0)};
     }
+    fake_lock();
+    fake_device(program->device->index)->seen_version =
+        tn_view_node(view, graph->nodes.begin + graph->nodes.count - 1)->since_version;
+    fake_unlock();
     const tn_graph_value *any = tn_view_value(view, program->ports[0]);
     program->rank = any->dims.count;
     for (uint32_t i = 0; i < any->dims.count; i++) {

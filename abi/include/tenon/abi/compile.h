@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-// One op a device knows: the host presents nodes in the newest form that is not newer than this.
+// One op a device knows: the host presents nodes in the newest of these forms that can express them
+// (ABI-48).
 typedef struct tn_op_record {
     const char *domain; // NUL-terminated, static; "" means ai.onnx
     const char *op_type;

@@ -16,9 +16,14 @@ tni_fact *tni_in(tni_inference *in, uint32_t index) {
     return value == TN_NONE ? NULL : &in->facts[value];
 }
 
+// The last node of a form writes what its owner produces and has stated already.
+static bool states(const tni_inference *in, uint32_t node, uint32_t value) {
+    return in->model->values[value].producer == node;
+}
+
 tni_fact *tni_out(tni_inference *in, uint32_t index) {
     const uint32_t value = tni_node_output(in->node, index);
-    return value == TN_NONE ? &in->unused : &in->facts[value];
+    return value == TN_NONE || !states(in, in->node_id, value) ? &in->unused : &in->facts[value];
 }
 
 bool tni_in_ranked(tni_inference *in, uint32_t index) {
@@ -398,12 +403,16 @@ static tn_status infer_node(tni_inference *in, uint32_t id) {
     in->node_id = id;
     tn_status status = rule != NULL ? rule(in) : TN_OK;
     for (uint32_t i = 0; i < node->output_count && status == TN_OK; i++) {
-        if (node->outputs[i] != TN_NONE) {
+        if (node->outputs[i] != TN_NONE && states(in, id, node->outputs[i])) {
             status = settle(in, node->outputs[i]);
         }
     }
     if (status == TN_OK && node->expansion != TN_NONE) {
         status = infer_expansion(in, node);
+    }
+    for (uint32_t form = node->form; form != TN_NONE && status == TN_OK;
+         form = in->model->graphs[form].next_form) {
+        status = tni_infer_graph(in, form);
     }
     return status;
 }
