@@ -36,6 +36,7 @@ typedef struct tn_compile_config {
     uint64_t memory_cap_bytes;       // of one request's tensors and workspaces; 0: none
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
+    uint64_t max_iterations; // of all Loop and Scan nodes of one run together; 0: 2^24
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
@@ -63,11 +64,13 @@ typedef struct tn_plan_summary {
     uint32_t handovers;
     uint32_t refused_programs; // islands a plugin claimed and then refused to compile
     uint32_t replans;
-    uint32_t reserved;
-    int64_t cost_ns;        // estimate
-    int64_t lower_bound_ns; // no plan can cost less, by the same estimates
-    uint64_t compile_ns;    // measured
-    uint64_t weight_bytes;  // packed by the plugins
+    uint32_t stage_count;     // 1, unless the host has something to do between parts of the graph
+    int64_t cost_ns;          // estimate
+    int64_t lower_bound_ns;   // no plan can cost less, by the same estimates
+    uint64_t compile_ns;      // measured
+    uint64_t weight_bytes;    // packed by the plugins
+    uint32_t host_nodes;      // control flow and sequences: the host carries them out itself
+    uint32_t unplanned_nodes; // planned when a run tells their types or ranks
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,
@@ -91,6 +94,7 @@ TN_API TN_MUST_USE tn_status tn_compiled_island_get(const tn_compiled *compiled,
 typedef struct tn_placement {
     uint32_t struct_size;
     uint32_t struct_type;
+    // TN_NONE for both: the host carries the node out itself, or it is planned at the first run.
     uint32_t island;
     uint32_t device; // where it runs, index in the host
     uint32_t answer; // TN_ANSWER_ of the device asked about

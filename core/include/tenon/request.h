@@ -66,9 +66,27 @@ typedef struct tn_tensor_view {
 // prepared · TN_ERROR_INVALID_ARGUMENT index out of range or bad struct.
 TN_API TN_MUST_USE tn_status tn_request_input(tn_request *request, uint32_t input,
                                               tn_tensor_view *out_view);
-// The request's own memory for an output: read it after run, until the next run.
+// The request's own memory for an output: read it after run, until the next run. Where a model runs
+// in stages (tn_plan_summary.stage_count above 1), only a run tells the shapes of its outputs;
+// before the first one: TN_ERROR_INVALID_STATE.
 TN_API TN_MUST_USE tn_status tn_request_output(tn_request *request, uint32_t output,
                                                tn_tensor_view *out_view);
+
+// Sequences and optionals among the outputs: how many tensors one consists of (a tensor: 1; an
+// optional: 0 or 1), and each of them, as tn_request_output. TN_ERROR_INVALID_STATE there was no
+// run yet, it failed, or one is under way · TN_ERROR_INVALID_ARGUMENT index out of range or bad
+// struct.
+TN_API TN_MUST_USE tn_status tn_request_output_length(tn_request *request, uint32_t output,
+                                                      uint64_t *out_length);
+TN_API TN_MUST_USE tn_status tn_request_output_element(tn_request *request, uint32_t output,
+                                                       uint64_t index, tn_tensor_view *out_view);
+// Sets an input that is a sequence or an optional: copies count tensors. elements null: an optional
+// without an element. TN_ERROR_INVALID_ARGUMENT the input is a tensor, or takes no such number, or
+// an element's size contradicts its type and dims · TN_ERROR_INVALID_STATE not prepared, or running
+// · TN_ERROR_LIMIT_EXCEEDED the memory cap · TN_ERROR_OUT_OF_MEMORY.
+TN_API TN_MUST_USE tn_status tn_request_write_elements(tn_request *request, uint32_t input,
+                                                       const tn_tensor_view *elements,
+                                                       uint32_t count, tn_error *error);
 
 // What became of one output in the last run: TN_OK, or the status of the first failure it depends
 // on. After a run that failed, outputs that do not depend on the failure are good.
@@ -127,6 +145,8 @@ typedef struct tn_run_stats {
     uint64_t prepare_ns;
     uint64_t host_arena_bytes;
     uint64_t device_arena_bytes;
+    // Models of several stages: parts that had to be made ready for new shapes during this run.
+    uint64_t prepared_regions;
 } tn_run_stats;
 
 TN_API TN_MUST_USE tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats);

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+// Of all loops of one run, unless the embedder says otherwise.
+#define MAX_ITERATIONS ((uint64_t)1 << 24)
+
 void tn_compile_config_init(tn_compile_config *config) {
     *config = (tn_compile_config){.struct_size = sizeof(*config),
                                   .struct_type = TN_STRUCT_COMPILE_CONFIG};
@@ -99,7 +102,7 @@ static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
     return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "a compiled model");
 }
 
-static tn_status make_plan(tn_compiled *compiled, const tn_compile_config *config, choice *c,
+static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *config, choice *c,
                            tn_error *error) {
     tn_host *host = compiled->model->host;
     tn_status status = fork_model(compiled, error);
@@ -118,7 +121,7 @@ static tn_status make_plan(tn_compiled *compiled, const tn_compile_config *confi
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
     };
-    return tni_plan_create(&host->alloc, &info, &compiled->plan, error);
+    return tni_flow_create(&host->alloc, &info, &compiled->flow, error);
 }
 
 static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, tn_error *error) {
@@ -134,7 +137,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
         status = open_chosen(host, &c, config->device_count == 0, error);
     }
     if (status == TN_OK) {
-        status = make_plan(compiled, config, &c, error);
+        status = make_flow(compiled, config, &c, error);
     }
     tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
     return status;
@@ -143,7 +146,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
 static void destroy(tn_compiled *compiled) {
     tn_model *model = compiled->model;
     tn_host *host = model->host;
-    tni_plan_destroy(compiled->plan);
+    tni_flow_destroy(compiled->flow);
     if (compiled->fork_added) {
         tni_weights_remove(&host->weights, compiled->fork);
     }
@@ -195,6 +198,7 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     tn_model_retain(model);
     compiled->model = model;
     compiled->memory_cap_bytes = config->memory_cap_bytes;
+    compiled->max_iterations = config->max_iterations > 0 ? config->max_iterations : MAX_ITERATIONS;
     tn_status status = enter(compiled, error);
     if (status == TN_OK) {
         status = compile(compiled, config, error);
@@ -221,103 +225,19 @@ void tn_compiled_release(tn_compiled *compiled) {
     }
 }
 
-// Nodes on a device that was not listed.
-static uint32_t count_fallbacks(const tni_plan *plan) {
-    uint32_t count = 0;
-    if (plan->automatic) {
-        return 0; // nobody asked for other devices
-    }
-    for (uint32_t i = 0; i < plan->island_count; i++) {
-        for (uint32_t k = plan->listed_count; k < plan->set_count; k++) {
-            count +=
-                plan->sets[k].device == plan->islands[i].device ? plan->islands[i].node_count : 0;
-        }
-    }
-    return count;
+static void hold(void *user_data) {
+    tn_compiled_retain(user_data);
 }
 
-tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out_summary) {
-    if (compiled == NULL ||
-        !tni_struct_ok(out_summary, TN_STRUCT_PLAN_SUMMARY, sizeof(tn_struct_header))) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    const tni_plan *plan = compiled->plan;
-    tn_plan_summary summary = {
-        .island_count = plan->island_count,
-        .fallback_count = count_fallbacks(plan),
-        .refused_programs = plan->refused_count,
-        .replans = plan->replan_count,
-        .cost_ns = plan->cost_ns,
-        .lower_bound_ns = plan->lower_bound_ns,
-        .compile_ns = compiled->compile_ns,
-        .weight_bytes = plan->weight_bytes,
-    };
-    const tni_device *last = NULL;
-    for (uint32_t i = 0; i < plan->island_count; i++) {
-        const tni_device *device = plan->islands[i].device;
-        summary.handovers += device != last && !(last == NULL && tni_is_near_host(device));
-        last = device;
-    }
-    summary.handovers += !tni_is_near_host(last);
-    tni_struct_out(out_summary, &summary, sizeof(summary));
-    return TN_OK;
+static void let_go(void *user_data) {
+    tn_compiled_release(user_data);
 }
 
-tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
-                                 tn_island_desc *out_desc) {
-    if (compiled == NULL ||
-        !tni_struct_ok(out_desc, TN_STRUCT_ISLAND_DESC, sizeof(tn_struct_header)) ||
-        island >= compiled->plan->island_count) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    const tni_island *i = &compiled->plan->islands[island];
-    tn_island_desc desc = {
-        .device = i->device->host_index,
-        .node_count = i->node_count,
-        .nodes = i->positions,
-        .input_count = i->input_count,
-        .output_count = i->output_count,
-    };
-    for (uint32_t k = 0; k < i->node_count; k++) {
-        desc.flops += tni_node_work(compiled->plan->model, i->nodes[k]).flops;
-    }
-    tni_struct_out(out_desc, &desc, sizeof(desc));
-    return TN_OK;
+static void retire(void *user_data, tni_execution *execution) {
+    const tn_compiled *compiled = user_data;
+    tni_host_retire(compiled->model->host, execution);
 }
 
-tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, uint32_t device,
-                                    tn_placement *out_placement) {
-    if (compiled == NULL) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    const tni_plan *plan = compiled->plan;
-    const tni_graph *graph = &plan->model->graphs[0];
-    if (!tni_struct_ok(out_placement, TN_STRUCT_PLACEMENT, sizeof(tn_struct_header)) ||
-        node >= graph->node_count) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    uint32_t id = graph->nodes[node];
-    for (uint32_t i = 0; i < plan->set_count; i++) {
-        if (plan->sets[i].device->host_index != device) {
-            continue;
-        }
-        const tni_option *option = &plan->sets[i].options[id];
-        const tni_device *there = plan->islands[plan->island_of[id]].device;
-        tn_placement placement = {
-            .island = plan->island_of[id],
-            .device = there->host_index,
-            .answer = option->possible ? TN_ANSWER_YES : TN_ANSWER_NO,
-            .reason = !option->possible               ? option->reason
-                      : there == plan->sets[i].device ? TN_REASON_NONE
-                                                      : TN_REASON_UNPROFITABLE,
-            .subject = option->subject,
-            .cost_origin = option->origin,
-            .limit = option->limit,
-            .actual = option->actual,
-            .cost_ns = option->cost_ns,
-        };
-        tni_struct_out(out_placement, &placement, sizeof(placement));
-        return TN_OK;
-    }
-    return TN_ERROR_NOT_FOUND;
+tni_keeper tni_compiled_keeper(tn_compiled *compiled) {
+    return (tni_keeper){hold, let_go, retire, compiled};
 }

@@ -5,6 +5,7 @@
 #define TENON_API_OBJECTS_H
 
 #include "exec/request.h"
+#include "flow/prepared.h"
 #include "loader/loader.h"
 
 #include "tenon/tenon.h"
@@ -50,13 +51,17 @@ struct tn_compiled {
     atomic_uint references;
     tn_model *model;
     tni_model *fork; // of the model: what is planned
-    tni_plan *plan;
+    tni_flow *flow;
     uint64_t memory_cap_bytes;
+    uint64_t max_iterations;
     uint64_t compile_ns;
     bool counted;       // as a compiled model of the host
     bool weights_added; // the model's constants are visible to plugins
     bool fork_added;    // and those that the fork has beyond them
 };
+
+// Keeps a compiled model while something is prepared from it, and takes executions to its host.
+tni_keeper tni_compiled_keeper(tn_compiled *compiled);
 
 // The embedder's struct has a header we know and room for it.
 static inline bool tni_struct_ok(const void *given, uint32_t type, uint32_t min_bytes) {

@@ -1,65 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// tenon/request.h: preparing for shapes, running now or in the background, and the counts of a run.
-#include "api/objects.h"
+// tenon/request.h: making a request and preparing it for shapes. Read next: request_io.c,
+// request_run.c.
+#include "api/request_object.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 
 #include <string.h>
 
-typedef enum request_state {
-    REQUEST_IDLE,
-    REQUEST_RUNNING, // submitted, the result not yet fetched
-} request_state;
-
-struct tn_request {
-    tn_compiled *compiled;
-    tn_host *host;
-    bool background;
-    tni_worker *worker;       // of a background request, from prepare on
-    tni_execution *execution; // null until prepared
-    tni_shape_table *table;
-    uint64_t prepare_ns;
-    uint64_t run_ns;
-    request_state state;
-    uint64_t deadline_ns;
-    tn_request_done_fn done;
-    void *done_user_data;
-    tni_job job;
-    tni_mutex mutex; // guards the result, and against cancel: execution
-    tni_cond finished_cond;
-    bool mutex_ready;
-    bool cond_ready;
-    bool finished;
-    tn_status result;
-    tn_error result_error;
-};
-
 void tn_request_config_init(tn_request_config *config) {
     *config = (tn_request_config){.struct_size = sizeof(*config),
                                   .struct_type = TN_STRUCT_REQUEST_CONFIG};
 }
 
-static void release_compiled(void *user_data) {
-    tn_compiled_release(user_data);
-}
-
-// Under the mutex, since cancel may look at it from any thread.
-static void set_execution(tn_request *request, tni_execution *execution) {
+// Under the mutex, since cancel may look at them from any thread.
+static void set_prepared(tn_request *request, tni_prepared *prepared, tni_flow_run *stages) {
     tni_mutex_lock(&request->mutex);
-    request->execution = execution;
+    request->prepared = prepared;
+    request->stages = stages;
     tni_mutex_unlock(&request->mutex);
 }
 
-static void drop_execution(tn_request *request) {
-    tni_execution *execution = request->execution;
-    if (execution != NULL) {
-        set_execution(request, NULL);
-        tni_execution_abandon(execution);
-        tni_host_retire(request->host, execution);
+static void drop_prepared(tn_request *request) {
+    tni_prepared *prepared = request->prepared;
+    tni_flow_run *stages = request->stages;
+    if (tni_request_is_prepared(request)) {
+        set_prepared(request, NULL, NULL);
+        tni_prepared_drop(prepared);
+        tni_flow_run_destroy(stages);
     }
-    tni_shape_table_destroy(request->table);
-    request->table = NULL;
 }
 
 tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *config,
@@ -102,7 +71,7 @@ void tn_request_destroy(tn_request *request) {
     }
     tn_request_cancel(request);
     tni_worker_destroy(request->worker); // a cancelled run ends at its next look
-    drop_execution(request);
+    drop_prepared(request);
     if (request->cond_ready) {
         tni_cond_deinit(&request->finished_cond);
     }
@@ -121,16 +90,17 @@ void tn_request_destroy(tn_request *request) {
 static tn_status gather_shapes(const tn_request *request, const tn_input_shape *shapes,
                                uint32_t shape_count, tni_shape_input *inputs, int64_t *dims,
                                tn_error *error) {
-    const tni_model *model = request->compiled->fork;
+    const tni_model *model = request->compiled->flow->model;
     const tni_graph *graph = &model->graphs[0];
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const tni_value *value = &model->values[graph->inputs[i]];
         int64_t *own = dims + (uint64_t)i * TN_MAX_RANK;
-        uint32_t rank = value->rank == TN_RANK_UNKNOWN ? 0 : value->rank;
+        bool ranked = value->kind == TN_VALUE_TENSOR && value->rank != TN_RANK_UNKNOWN;
+        uint32_t rank = ranked ? value->rank : 0;
         for (uint32_t k = 0; k < rank; k++) {
             own[k] = value->dims[k].size;
         }
-        inputs[i] = (tni_shape_input){graph->inputs[i], rank, own};
+        inputs[i] = (tni_shape_input){.value = graph->inputs[i], .rank = rank, .dims = own};
     }
     for (uint32_t i = 0; i < shape_count; i++) {
         if (shapes[i].input >= graph->input_count || shapes[i].rank > TN_MAX_RANK ||
@@ -155,68 +125,80 @@ static tn_status gather_shapes(const tn_request *request, const tn_input_shape *
     return TN_OK;
 }
 
-static tn_status evaluate(tn_request *request, const tn_input_shape *shapes, uint32_t shape_count,
-                          tn_error *error) {
-    const tni_model *model = request->compiled->fork;
-    const tni_alloc *alloc = &request->host->alloc;
-    uint64_t count = (uint64_t)model->graphs[0].input_count + 1;
-    tni_shape_input *inputs = tni_alloc_array(alloc, count, sizeof(*inputs));
-    int64_t *dims = tni_alloc_array(alloc, count * TN_MAX_RANK, sizeof(*dims));
-    tn_status status = inputs != NULL && dims != NULL
-                           ? gather_shapes(request, shapes, shape_count, inputs, dims, error)
-                           : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "input shapes");
-    if (status == TN_OK) {
-        status = tni_shapes_evaluate(model, alloc, inputs, model->graphs[0].input_count,
-                                     &request->table, error);
-    }
-    tni_free_array(alloc, inputs, count, sizeof(*inputs));
-    tni_free_array(alloc, dims, count * TN_MAX_RANK, sizeof(*dims));
-    return status;
+static tni_prepare_context context_of(const tn_request *request) {
+    tn_compiled *compiled = request->compiled;
+    return (tni_prepare_context){
+        .alloc = request->host->alloc,
+        .flow = compiled->flow,
+        .trace = &request->host->trace,
+        .memory_cap_bytes = compiled->memory_cap_bytes,
+        .sensitive = compiled->model->sensitive,
+        .keeper = tni_compiled_keeper(compiled),
+    };
 }
 
-static tn_status make_execution(tn_request *request, const tn_symbol_value *symbols,
-                                uint32_t symbol_count, tn_error *error) {
-    tn_compiled *compiled = request->compiled;
-    tni_schedule *schedule = NULL;
-    tni_execution *execution = NULL;
-    tn_status status = tni_schedule_create(&request->host->alloc, compiled->plan, request->table,
-                                           symbols, symbol_count, &schedule, error);
+// One region: everything is made now, so that a run allocates nothing.
+static tn_status prepare_region(tn_request *request, const tni_shape_input *inputs,
+                                tn_error *error) {
+    const tni_flow *flow = request->compiled->flow;
+    const tni_stage *stage = &flow->tracks[0].stages[0];
+    tni_prepare_context context = context_of(request);
+    tni_shape_table *table = NULL;
+    tni_prepared *prepared = NULL;
+    tn_status status = tni_shapes_evaluate(flow->model, &request->host->alloc, inputs,
+                                           stage->region.input_count, &table, error);
     if (status == TN_OK) {
-        status = tni_memory_plan(schedule, compiled->memory_cap_bytes, error);
-    }
-    if (status == TN_OK) {
-        status =
-            tni_execution_create(&request->host->alloc, &request->host->trace, schedule, symbols,
-                                 symbol_count, compiled->model->sensitive, &execution, error);
+        status = tni_prepared_create(&context, &stage->region, flow->plans[stage->id], table,
+                                     &prepared, error);
     }
     if (status != TN_OK) {
-        tni_schedule_destroy(schedule);
+        tni_shape_table_destroy(table);
         return status;
     }
-    tn_compiled_retain(compiled);
-    execution->release = release_compiled;
-    execution->release_user_data = compiled;
-    set_execution(request, execution);
+    set_prepared(request, prepared, NULL);
+    return TN_OK;
+}
+
+// Several stages: the inputs get their memory now, regions are made ready as the run meets them.
+static tn_status prepare_stages(tn_request *request, const tni_shape_input *inputs,
+                                tn_error *error) {
+    const tni_model *model = request->compiled->flow->model;
+    const tni_graph *graph = &model->graphs[0];
+    tni_prepare_context context = context_of(request);
+    tni_flow_limits limits = {
+        .memory_cap_bytes = request->compiled->memory_cap_bytes,
+        .max_iterations = request->compiled->max_iterations,
+    };
+    tni_flow_run *stages = NULL;
+    tn_status status = tni_flow_run_create(&context, &limits, &stages, error);
+    for (uint32_t i = 0; i < graph->input_count && status == TN_OK; i++) {
+        if (model->values[graph->inputs[i]].kind == TN_VALUE_TENSOR) {
+            status = tni_flow_run_shape(stages, i, inputs[i].rank, inputs[i].dims, error);
+        }
+    }
+    if (status != TN_OK) {
+        tni_flow_run_destroy(stages);
+        return status;
+    }
+    set_prepared(request, NULL, stages);
     return TN_OK;
 }
 
 static tn_status prepare(tn_request *request, const tn_input_shape *shapes, uint32_t shape_count,
                          tn_error *error) {
     const tni_alloc *alloc = &request->host->alloc;
-    tn_status status = evaluate(request, shapes, shape_count, error);
-    if (status != TN_OK) {
-        return status;
+    uint64_t count = (uint64_t)request->compiled->flow->model->graphs[0].input_count + 1;
+    tni_shape_input *inputs = tni_alloc_array(alloc, count, sizeof(*inputs));
+    int64_t *dims = tni_alloc_array(alloc, count * TN_MAX_RANK, sizeof(*dims));
+    tn_status status = inputs != NULL && dims != NULL
+                           ? gather_shapes(request, shapes, shape_count, inputs, dims, error)
+                           : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "input shapes");
+    if (status == TN_OK) {
+        status = request->compiled->flow->simple ? prepare_region(request, inputs, error)
+                                                 : prepare_stages(request, inputs, error);
     }
-    uint32_t count = request->table->symbol_count;
-    tn_symbol_value *symbols = tni_alloc_array(alloc, (uint64_t)count + 1, sizeof(*symbols));
-    if (symbols == NULL) {
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "shape symbols");
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        symbols[i] = (tn_symbol_value){.symbol = i, .size = request->table->symbol_sizes[i]};
-    }
-    status = make_execution(request, symbols, count, error);
-    tni_free_array(alloc, symbols, (uint64_t)count + 1, sizeof(*symbols));
+    tni_free_array(alloc, inputs, count, sizeof(*inputs));
+    tni_free_array(alloc, dims, count * TN_MAX_RANK, sizeof(*dims));
     if (status == TN_OK && request->background && request->worker == NULL) {
         status = tni_worker_create(alloc, "tenon-request", &request->worker);
         if (status != TN_OK) {
@@ -232,218 +214,17 @@ tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.argument",
                         "request or shapes is null");
     }
-    if (request->state != REQUEST_IDLE) {
+    if (request->state != TNI_REQUEST_IDLE) {
         return tni_fail(error, TN_ERROR_INVALID_STATE, "request.running",
                         "a run was submitted and not waited for");
     }
     uint64_t begin = tni_clock_ns();
-    drop_execution(request);
+    drop_prepared(request);
     tn_status status = prepare(request, shapes, shape_count, error);
     if (status != TN_OK) {
-        drop_execution(request);
+        drop_prepared(request);
     }
     request->prepare_ns = tni_clock_ns() - begin;
     tni_trace_add(&request->host->trace, TN_TRACE_PREPARE, TN_NONE, TN_NONE, 0, begin, 0);
     return status;
-}
-
-static tn_status view_of(const tn_request *request, const uint32_t *places, uint32_t count,
-                         uint32_t index, tn_tensor_view *out_view) {
-    if (!tni_struct_ok(out_view, TN_STRUCT_TENSOR_VIEW, sizeof(tn_struct_header)) ||
-        index >= count) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    const tni_place *place = &request->execution->schedule->places[places[index]];
-    const tni_shape *shape = &request->table->shapes[place->value];
-    tn_tensor_view view = {
-        .data = tni_execution_host(request->execution, places[index]),
-        .size_bytes = shape->size_bytes,
-        .dtype = shape->dtype,
-        .rank = shape->rank,
-        .dims = shape->dims,
-    };
-    tni_struct_out(out_view, &view, sizeof(view));
-    return TN_OK;
-}
-
-tn_status tn_request_input(tn_request *request, uint32_t input, tn_tensor_view *out_view) {
-    if (request == NULL || request->execution == NULL) {
-        return TN_ERROR_INVALID_STATE;
-    }
-    const tni_schedule *s = request->execution->schedule;
-    return view_of(request, s->input_places, s->input_count, input, out_view);
-}
-
-tn_status tn_request_output(tn_request *request, uint32_t output, tn_tensor_view *out_view) {
-    if (request == NULL || request->execution == NULL) {
-        return TN_ERROR_INVALID_STATE;
-    }
-    const tni_schedule *s = request->execution->schedule;
-    return view_of(request, s->output_places, s->output_count, output, out_view);
-}
-
-tn_status tn_request_output_status(tn_request *request, uint32_t output) {
-    if (request == NULL || request->execution == NULL || request->state != REQUEST_IDLE) {
-        return TN_ERROR_INVALID_STATE;
-    }
-    return output < request->execution->schedule->output_count
-               ? tni_execution_output_status(request->execution, output)
-               : TN_ERROR_INVALID_ARGUMENT;
-}
-
-static tn_status check_ready(const tn_request *request, tn_error *error) {
-    if (request == NULL) {
-        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.argument", "request is null");
-    }
-    if (request->execution == NULL || request->state != REQUEST_IDLE) {
-        return tni_fail(error, TN_ERROR_INVALID_STATE, "request.state",
-                        request->execution == NULL ? "the request is not prepared"
-                                                   : "a run was submitted and not waited for");
-    }
-    return TN_OK;
-}
-
-tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
-                           uint64_t size_bytes, tn_error *error) {
-    tn_status status = check_ready(request, error);
-    if (status != TN_OK) {
-        return status;
-    }
-    tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-    status = tn_request_input(request, input, &view);
-    if (status != TN_OK || data == NULL || size_bytes != view.size_bytes) {
-        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.write",
-                        "input %u takes %llu bytes, %llu were given", input,
-                        (unsigned long long)(status == TN_OK ? view.size_bytes : 0),
-                        (unsigned long long)size_bytes);
-    }
-    if (size_bytes > 0) {
-        memcpy(view.data, data, size_bytes);
-    }
-    return TN_OK;
-}
-
-tn_status tn_request_run(tn_request *request, uint64_t deadline_ns, tn_error *error) {
-    tn_status status = check_ready(request, error);
-    if (status != TN_OK) {
-        return status;
-    }
-    uint64_t begin = tni_clock_ns();
-    atomic_store(&request->execution->cancelled, false);
-    status = tni_execution_run(request->execution, deadline_ns, error);
-    request->run_ns = tni_clock_ns() - begin;
-    return status;
-}
-
-static void run_in_background(void *user_data) {
-    tn_request *request = user_data;
-    uint64_t begin = tni_clock_ns();
-    tn_status status =
-        tni_execution_run(request->execution, request->deadline_ns, &request->result_error);
-    tn_request_done_fn done = request->done;
-    void *done_user_data = request->done_user_data;
-    request->run_ns = tni_clock_ns() - begin;
-    // The callback comes first: after the signal the owner may destroy the request.
-    if (done != NULL) {
-        done(done_user_data, status);
-    }
-    tni_mutex_lock(&request->mutex);
-    request->result = status;
-    request->finished = true;
-    tni_cond_broadcast(&request->finished_cond);
-    tni_mutex_unlock(&request->mutex);
-}
-
-tn_status tn_request_submit(tn_request *request, uint64_t deadline_ns, tn_request_done_fn done,
-                            void *user_data, tn_error *error) {
-    tn_status status = check_ready(request, error);
-    if (status != TN_OK) {
-        return status;
-    }
-    if (request->worker == NULL) {
-        return tni_fail(error, TN_ERROR_UNSUPPORTED, "request.background",
-                        "submit needs a request made with config.background");
-    }
-    if (!tni_execution_drained(request->execution)) {
-        return tni_fail(error, TN_ERROR_BUSY, "run.busy",
-                        "devices are still at work on a run that was given up");
-    }
-    request->state = REQUEST_RUNNING;
-    request->finished = false;
-    request->deadline_ns = deadline_ns;
-    request->done = done;
-    request->done_user_data = user_data;
-    tni_error_init(&request->result_error);
-    atomic_store(&request->execution->cancelled, false);
-    request->job = (tni_job){.run = run_in_background, .user_data = request};
-    tni_worker_post(request->worker, &request->job);
-    return TN_OK;
-}
-
-tn_status tn_request_wait(tn_request *request, uint64_t timeout_ns, tn_error *error) {
-    if (request == NULL || request->state != REQUEST_RUNNING) {
-        return tni_fail(error, TN_ERROR_INVALID_STATE, "request.idle", "nothing was submitted");
-    }
-    uint64_t deadline = tni_clock_deadline(timeout_ns);
-    tni_mutex_lock(&request->mutex);
-    bool in_time = true;
-    while (!request->finished && in_time) {
-        in_time = tni_cond_wait_until(&request->finished_cond, &request->mutex, deadline);
-    }
-    bool finished = request->finished;
-    tn_status result = request->result;
-    tni_mutex_unlock(&request->mutex);
-    if (!finished) {
-        return tni_fail(error, TN_ERROR_TIMEOUT, "request.wait", "the run is still going on");
-    }
-    request->state = REQUEST_IDLE;
-    if (result != TN_OK) {
-        tni_error_copy(error, &request->result_error);
-    }
-    return result;
-}
-
-void tn_request_cancel(tn_request *request) {
-    if (request == NULL || !request->mutex_ready) {
-        return;
-    }
-    tni_mutex_lock(&request->mutex);
-    if (request->execution != NULL) {
-        atomic_store(&request->execution->cancelled, true);
-    }
-    tni_mutex_unlock(&request->mutex);
-}
-
-tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
-    if (request == NULL || request->execution == NULL) {
-        return TN_ERROR_INVALID_STATE;
-    }
-    if (!tni_struct_ok(out_stats, TN_STRUCT_RUN_STATS, sizeof(tn_struct_header))) {
-        return TN_ERROR_INVALID_ARGUMENT;
-    }
-    tni_execution *e = request->execution;
-    const tni_schedule *s = e->schedule;
-    tn_run_stats stats = {
-        .handovers = atomic_load(&e->handovers),
-        .host_waits = atomic_load(&e->host_waits),
-        .transfers = atomic_load(&e->transfers),
-        .submits = atomic_load(&e->submits),
-        .transfer_bytes = atomic_load(&e->transfer_bytes),
-        .planned_handovers = s->counts.handovers,
-        .planned_host_waits = s->counts.host_waits,
-        .planned_transfers = s->counts.transfers,
-        .bridged_fences = atomic_load(&e->bridged),
-        .planned_transfer_bytes = s->counts.transfer_bytes,
-        .run_ns = request->run_ns,
-        .transfer_ns = atomic_load(&e->transfer_ns),
-        .wait_ns = atomic_load(&e->wait_ns),
-        .kernel_ns = atomic_load(&e->kernel_ns),
-        .prepare_ns = request->prepare_ns,
-        .host_arena_bytes = s->spaces[0].arena_bytes,
-    };
-    for (uint32_t i = 1; i < s->space_count; i++) {
-        stats.device_arena_bytes += s->spaces[i].arena_bytes;
-    }
-    tni_struct_out(out_stats, &stats, sizeof(stats));
-    return TN_OK;
 }

@@ -62,8 +62,3 @@ bool tni_execution_drain(tni_execution *e, uint64_t deadline_ns) {
     }
     return true;
 }
-
-tn_status tni_execution_output_status(tni_execution *e, uint32_t output) {
-    uint32_t writer = e->schedule->places[e->schedule->output_places[output]].writer;
-    return writer == TN_NONE ? TN_OK : atomic_load(&e->steps[writer].status);
-}

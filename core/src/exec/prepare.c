@@ -25,8 +25,12 @@ static tn_status alloc_tables(tni_execution *e) {
     e->points = tni_alloc_array(alloc, at_least_one(e->point_count), sizeof(*e->points));
     e->binding_dims = tni_alloc_array(alloc, at_least_one((uint64_t)s->port_count * TN_MAX_RANK),
                                       sizeof(*e->binding_dims));
+    if (s->measures) {
+        e->measured = tni_alloc_array(alloc, (uint64_t)s->port_count * TNI_MEASURED_SLOTS,
+                                      sizeof(*e->measured));
+    }
     if (e->steps == NULL || e->bridges == NULL || e->bindings == NULL || e->points == NULL ||
-        e->binding_dims == NULL) {
+        e->binding_dims == NULL || (s->measures && e->measured == NULL)) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < s->step_count; i++) {
@@ -181,6 +185,7 @@ static void bind_ports(tni_execution *e, uint32_t index) {
             .size_bytes = place->size_bytes,
             .rank = port->rank,
             .dims = dims,
+            .out_shape = place->measured ? e->measured + (uint64_t)i * TNI_MEASURED_SLOTS : NULL,
         };
     }
 }
@@ -261,6 +266,10 @@ static void free_parts(tni_execution *e) {
     tni_free_array(&e->alloc, e->points, at_least_one(e->point_count), sizeof(*e->points));
     tni_free_array(&e->alloc, e->binding_dims, at_least_one((uint64_t)s->port_count * TN_MAX_RANK),
                    sizeof(*e->binding_dims));
+    if (s->measures) {
+        tni_free_array(&e->alloc, e->measured, (uint64_t)s->port_count * TNI_MEASURED_SLOTS,
+                       sizeof(*e->measured));
+    }
 }
 
 tn_status tni_execution_create(const tni_alloc *alloc, tni_trace *trace, tni_schedule *schedule,

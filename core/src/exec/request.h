@@ -13,6 +13,9 @@
 
 struct tni_execution;
 
+// What a plugin fills in for a port whose shape only the run tells: the rank, then the sizes.
+#define TNI_MEASURED_SLOTS (TN_MAX_RANK + 1u)
+
 // What belongs to one step at run time.
 typedef struct tni_step_state {
     struct tni_execution *execution;
@@ -60,6 +63,7 @@ typedef struct tni_execution {
     tn_fence_point *points;
     uint32_t point_count;
     int64_t *binding_dims; // port_count * TN_MAX_RANK
+    int64_t *measured;     // port_count * TNI_MEASURED_SLOTS when the schedule measures, else null
     bool sensitive;
     uint64_t run; // number of the current or last run
     atomic_uint pending_bridges;
@@ -108,6 +112,13 @@ void tni_execution_abandon(tni_execution *execution);
 
 // The status of one graph output after a run: TN_OK when nothing it depends on failed.
 tn_status tni_execution_output_status(tni_execution *execution, uint32_t output);
+
+// The shape that the last run gave an output which only the run could tell (places[].measured);
+// *out_dims points into the execution. TN_OK · TN_ERROR_INVALID_DATA the plugin told none, or one
+// that does not fit what it promised.
+TN_MUST_USE tn_status tni_execution_measured(const tni_execution *execution, uint32_t output,
+                                             uint32_t *out_rank, const int64_t **out_dims,
+                                             tn_error *error);
 
 // The memory of a place in the host's space.
 static inline void *tni_execution_host(const tni_execution *execution, uint32_t place) {

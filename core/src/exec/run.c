@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "plan/cost.h"
 
+#include <string.h>
+
 // How long a wait goes without looking at cancel and the deadline.
 #define WAIT_SLICE_NS 5000000ull
 #define ABORT_DRAIN_NS 1000000000ull
@@ -380,6 +382,11 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
         return status; // the run's number stays: fences of the last one were reached by it
     }
     e->run++;
+    if (e->measured != NULL) {
+        // No plugin may seem to have told the shapes of the run before.
+        memset(e->measured, 0xff,
+               (uint64_t)s->port_count * TNI_MEASURED_SLOTS * sizeof(*e->measured));
+    }
     e->deadline_ns = deadline_ns == 0 ? UINT64_MAX : tni_clock_deadline(deadline_ns);
     e->last_device = NULL;
     atomic_uint *counters[] = {&e->host_waits, &e->submits, &e->transfers, &e->handovers,

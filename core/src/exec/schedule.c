@@ -244,9 +244,9 @@ static tn_status query_ports(builder *b, const tni_island *island, uint32_t *out
 static tn_status check_port(builder *b, const tni_device *device, const tn_port_info *port,
                             uint32_t value) {
     uint64_t alignment = port->alignment_bytes;
-    if ((port->flags & (TN_PORT_DATA_DEPENDENT | TN_PORT_UNBOUNDED)) != 0) {
-        return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.data-dependent", TN_NONE,
-                             value, "%s: a size is known only while running", device->id);
+    if ((port->flags & TN_PORT_UNBOUNDED) != 0) {
+        return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.unbounded", TN_NONE, value,
+                             "%s: a port has no largest size", device->id);
     }
     if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > TNI_MAX_ALIGNMENT) {
         return tni_fail_node(b->error, TN_ERROR_INVALID_DATA, "schedule.alignment", TN_NONE, value,
@@ -286,6 +286,12 @@ static tn_status place_inputs(builder *b, const tni_island *island, uint32_t por
         if (status != TN_OK) {
             return status;
         }
+        if (b->s->places[place].measured) {
+            return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.data-dependent", TN_NONE,
+                                 island->inputs[i],
+                                 "%s: reads a value whose size is known only while running",
+                                 island->device->id);
+        }
         widen(&b->s->places[place], &port);
         b->s->port_places[port_begin + i] = place;
     }
@@ -300,7 +306,9 @@ static tn_status place_outputs(builder *b, const tni_island *island, uint32_t po
         tni_place place = {
             .value = k < island->output_count ? island->outputs[k] : TN_NONE,
             .writer = b->s->step_count,
+            .measured = (port.flags & TN_PORT_DATA_DEPENDENT) != 0,
         };
+        b->s->measures = b->s->measures || place.measured;
         bool kind_fits =
             port.kind == (k < island->output_count ? TN_PORT_OUTPUT : TN_PORT_WORKSPACE);
         if (!kind_fits) {
@@ -343,16 +351,16 @@ static tn_status add_island(builder *b, uint32_t index) {
     return status == TN_OK ? add_step(b, &step, &step_index) : status;
 }
 
-static tn_status place_graph_inputs(builder *b) {
-    const tni_graph *graph = &b->model->graphs[0];
+static tn_status place_region_inputs(builder *b) {
+    const tni_region *region = b->plan->region;
     b->s->input_places =
-        tni_alloc_array(&b->s->alloc, at_least_one(graph->input_count), sizeof(uint32_t));
+        tni_alloc_array(&b->s->alloc, at_least_one(region->input_count), sizeof(uint32_t));
     if (b->s->input_places == NULL) {
         return out_of_memory(b, TN_ERROR_OUT_OF_MEMORY);
     }
-    b->s->input_count = graph->input_count;
-    for (uint32_t i = 0; i < graph->input_count; i++) {
-        uint32_t value = graph->inputs[i];
+    b->s->input_count = region->input_count;
+    for (uint32_t i = 0; i < region->input_count; i++) {
+        uint32_t value = region->inputs[i];
         tni_place place = {
             .value = value,
             .space = HOST_SPACE,
@@ -369,16 +377,16 @@ static tn_status place_graph_inputs(builder *b) {
     return TN_OK;
 }
 
-static tn_status place_graph_outputs(builder *b) {
-    const tni_graph *graph = &b->model->graphs[0];
+static tn_status place_region_outputs(builder *b) {
+    const tni_region *region = b->plan->region;
     b->s->output_places =
-        tni_alloc_array(&b->s->alloc, at_least_one(graph->output_count), sizeof(uint32_t));
+        tni_alloc_array(&b->s->alloc, at_least_one(region->output_count), sizeof(uint32_t));
     if (b->s->output_places == NULL) {
         return out_of_memory(b, TN_ERROR_OUT_OF_MEMORY);
     }
-    b->s->output_count = graph->output_count;
-    for (uint32_t i = 0; i < graph->output_count; i++) {
-        tn_status status = need_value(b, graph->outputs[i], HOST_SPACE, &b->s->output_places[i]);
+    b->s->output_count = region->output_count;
+    for (uint32_t i = 0; i < region->output_count; i++) {
+        tn_status status = need_value(b, region->outputs[i], HOST_SPACE, &b->s->output_places[i]);
         if (status != TN_OK) {
             return status;
         }
@@ -391,13 +399,13 @@ static tn_status build(builder *b) {
     uint32_t host;
     tn_status status = add_space(b, NULL, 0, &host);
     if (status == TN_OK) {
-        status = place_graph_inputs(b);
+        status = place_region_inputs(b);
     }
     for (uint32_t i = 0; i < b->plan->island_count && status == TN_OK; i++) {
         status = add_island(b, i);
     }
     if (status == TN_OK) {
-        status = place_graph_outputs(b);
+        status = place_region_outputs(b);
     }
     return status == TN_OK ? out_of_memory(b, tni_schedule_waits(b->s)) : status;
 }

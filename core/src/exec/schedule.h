@@ -21,7 +21,8 @@ typedef struct tni_place {
     uint32_t value;
     uint32_t space;
     uint32_t writer; // step, or TN_NONE for graph inputs
-    bool lasting;    // a graph input or output: its memory is never shared
+    bool lasting;    // an input or output of the region: its memory is never shared
+    bool measured;   // size_bytes is the most there can be; the run tells the shape
     uint64_t size_bytes;
     uint64_t alignment_bytes;
     uint64_t offset_bytes; // in the space's arena, after tni_memory_plan
@@ -81,6 +82,7 @@ typedef struct tni_schedule {
     uint32_t *port_places; // place of each port
     uint32_t port_place_capacity;
     tni_bridge *bridges;
+    bool measures; // some port tells its shape only when it has run
     uint32_t input_count;
     uint32_t *input_places;
     uint32_t output_count;

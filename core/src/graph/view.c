@@ -11,6 +11,7 @@
 // Fills the view from the plan. Counters run in the order of planning, so they stay within it.
 typedef struct {
     const tni_view_plan *plan;
+    const tni_view_spec *spec;
     tni_model *model;
     tn_graph_view *view;
     uint8_t *bytes;
@@ -124,13 +125,26 @@ static void put_node(filler *f, uint32_t at) {
     out->source_id = node->source_id;
 }
 
+// The dims of one run; sizes that only the run will tell keep the symbol they have.
+static tn_range put_fixed_dims(filler *f, const tni_shape *shape, const tni_value *value) {
+    const tn_range range = {f->dims, shape->rank};
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        const bool named = shape->dims[i] < 0 && value->rank == shape->rank;
+        const uint32_t symbol = named ? value->dims[i].symbol : TN_NONE;
+        POOL(f, tn_graph_dim, dims)[f->dims++] = (tn_graph_dim){shape->dims[i], symbol, 0};
+    }
+    return range;
+}
+
 static void put_value(filler *f, uint32_t at) {
     const tni_value *value = &f->model->values[f->plan->values[at]];
+    const tni_shape *fixed = tni_view_shape(f->spec, f->plan->values[at]);
     tn_graph_value *out = &POOL(f, tn_graph_value, values)[at];
     out->name = put_text(f, value->name);
     out->kind = value->kind;
-    out->dtype = value->dtype;
-    out->dims = put_dims(f, value->dims, value->rank);
+    out->dtype = fixed != NULL ? fixed->dtype : value->dtype;
+    out->dims =
+        fixed != NULL ? put_fixed_dims(f, fixed, value) : put_dims(f, value->dims, value->rank);
     out->constant = value->constant == TN_NONE ? TN_NONE : f->plan->constant_index[value->constant];
     out->producer = f->plan->value_producer[at];
     out->graph = f->plan->value_graph[at];
@@ -248,6 +262,7 @@ tn_status tni_view_build(const tni_alloc *alloc, tni_model *model, const tni_vie
     }
     if (status == TN_OK) {
         filler f = {.plan = &plan,
+                    .spec = spec,
                     .model = model,
                     .view = (*out_view)->view,
                     .bytes = (uint8_t *)(*out_view)->view};

@@ -4,7 +4,7 @@
 #ifndef TENON_GRAPH_VIEW_H
 #define TENON_GRAPH_VIEW_H
 
-#include "graph/graph.h"
+#include "graph/shape/shape.h"
 
 // How a node is written for one device: as it stands but for this since_version, or as the nodes of
 // a form. limit is 0, or what the device knows when that excludes the version (newest or oldest).
@@ -27,6 +27,9 @@ typedef struct tni_view_spec {
     bool without_expansions; // leave expansions out (an island that is compiled as it stands)
     bool with_hashes;        // fill content_hash of every constant; reads weights
     uint64_t limit_bytes;    // 0: 1 GiB
+    // Null: types and shapes are the model's. Else these take their place where they are known, so
+    // that a program is made for one set of shapes.
+    const tni_shape_table *shapes;
 } tni_view_spec;
 
 // Single owner. The bytes at view are total_bytes long and relocatable.

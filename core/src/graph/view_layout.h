@@ -51,6 +51,12 @@ TN_MUST_USE tn_status tni_view_plan_init(tni_view_plan *plan, const tni_alloc *a
                                          tn_error *error);
 void tni_view_plan_deinit(tni_view_plan *plan);
 
+// The shape that takes the place of a value's own, or null.
+static inline const tni_shape *tni_view_shape(const tni_view_spec *spec, uint32_t value) {
+    const tni_shape *shape = spec->shapes != NULL ? &spec->shapes->shapes[value] : NULL;
+    return shape != NULL && shape->rank != TN_RANK_UNKNOWN ? shape : NULL;
+}
+
 // The view's header: where every pool lies, and the total size, already known to be in bounds.
 void tni_view_layout(const tni_view_plan *plan, tn_graph_view *out_header);
 

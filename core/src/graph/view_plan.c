@@ -60,7 +60,9 @@ static tn_status show_value(tni_view_plan *plan, uint32_t value) {
     }
     plan->value_index[value] = plan->value_count++;
     add_text(plan, record->name);
-    plan->dims += record->rank == TN_RANK_UNKNOWN ? 0 : record->rank;
+    const tni_shape *fixed = tni_view_shape(plan->spec, value);
+    const uint32_t rank = fixed != NULL ? fixed->rank : record->rank;
+    plan->dims += rank == TN_RANK_UNKNOWN ? 0 : rank;
     return record->constant == TN_NONE ? TN_OK : show_constant(plan, record->constant);
 }
 

@@ -119,8 +119,9 @@ static tn_status build_island(tni_plan *plan, const tni_plan_info *info, uint32_
         .input_count = island->input_count,
         .outputs = island->outputs,
         .output_count = island->output_count,
-        .forms = set_of(plan, island->device)->presentation.forms,
+        .forms = set_of(plan, island->device)->presentation->forms,
         .without_expansions = true,
+        .shapes = info->shapes,
     };
     tni_view *view = NULL;
     tn_status status = tni_view_build(&plan->alloc, plan->model, &spec, &view, error);
@@ -156,18 +157,24 @@ tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *er
 static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
     tn_status status = TN_OK;
     for (uint32_t i = 0; i < info->device_count && status == TN_OK; i++) {
+        const tni_query query = {
+            .model = plan->model,
+            .region = plan->region,
+            .shapes = info->shapes,
+            .device = info->devices[i],
+            .presentation = &info->presentations[i],
+            .precision = info->precision,
+        };
         plan->set_count = i + 1;
-        status = tni_verdicts_ask(&plan->alloc, plan->model, info->devices[i], info->precision,
-                                  &plan->sets[i], error);
+        status = tni_verdicts_ask(&plan->alloc, &query, &plan->sets[i], error);
     }
     return status;
 }
 
 static uint32_t count_possible(const tni_plan *plan, const tni_verdict_set *set) {
-    const tni_graph *graph = &plan->model->graphs[0];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        count += set->options[graph->nodes[i]].possible;
+    for (uint32_t i = 0; i < plan->region->node_count; i++) {
+        count += set->options[plan->region->nodes[i]].possible;
     }
     return count;
 }
@@ -244,6 +251,7 @@ tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info, tni
     }
     plan->alloc = *alloc;
     plan->model = info->model;
+    plan->region = info->region;
     plan->listed_count = info->listed_count;
     plan->set_capacity = info->device_count;
     plan->node_count = info->model->node_count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the partition problem of graph 0 and turns the partitioner's segments into islands. Label
+// Builds the partition problem of a region and turns the partitioner's segments into islands. Label
 // 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
 #include "plan/connected.h"
 #include "plan/cost.h"
@@ -18,7 +18,7 @@
 typedef struct draft {
     tni_plan *plan;
     const tni_plan_info *info;
-    const tni_graph *graph;
+    const tni_region *region;
     uint32_t op_count;
     uint32_t label_count;
     uint32_t tensor_count;
@@ -61,16 +61,16 @@ static bool is_op_input(const tni_model *model, uint32_t value) {
 // Counts the consumers of every value that is produced inside or comes from outside.
 static tn_status count_uses(draft *d, tn_error *error) {
     const tni_model *model = d->plan->model;
-    for (uint32_t i = 0; i < d->graph->node_count; i++) {
-        const tni_node *node = &model->nodes[d->graph->nodes[i]];
+    for (uint32_t i = 0; i < d->region->node_count; i++) {
+        const tni_node *node = &model->nodes[d->region->nodes[i]];
         for (uint32_t k = 0; k < node->input_count; k++) {
             if (is_op_input(model, node->inputs[k])) {
                 d->pending_count[node->inputs[k]]++;
             }
         }
     }
-    for (uint32_t i = 0; i < d->graph->output_count; i++) {
-        d->pending_count[d->graph->outputs[i]]++;
+    for (uint32_t i = 0; i < d->region->output_count; i++) {
+        d->pending_count[d->region->outputs[i]]++;
     }
     uint64_t tensors = 0;
     uint64_t consumers = 0;
@@ -131,8 +131,8 @@ static void fill_op_costs(draft *d) {
     }
     d->op_cost[0] = 0;
     d->op_cost[(d->op_count - 1) * labels] = 0;
-    for (uint32_t i = 0; i < d->graph->node_count; i++) {
-        uint32_t node = d->graph->nodes[i];
+    for (uint32_t i = 0; i < d->region->node_count; i++) {
+        uint32_t node = d->region->nodes[i];
         bool only_listed = listed_can(plan, node);
         tni_work work = tni_node_work(plan->model, node);
         for (uint32_t k = 0; k < plan->set_count; k++) {
@@ -183,14 +183,14 @@ static void add_use(draft *d, uint32_t value, uint32_t op) {
 static void fill_tensors(draft *d) {
     const tni_model *model = d->plan->model;
     memset(d->tensor_of, 0xff, (uint64_t)model->value_count * sizeof(uint32_t));
-    for (uint32_t i = 0; i < d->graph->input_count; i++) {
-        if (is_op_input(model, d->graph->inputs[i])) {
-            add_tensor(d, d->graph->inputs[i], 0);
+    for (uint32_t i = 0; i < d->region->input_count; i++) {
+        if (is_op_input(model, d->region->inputs[i])) {
+            add_tensor(d, d->region->inputs[i], 0);
         }
     }
-    for (uint32_t i = 0; i < d->graph->node_count; i++) {
-        const tni_node *node = &model->nodes[d->graph->nodes[i]];
-        d->op_of_node[d->graph->nodes[i]] = i + 1;
+    for (uint32_t i = 0; i < d->region->node_count; i++) {
+        const tni_node *node = &model->nodes[d->region->nodes[i]];
+        d->op_of_node[d->region->nodes[i]] = i + 1;
         for (uint32_t k = 0; k < node->input_count; k++) {
             add_use(d, node->inputs[k], i + 1);
         }
@@ -200,8 +200,8 @@ static void fill_tensors(draft *d) {
             }
         }
     }
-    for (uint32_t i = 0; i < d->graph->output_count; i++) {
-        add_use(d, d->graph->outputs[i], d->op_count - 1);
+    for (uint32_t i = 0; i < d->region->output_count; i++) {
+        add_use(d, d->region->outputs[i], d->op_count - 1);
     }
     for (uint32_t from = 0; from < d->label_count; from++) {
         for (uint32_t to = 0; to < d->label_count; to++) {
@@ -342,9 +342,9 @@ static tn_status make_island(draft *d, tnp_plan *answer, const tnp_segment *segm
     }
     for (uint32_t i = 0; i < segment->count; i++) {
         uint32_t op = answer->order[segment->begin + i];
-        uint32_t node = d->graph->nodes[op - 1];
+        uint32_t node = d->region->nodes[op - 1];
         island->nodes[i] = node;
-        island->positions[i] = op - 1;
+        island->positions[i] = d->region->positions[op - 1];
         island->inlined[i] = plan->sets[segment->label - 1].options[node].inlined;
         plan->island_of[node] = index;
     }
@@ -363,7 +363,7 @@ static tn_status find_borders(draft *d, tnp_plan *answer) {
         b.seen_in != NULL && b.seen_out != NULL && b.list != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
     for (uint32_t op = 0; op < answer->op_count; op++) {
         bool host = op == 0 || op + 1 == answer->op_count;
-        answer->label[op] = host ? TN_NONE : plan->island_of[d->graph->nodes[op - 1]];
+        answer->label[op] = host ? TN_NONE : plan->island_of[d->region->nodes[op - 1]];
     }
     for (uint32_t i = 0; i < plan->island_count && status == TN_OK; i++) {
         status = find_inputs(d, answer, &b, i, &plan->islands[i]);
@@ -427,7 +427,7 @@ static tn_status solve(draft *d, tn_error *error) {
     tnp_plan answer;
     tnp_status solved = tnp_plan_init(&allocator, &problem, &answer);
     if (solved == TNP_INFEASIBLE) {
-        return refuse_node(d, d->graph->nodes[answer.culprit - 1], error);
+        return refuse_node(d, d->region->nodes[answer.culprit - 1], error);
     }
     if (solved == TNP_OUT_OF_MEMORY) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");
@@ -449,8 +449,8 @@ tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info, tn_error
                         "%u devices; at most %u can be planned at once", plan->set_count,
                         TNP_MAX_LABELS - 1);
     }
-    draft d = {.plan = plan, .info = info, .graph = &plan->model->graphs[0]};
-    d.op_count = d.graph->node_count + 2;
+    draft d = {.plan = plan, .info = info, .region = plan->region};
+    d.op_count = d.region->node_count + 2;
     d.label_count = plan->set_count + 1;
     tn_status status = draft_alloc(&d, error);
     if (status == TN_OK) {

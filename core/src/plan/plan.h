@@ -15,7 +15,7 @@ typedef struct tni_island {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t *nodes;     // of the model, in execution order
-    uint32_t *positions; // of the same nodes in graph 0's list
+    uint32_t *positions; // of the same nodes in their graph's list
     uint8_t *inlined;    // per node: compiled as its expansion
     uint32_t *inputs;    // values: the program's input ports, in order
     uint32_t *outputs;   // values: the program's output ports, in order
@@ -23,10 +23,15 @@ typedef struct tni_island {
     tn_program_info program_info;
 } tni_island;
 
-// What to plan. Borrowed for the call, devices must outlive the plan.
+// What to plan. Borrowed for the call; devices, their presentations and
+// the region must outlive the plan.
 typedef struct tni_plan_info {
     tni_model *model;
-    tni_device *const *devices; // open; listed ones first
+    const tni_region *region;
+    // Null: for whatever shapes a request has. Else for these alone: every size is a number.
+    const tni_shape_table *shapes;
+    tni_device *const *devices;            // open; listed ones first
+    const tni_presentation *presentations; // one a device
     uint32_t device_count;
     uint32_t listed_count; // the first of devices; the others only take what no listed one takes
     tn_precision precision;
@@ -41,6 +46,7 @@ typedef struct tni_plan_info {
 typedef struct tni_plan {
     tni_alloc alloc;
     tni_model *model;
+    const tni_region *region;
     bool automatic; // nobody named devices
     uint32_t set_count;
     uint32_t set_capacity;
@@ -50,7 +56,7 @@ typedef struct tni_plan {
     uint32_t island_capacity;
     tni_island *islands; // in execution order
     uint32_t node_count;
-    uint32_t *island_of; // model node -> island; TN_NONE for nodes that are not in graph 0
+    uint32_t *island_of; // model node -> island; TN_NONE for nodes that are not in the region
     int64_t cost_ns;
     int64_t lower_bound_ns;
     uint32_t replan_count;
@@ -58,11 +64,12 @@ typedef struct tni_plan {
     uint64_t weight_bytes;
 } tni_plan;
 
-// Asks, partitions, and compiles every island; a refused island becomes a constraint and the whole
-// is planned again, at most TNI_MAX_REPLANS times. TN_OK · TN_ERROR_UNSUPPORTED no device takes a
-// node (node_index; the text has each device's reason) · TN_ERROR_DENIED the same when listed
-// devices alone may be used · TN_ERROR_CANCELLED · TN_ERROR_OUT_OF_MEMORY · the plugins' errors.
-// *out_plan is null on failure; free with tni_plan_destroy.
+// Asks about the region, partitions it, and compiles every island; a refused island becomes a
+// constraint and the whole is planned again, at most TNI_MAX_REPLANS times. TN_OK ·
+// TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each device's reason) ·
+// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_CANCELLED ·
+// TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_plan is null on failure; free with
+// tni_plan_destroy.
 #define TNI_MAX_REPLANS 8u
 TN_MUST_USE tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info,
                                       tni_plan **out_plan, tn_error *error);

@@ -130,7 +130,7 @@ static const tn_graph_record *view_graph(const tn_graph_view *view, uint32_t ind
 // (ABI-48), whatever it says.
 static tni_option view_option(const tni_verdict_set *set, const answer_arrays *arrays,
                               const tni_view *view, uint32_t i) {
-    const tni_form *form = &set->presentation.forms[view->node_of[i]];
+    const tni_form *form = &set->presentation->forms[view->node_of[i]];
     if (form->limit == 0) {
         return option_of(&arrays->verdicts.nodes[i]);
     }
@@ -191,9 +191,9 @@ static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const
     }
 }
 
-// Writes the model in the versions that the device knows.
-static tn_status present(tni_verdict_set *set, tni_model *model, tn_error *error) {
-    tni_device *device = set->device;
+tn_status tni_verdicts_present(tni_model *model, tni_device *device,
+                               tni_presentation *out_presentation, tn_error *error) {
+    *out_presentation = (tni_presentation){.alloc = model->alloc};
     tn_op_list ops = {.struct_size = sizeof(ops), .struct_type = TN_STRUCT_OP_LIST};
     bool changed = false;
     tn_status status = device->plugin->compile.op_list(device->handle, &ops, error);
@@ -205,53 +205,55 @@ static tn_status present(tni_verdict_set *set, tni_model *model, tn_error *error
                         "%s: op_list gives %u records and nowhere to read them", device->id,
                         ops.op_count);
     }
-    status = tni_presentation_init(model, &ops, &set->presentation, &changed, error);
+    status = tni_presentation_init(model, &ops, out_presentation, &changed, error);
     return status == TN_OK && changed ? tni_shapes_infer(model, error) : status;
 }
 
-static tn_status query(tni_verdict_set *set, tni_model *model, tn_precision precision,
-                       tn_error *error) {
-    const tni_view_spec spec = {.forms = set->presentation.forms};
-    const tn_query_info info = {sizeof(info), TN_STRUCT_QUERY_INFO, precision, 0};
-    answer_arrays arrays = {.alloc = &set->alloc};
-    tni_view *view = NULL;
-    tn_status status = tni_view_build(&set->alloc, model, &spec, &view, error);
-    if (status == TN_OK) {
-        status = ask(&arrays, view, set->device, &info, error);
-    }
-    if (status == TN_OK) {
-        status = check(&arrays, view, set->device, error);
-    }
-    if (status == TN_OK) {
-        read_answer(set, &arrays, model, view);
-    }
-    arrays_deinit(&arrays);
-    tni_view_destroy(view);
-    return status;
-}
-
-tn_status tni_verdicts_ask(const tni_alloc *alloc, tni_model *model, tni_device *device,
-                           tn_precision precision, tni_verdict_set *out_set, tn_error *error) {
+tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_verdict_set *out_set,
+                           tn_error *error) {
+    const tni_model *model = query->model;
+    const tni_region *region = query->region;
     memset(out_set, 0, sizeof(*out_set));
     out_set->alloc = *alloc;
-    out_set->device = device;
-    tn_status status = present(out_set, model, error);
-    if (status != TN_OK) {
-        return status;
-    }
+    out_set->device = query->device;
+    out_set->presentation = query->presentation;
     out_set->options = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
                                        sizeof(*out_set->options));
     if (out_set->options == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
     }
     out_set->node_count = model->node_count;
-    return query(out_set, model, precision, error);
+    const tni_view_spec spec = {
+        .nodes = region->nodes,
+        .node_count = region->node_count,
+        .inputs = region->inputs,
+        .input_count = region->input_count,
+        .outputs = region->outputs,
+        .output_count = region->output_count,
+        .forms = query->presentation->forms,
+        .shapes = query->shapes,
+    };
+    const tn_query_info info = {sizeof(info), TN_STRUCT_QUERY_INFO, query->precision, 0};
+    answer_arrays arrays = {.alloc = alloc};
+    tni_view *view = NULL;
+    tn_status status = tni_view_build(alloc, query->model, &spec, &view, error);
+    if (status == TN_OK) {
+        status = ask(&arrays, view, query->device, &info, error);
+    }
+    if (status == TN_OK) {
+        status = check(&arrays, view, query->device, error);
+    }
+    if (status == TN_OK) {
+        read_answer(out_set, &arrays, model, view);
+    }
+    arrays_deinit(&arrays);
+    tni_view_destroy(view);
+    return status;
 }
 
 void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->options));
-    tni_presentation_deinit(&set->presentation);
     memset(set, 0, sizeof(*set));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asking devices what they can do: the model is written in op versions that the device knows, then
-// one batched call a device; per node of graph 0 the answer that counts, whether the device takes
+// one batched call a device; per node of a region the answer that counts, whether the device takes
 // the op itself or the whole expansion of a function op.
 #ifndef TENON_PLAN_VERDICTS_H
 #define TENON_PLAN_VERDICTS_H
@@ -8,7 +8,7 @@
 #include "graph/version/present.h"
 #include "loader/plugin.h"
 
-// What one device says about one node of graph 0.
+// What one device says about one node.
 typedef struct tni_option {
     bool possible;
     bool inlined;     // through its expansion
@@ -27,17 +27,31 @@ typedef struct tni_verdict_set {
     tni_device *device;
     tni_option *options; // node_count
     uint32_t node_count;
-    tni_presentation presentation; // how this device sees the model
-    bool listed;                   // used where it pays, not only for what no listed device takes
+    const tni_presentation *presentation; // how this device sees the model
+    bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
 
-// Asks an open device about all of graph 0, with bodies and expansions. The model may get more
-// forms, so nobody else may read it meanwhile. TN_OK · TN_ERROR_INVALID_DATA the plugin breaks the
-// contract (a count above the capacity, NO without a reason) · TN_ERROR_OUT_OF_MEMORY · errors of
-// tni_presentation_init and tni_view_build · the plugin's errors. Deinit in every case.
-TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, tni_model *model, tni_device *device,
-                                       tn_precision precision, tni_verdict_set *out_set,
-                                       tn_error *error);
+// Writes the model in the op versions that an open device knows; the model may get more forms, so
+// nobody else may read it meanwhile. TN_OK · TN_ERROR_INVALID_DATA the plugin breaks the contract ·
+// errors of tni_presentation_init and tni_shapes_infer · the plugin's errors. Deinit in every case.
+TN_MUST_USE tn_status tni_verdicts_present(tni_model *model, tni_device *device,
+                                           tni_presentation *out_presentation, tn_error *error);
+
+// Whom to ask about what. Borrowed; the presentation must outlive the set.
+typedef struct tni_query {
+    tni_model *model;
+    const tni_region *region;
+    const tni_shape_table *shapes; // null: for whatever shapes there will be
+    tni_device *device;            // open
+    const tni_presentation *presentation;
+    tn_precision precision;
+} tni_query;
+
+// Asks a device about a region, with bodies and expansions. TN_OK · TN_ERROR_INVALID_DATA the
+// plugin breaks the contract (a count above the capacity, NO without a reason) ·
+// TN_ERROR_OUT_OF_MEMORY · errors of tni_view_build · the plugin's errors. Deinit in every case.
+TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query,
+                                       tni_verdict_set *out_set, tn_error *error);
 void tni_verdicts_deinit(tni_verdict_set *set);
 
 // Rules a node out after the fact, e.g. TN_REASON_COMPILE_FAILED.

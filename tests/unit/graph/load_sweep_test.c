@@ -20,7 +20,8 @@ typedef struct {
 
 static tn_status evaluate(const tni_model *model, const tni_alloc *alloc, tn_error *error) {
     const int64_t dims[4] = {2, 3, 8, 8};
-    const tni_shape_input input = {model->graphs[0].inputs[0], 4, dims};
+    const tni_shape_input input = {
+        .value = model->graphs[0].inputs[0], .rank = 4, .dims = dims};
     tni_shape_table *table = NULL;
     const tn_status status = tni_shapes_evaluate(model, alloc, &input, 1, &table, error);
     tni_shape_table_destroy(table);

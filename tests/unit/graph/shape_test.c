@@ -263,7 +263,8 @@ static void evaluate__fills_every_value(void **state) {
     onnx_model_classifier(&f->bytes, -2, 8);
     import_bytes(f);
     must(f, tni_shapes_infer(f->model, &f->error));
-    const tni_shape_input input = {f->model->graphs[0].inputs[0], 4, dims};
+    const tni_shape_input input = {
+        .value = f->model->graphs[0].inputs[0], .rank = 4, .dims = dims};
     must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error));
     const tni_shape *y = &table->shapes[value_named(f->model, "y")];
     assert_true(y->known);
@@ -307,8 +308,10 @@ static void evaluate__refuses_wrong_inputs(void **state) {
         const uint32_t second = wrong[i].swap == 1   ? graph->inputs[0]
                                 : wrong[i].swap == 2 ? graph->outputs[0]
                                                      : graph->inputs[1];
-        const tni_shape_input inputs[2] = {{graph->inputs[0], wrong[i].rank, wrong[i].dims[0]},
-                                           {second, 2, wrong[i].dims[1]}};
+        const tni_shape_input inputs[2] = {
+            {.value = graph->inputs[0], .rank = wrong[i].rank, .dims = wrong[i].dims[0]},
+            {.value = second, .rank = 2, .dims = wrong[i].dims[1]},
+        };
         tni_shape_table *table = NULL;
         assert_int_equal(tni_shapes_evaluate(f->model, &f->allocator.alloc, inputs, wrong[i].count,
                                              &table, &f->error),
@@ -329,7 +332,8 @@ static void evaluate__refuses_absurd_sizes(void **state) {
     onnx_output_untyped(&f->b, "y");
     import_built(f);
     must(f, tni_shapes_infer(f->model, &f->error));
-    const tni_shape_input input = {f->model->graphs[0].inputs[0], 2, huge};
+    const tni_shape_input input = {
+        .value = f->model->graphs[0].inputs[0], .rank = 2, .dims = huge};
     assert_int_equal(
         tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error),
         TN_ERROR_LIMIT_EXCEEDED);

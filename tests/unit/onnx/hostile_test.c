@@ -234,7 +234,8 @@ static void evaluate(const tni_model *model, const tni_alloc *alloc) {
             const bool known = value->rank != TN_RANK_UNKNOWN && value->dims[k].size >= 0;
             dims[i][k] = known ? value->dims[k].size : 3;
         }
-        inputs[i] = (tni_shape_input){graph->inputs[i], rank, dims[i]};
+        inputs[i] =
+            (tni_shape_input){.value = graph->inputs[i], .rank = rank, .dims = dims[i]};
     }
     tni_error_init(&error);
     if (tni_shapes_evaluate(model, alloc, inputs, graph->input_count, &table, &error) == TN_OK) {

@@ -40,16 +40,41 @@ static tn_status out_of_memory(tni_inference *in, tn_status status) {
     return tni_fail_plain(in->error, status, "shape inference");
 }
 
-// Reads a small integer constant into its fact.
+// Reads the elements of an int64 or int32 tensor that the host holds; none of another type.
+static uint32_t read_data(const tni_fact *fact, int64_t *out_values) {
+    uint32_t width = fact->dtype == TN_DTYPE_INT64 ? 8 : fact->dtype == TN_DTYPE_INT32 ? 4 : 0;
+    uint64_t count = width > 0 ? fact->data_bytes / width : 0;
+    if (count > TNI_MAX_ELEMENTS) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t narrow = 0;
+        if (width == 8) {
+            memcpy(&out_values[i], (const uint8_t *)fact->data + 8 * i, 8);
+        } else {
+            memcpy(&narrow, (const uint8_t *)fact->data + 4 * i, 4);
+            out_values[i] = narrow;
+        }
+    }
+    return (uint32_t)count;
+}
+
+// Reads a small integer constant, or what the host read for us, into its fact.
 static tn_status look_up(tni_inference *in, tni_fact *fact, uint32_t constant) {
     int64_t values[TNI_MAX_ELEMENTS];
     uint32_t count = 0;
+    tn_status status = TN_OK;
     fact->looked_up = true;
     if (fact->rank > 1) {
         return TN_OK;
     }
-    tn_status status =
-        tni_constant_ints(in->model, constant, values, TNI_MAX_ELEMENTS, &count, in->error);
+    if (constant == TN_NONE) {
+        count = read_data(fact, values);
+        status = count > 0 ? TN_OK : TN_ERROR_UNSUPPORTED;
+    } else {
+        status =
+            tni_constant_ints(in->model, constant, values, TNI_MAX_ELEMENTS, &count, in->error);
+    }
     if (status == TN_ERROR_UNSUPPORTED) {
         return TN_OK;
     }
@@ -75,7 +100,7 @@ tn_status tni_in_elements(tni_inference *in, uint32_t index, const tni_element *
     }
     tni_fact *fact = &in->facts[value];
     const uint32_t constant = in->model->values[value].constant;
-    if (constant != TN_NONE && !fact->looked_up) {
+    if ((constant != TN_NONE || fact->data != NULL) && !fact->looked_up) {
         const tn_status status = look_up(in, fact, constant);
         if (status != TN_OK) {
             return status;
@@ -425,9 +450,14 @@ tn_status tni_infer_graph(tni_inference *in, uint32_t graph) {
             status = settle(in, record->inputs[i]);
         }
     }
-    for (uint32_t i = 0; i < record->node_count && status == TN_OK; i++) {
-        if (!in->model->nodes[record->nodes[i]].removed) {
-            status = infer_node(in, record->nodes[i]);
+    return status == TN_OK ? tni_infer_nodes(in, record->nodes, record->node_count) : status;
+}
+
+tn_status tni_infer_nodes(tni_inference *in, const uint32_t *nodes, uint32_t count) {
+    tn_status status = TN_OK;
+    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+        if (!in->model->nodes[nodes[i]].removed) {
+            status = infer_node(in, nodes[i]);
         }
     }
     return status;

@@ -24,6 +24,8 @@ typedef struct tni_fact {
     tni_element *elements; // null: not followed
     uint32_t element_count;
     bool looked_up; // a constant's elements were read, or are too many
+    const void *data; // of a region's input: its elements, row-major; null: not known
+    uint64_t data_bytes;
 } tni_fact;
 
 // One pass over a model. changing is null at prepare, when the model is only read and there are no
@@ -107,6 +109,8 @@ tn_status tni_axes(tni_inference *in, uint32_t input, uint32_t rank, uint32_t *o
 
 // Runs the pass over a graph whose inputs have facts.
 tn_status tni_infer_graph(tni_inference *in, uint32_t graph);
+// Runs it over these nodes, in topological order; what they read from outside has facts.
+tn_status tni_infer_nodes(tni_inference *in, const uint32_t *nodes, uint32_t count);
 // Prepares facts for every value, from constants only.
 tn_status tni_inference_init(tni_inference *in, const tni_model *model, tni_model *changing,
                              tn_error *error);

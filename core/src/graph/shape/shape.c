@@ -230,6 +230,125 @@ tn_status tni_shapes_evaluate(const tni_model *model, const tni_alloc *alloc,
     return status;
 }
 
+static tn_status bind_region_input(tni_inference *in, const tni_shape_input *given,
+                                   int64_t *symbol_sizes, tn_error *error) {
+    const tni_value *record = &in->model->values[given->value];
+    tni_fact *fact = &in->facts[given->value];
+    if (given->rank > TN_MAX_RANK) {
+        return bad_input(in->model, given->value, error, "shape.input-rank", "of too high a rank");
+    }
+    const tn_status status =
+        tni_arena_array(&in->arena, given->rank, sizeof *fact->dims, 8, (void **)&fact->dims);
+    if (status != TN_OK) {
+        return tni_fail_plain(error, status, "input shapes");
+    }
+    for (uint32_t i = 0; i < given->rank; i++) {
+        if (given->dims[i] < 0) {
+            return bad_input(in->model, given->value, error, "shape.input-dim",
+                             "a negative dimension");
+        }
+        fact->dims[i] = tni_dim(given->dims[i]);
+        const bool named = record->rank == given->rank && record->dims[i].size < 0 &&
+                           record->dims[i].symbol != TN_NONE;
+        if (named && symbol_sizes[record->dims[i].symbol] < 0) {
+            symbol_sizes[record->dims[i].symbol] = given->dims[i];
+        }
+    }
+    fact->rank = given->rank;
+    fact->dtype = given->dtype != TN_DTYPE_UNDEFINED ? given->dtype : record->dtype;
+    fact->kind = TN_VALUE_TENSOR;
+    fact->data = given->data;
+    fact->data_bytes = given->size_bytes;
+    return TN_OK;
+}
+
+static tn_status fill_region_table(tni_shape_table *table, const tni_model *model,
+                                   const tni_region *region, const tni_shape_input *inputs,
+                                   uint32_t input_count, tn_error *error) {
+    tni_inference in;
+    tn_status status = tni_inference_init(&in, model, NULL, error);
+    for (uint32_t i = 0; i < input_count && status == TN_OK; i++) {
+        status = bind_region_input(&in, &inputs[i], table->symbol_sizes, error);
+    }
+    if (status == TN_OK) {
+        status = tni_infer_nodes(&in, region->nodes, region->node_count);
+    }
+    for (uint32_t i = 0; i < model->value_count && status == TN_OK; i++) {
+        status = record_shape(table, &in, i, error);
+    }
+    tni_inference_deinit(&in);
+    return status;
+}
+
+tn_status tni_shapes_evaluate_region(const tni_model *model, const tni_alloc *alloc,
+                                     const tni_region *region, const tni_shape_input *inputs,
+                                     uint32_t input_count, tni_shape_table **out_table,
+                                     tn_error *error) {
+    tn_status status = make_table(model, alloc, out_table);
+    if (status != TN_OK) {
+        (void)tni_fail_plain(error, status, "shape table");
+    } else {
+        status = fill_region_table(*out_table, model, region, inputs, input_count, error);
+    }
+    if (status != TN_OK) {
+        tni_shape_table_destroy(*out_table);
+        *out_table = NULL;
+    }
+    return status;
+}
+
+static bool value_agrees(const tni_model *model, const tni_shape_table *table, uint32_t value) {
+    if (value == TN_NONE || model->values[value].constant != TN_NONE) {
+        return true;
+    }
+    const tni_value *record = &model->values[value];
+    const tni_shape *shape = &table->shapes[value];
+    bool same = record->dtype == shape->dtype && record->rank == shape->rank &&
+                record->rank != TN_RANK_UNKNOWN && record->dtype != TN_DTYPE_UNDEFINED;
+    for (uint32_t i = 0; same && i < record->rank; i++) {
+        const tn_graph_dim dim = record->dims[i];
+        const int64_t said = dim.size >= 0           ? dim.size
+                             : dim.symbol != TN_NONE ? table->symbol_sizes[dim.symbol]
+                                                     : -1;
+        same = said == shape->dims[i] || shape->dims[i] < 0;
+    }
+    return same;
+}
+
+bool tni_shapes_agree(const tni_model *model, const tni_region *region,
+                      const tni_shape_table *table) {
+    bool agree = true;
+    for (uint32_t i = 0; i < region->input_count && agree; i++) {
+        agree = value_agrees(model, table, region->inputs[i]);
+    }
+    for (uint32_t i = 0; i < region->node_count && agree; i++) {
+        const tni_node *node = &model->nodes[region->nodes[i]];
+        for (uint32_t k = 0; k < node->output_count && agree; k++) {
+            agree = value_agrees(model, table, node->outputs[k]);
+        }
+    }
+    return agree;
+}
+
+static bool value_complete(const tni_model *model, uint32_t value) {
+    return value == TN_NONE || (model->values[value].rank != TN_RANK_UNKNOWN &&
+                                model->values[value].dtype != TN_DTYPE_UNDEFINED);
+}
+
+bool tni_shapes_complete(const tni_model *model, const tni_region *region) {
+    bool complete = true;
+    for (uint32_t i = 0; i < region->input_count && complete; i++) {
+        complete = value_complete(model, region->inputs[i]);
+    }
+    for (uint32_t i = 0; i < region->node_count && complete; i++) {
+        const tni_node *node = &model->nodes[region->nodes[i]];
+        for (uint32_t k = 0; k < node->output_count && complete; k++) {
+            complete = value_complete(model, node->outputs[k]);
+        }
+    }
+    return complete;
+}
+
 void tni_shape_table_destroy(tni_shape_table *table) {
     if (table == NULL) {
         return;

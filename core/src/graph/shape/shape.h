@@ -5,7 +5,7 @@
 #ifndef TENON_GRAPH_SHAPE_H
 #define TENON_GRAPH_SHAPE_H
 
-#include "graph/graph.h"
+#include "graph/region.h"
 
 // Fills dtype, rank and dims of every value that can be known, in every graph. Equal sizes share a
 // symbol; a size that cannot be expressed gets a new unnamed symbol, so after this every dim of a
@@ -16,11 +16,15 @@
 // TN_ERROR_LIMIT_EXCEEDED.
 TN_MUST_USE tn_status tni_shapes_infer(tni_model *model, tn_error *error);
 
-// The actual shape of one graph input.
+// The actual shape of one input of graph 0 or of a region.
 typedef struct tni_shape_input {
-    uint32_t value; // an input of graph 0
+    uint32_t value;
     uint32_t rank;
     const int64_t *dims;
+    // Of a region's inputs only:
+    tn_dtype dtype;   // UNDEFINED: the model's
+    const void *data; // the elements, for those that region.read_inputs marks; else null
+    uint64_t size_bytes;
 } tni_shape_input;
 
 // One value's shape; sizes that only a run can tell are -1.
@@ -51,6 +55,25 @@ typedef struct tni_shape_table {
 TN_MUST_USE tn_status tni_shapes_evaluate(const tni_model *model, const tni_alloc *alloc,
                                           const tni_shape_input *inputs, uint32_t input_count,
                                           tni_shape_table **out_table, tn_error *error);
+// The same for a region: computes the shape of every value its nodes make from those of its inputs,
+// of whatever graph. A symbol that would have to mean two sizes is no error here: see
+// tni_shapes_agree. inputs: each input of the region once. TN_ERROR_INVALID_ARGUMENT a rank or dim
+// that is none · the other errors and ownership as tni_shapes_evaluate.
+TN_MUST_USE tn_status tni_shapes_evaluate_region(const tni_model *model, const tni_alloc *alloc,
+                                                 const tni_region *region,
+                                                 const tni_shape_input *inputs,
+                                                 uint32_t input_count, tni_shape_table **out_table,
+                                                 tn_error *error);
+
+// Whether what the model says of the region's values is complete, and true of this run once its
+// symbols are replaced by table's sizes. If not, a plan for the region has to be made for these
+// very shapes. Sizes that only the run will tell are left out of account.
+bool tni_shapes_agree(const tni_model *model, const tni_region *region,
+                      const tni_shape_table *table);
+// Whether the model tells type and rank of every value the region reads or makes: without, no plan
+// can be made before the shapes are known.
+bool tni_shapes_complete(const tni_model *model, const tni_region *region);
+
 // Frees a table. Null is ignored.
 void tni_shape_table_destroy(tni_shape_table *table);
 

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// tenon/compiled.h: where everything runs, and what the devices said. Islands of graph 0 are
+// numbered through all its stages.
+#include "api/objects.h"
+
+#include "plan/cost.h"
+
+#include <string.h>
+
+// The plan of the stage at index of graph 0, or null.
+static const tni_plan *plan_at(const tn_compiled *compiled, uint32_t index) {
+    const tni_flow *flow = compiled->flow;
+    return flow->plans[flow->tracks[0].stages[index].id];
+}
+
+// Nodes on a device that was not listed.
+static uint32_t count_fallbacks(const tni_plan *plan) {
+    uint32_t count = 0;
+    if (plan->automatic) {
+        return 0; // nobody asked for other devices
+    }
+    for (uint32_t i = 0; i < plan->island_count; i++) {
+        for (uint32_t k = plan->listed_count; k < plan->set_count; k++) {
+            count +=
+                plan->sets[k].device == plan->islands[i].device ? plan->islands[i].node_count : 0;
+        }
+    }
+    return count;
+}
+
+static uint32_t count_handovers(const tni_plan *plan) {
+    const tni_device *last = NULL;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->island_count; i++) {
+        const tni_device *device = plan->islands[i].device;
+        count += device != last && !(last == NULL && tni_is_near_host(device));
+        last = device;
+    }
+    return count + !tni_is_near_host(last);
+}
+
+static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
+    summary->island_count += plan->island_count;
+    summary->fallback_count += count_fallbacks(plan);
+    summary->handovers += count_handovers(plan);
+    summary->refused_programs += plan->refused_count;
+    summary->replans += plan->replan_count;
+    summary->cost_ns += plan->cost_ns;
+    summary->lower_bound_ns += plan->lower_bound_ns;
+    summary->weight_bytes += plan->weight_bytes;
+}
+
+tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out_summary) {
+    if (compiled == NULL ||
+        !tni_struct_ok(out_summary, TN_STRUCT_PLAN_SUMMARY, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_track *track = &compiled->flow->tracks[0];
+    tn_plan_summary summary = {.compile_ns = compiled->compile_ns};
+    for (uint32_t i = 0; i < track->stage_count; i++) {
+        const tni_plan *plan = plan_at(compiled, i);
+        summary.host_nodes += track->stages[i].kind == TNI_STAGE_HOST;
+        if (plan != NULL) {
+            add_plan(&summary, plan);
+        } else {
+            summary.unplanned_nodes += track->stages[i].region.node_count;
+        }
+    }
+    summary.stage_count = track->stage_count;
+    tni_struct_out(out_summary, &summary, sizeof(summary));
+    return TN_OK;
+}
+
+// The island of this number, or null.
+static const tni_island *island_at(const tn_compiled *compiled, uint32_t index) {
+    for (uint32_t i = 0; i < compiled->flow->tracks[0].stage_count; i++) {
+        const tni_plan *plan = plan_at(compiled, i);
+        uint32_t count = plan != NULL ? plan->island_count : 0;
+        if (index < count) {
+            return &plan->islands[index];
+        }
+        index -= count;
+    }
+    return NULL;
+}
+
+tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
+                                 tn_island_desc *out_desc) {
+    if (compiled == NULL ||
+        !tni_struct_ok(out_desc, TN_STRUCT_ISLAND_DESC, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_island *i = island_at(compiled, island);
+    if (i == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    tn_island_desc desc = {
+        .device = i->device->host_index,
+        .node_count = i->node_count,
+        .nodes = i->positions,
+        .input_count = i->input_count,
+        .output_count = i->output_count,
+    };
+    for (uint32_t k = 0; k < i->node_count; k++) {
+        desc.flops += tni_node_work(compiled->flow->model, i->nodes[k]).flops;
+    }
+    tni_struct_out(out_desc, &desc, sizeof(desc));
+    return TN_OK;
+}
+
+static const tni_option *option_of(const tni_plan *plan, uint32_t device, uint32_t node) {
+    for (uint32_t i = 0; plan != NULL && i < plan->set_count; i++) {
+        if (plan->sets[i].device->host_index == device) {
+            return &plan->sets[i].options[node];
+        }
+    }
+    return NULL;
+}
+
+// Islands of the stages before this one.
+static uint32_t islands_before(const tn_compiled *compiled, const tni_stage *stage) {
+    const tni_track *track = &compiled->flow->tracks[0];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < track->stage_count && &track->stages[i] != stage; i++) {
+        const tni_plan *plan = plan_at(compiled, i);
+        count += plan != NULL ? plan->island_count : 0;
+    }
+    return count;
+}
+
+static tn_placement placement_of(const tni_plan *plan, const tni_option *option, uint32_t node,
+                                 uint32_t device, uint32_t island_base) {
+    uint32_t there = plan->islands[plan->island_of[node]].device->host_index;
+    return (tn_placement){
+        .island = island_base + plan->island_of[node],
+        .device = there,
+        .answer = option->possible ? TN_ANSWER_YES : TN_ANSWER_NO,
+        .reason = !option->possible ? option->reason
+                  : there == device ? TN_REASON_NONE
+                                    : TN_REASON_UNPROFITABLE,
+        .subject = option->subject,
+        .cost_origin = option->origin,
+        .limit = option->limit,
+        .actual = option->actual,
+        .cost_ns = option->cost_ns,
+    };
+}
+
+tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, uint32_t device,
+                                    tn_placement *out_placement) {
+    if (compiled == NULL) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_flow *flow = compiled->flow;
+    const tni_graph *graph = &flow->model->graphs[0];
+    if (!tni_struct_ok(out_placement, TN_STRUCT_PLACEMENT, sizeof(tn_struct_header)) ||
+        node >= graph->node_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    uint32_t id = graph->nodes[node];
+    const tni_stage *stage = tni_flow_stage_of(flow, id);
+    const tni_plan *plan = flow->plans[stage->id];
+    const tni_option *option = option_of(plan, device, id);
+    tn_placement placement = {
+        .island = TN_NONE,
+        .device = TN_NONE,
+        .answer = TN_ANSWER_NO,
+        .reason = TN_REASON_NONE,
+        .subject = TN_NONE,
+    };
+    if (plan != NULL && option == NULL) {
+        return TN_ERROR_NOT_FOUND;
+    }
+    if (plan != NULL) {
+        placement = placement_of(plan, option, id, device, islands_before(compiled, stage));
+    }
+    tni_struct_out(out_placement, &placement, sizeof(placement));
+    return TN_OK;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// tenon/request.h: inputs and outputs of a prepared request.
+#include "api/request_object.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+tn_status tni_request_check(const tn_request *request, tn_error *error) {
+    if (request == NULL) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.argument", "request is null");
+    }
+    if (!tni_request_is_prepared(request) || request->state != TNI_REQUEST_IDLE) {
+        return tni_fail(error, TN_ERROR_INVALID_STATE, "request.state",
+                        tni_request_is_prepared(request) ? "a run was submitted and not waited for"
+                                                         : "the request is not prepared");
+    }
+    return TN_OK;
+}
+
+static bool is_view(const tn_tensor_view *view) {
+    return tni_struct_ok(view, TN_STRUCT_TENSOR_VIEW, sizeof(tn_struct_header));
+}
+
+static void view_of_tensor(const tni_tensor *tensor, tn_tensor_view *out_view) {
+    tn_tensor_view view = {
+        .data = tensor->data,
+        .size_bytes = tensor->size_bytes,
+        .dtype = tensor->dtype,
+        .rank = tensor->rank,
+        .dims = tensor->dims,
+    };
+    tni_struct_out(out_view, &view, sizeof(view));
+}
+
+static void view_of_place(const tn_request *request, uint32_t place, tn_tensor_view *out_view) {
+    const tni_execution *execution = request->prepared->execution;
+    uint32_t value = execution->schedule->places[place].value;
+    const tni_shape *shape = &request->prepared->table->shapes[value];
+    tn_tensor_view view = {
+        .data = tni_execution_host(execution, place),
+        .size_bytes = shape->size_bytes,
+        .dtype = shape->dtype,
+        .rank = shape->rank,
+        .dims = shape->dims,
+    };
+    tni_struct_out(out_view, &view, sizeof(view));
+}
+
+// The tensors that an item consists of: itself, an element, or those of a sequence.
+static uint64_t length_of(const tni_item *item) {
+    return item->kind == TNI_ITEM_TENSOR     ? 1
+           : item->kind == TNI_ITEM_SEQUENCE ? item->sequence->count
+                                             : 0;
+}
+
+static const tni_graph *graph_of(const tn_request *request) {
+    return &request->compiled->flow->model->graphs[0];
+}
+
+tn_status tn_request_input(tn_request *request, uint32_t input, tn_tensor_view *out_view) {
+    if (request == NULL || !tni_request_is_prepared(request)) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    if (!is_view(out_view) || input >= graph_of(request)->input_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    if (request->prepared != NULL) {
+        view_of_place(request, request->prepared->execution->schedule->input_places[input],
+                      out_view);
+        return TN_OK;
+    }
+    const tni_item *item = &request->stages->inputs[input];
+    if (item->kind != TNI_ITEM_TENSOR) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    view_of_tensor(item->tensor, out_view);
+    return TN_OK;
+}
+
+tn_status tn_request_output_length(tn_request *request, uint32_t output, uint64_t *out_length) {
+    if (request == NULL || !tni_request_is_prepared(request) ||
+        request->state != TNI_REQUEST_IDLE) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    if (out_length == NULL || output >= graph_of(request)->output_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_item *item = request->stages != NULL ? &request->stages->outputs[output] : NULL;
+    if (item != NULL && item->kind == TNI_ITEM_EMPTY) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    *out_length = item == NULL ? 1 : length_of(item);
+    return TN_OK;
+}
+
+tn_status tn_request_output_element(tn_request *request, uint32_t output, uint64_t index,
+                                    tn_tensor_view *out_view) {
+    uint64_t length = 0;
+    tn_status status = tn_request_output_length(request, output, &length);
+    if (status != TN_OK) {
+        return status;
+    }
+    if (!is_view(out_view) || index >= length) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    if (request->prepared != NULL) {
+        view_of_place(request, request->prepared->execution->schedule->output_places[output],
+                      out_view);
+        return TN_OK;
+    }
+    const tni_item *item = &request->stages->outputs[output];
+    view_of_tensor(item->kind == TNI_ITEM_TENSOR ? item->tensor : item->sequence->tensors[index],
+                   out_view);
+    return TN_OK;
+}
+
+tn_status tn_request_output(tn_request *request, uint32_t output, tn_tensor_view *out_view) {
+    if (request != NULL && request->stages != NULL) {
+        return tn_request_output_element(request, output, 0, out_view);
+    }
+    if (request == NULL || request->prepared == NULL) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    if (!is_view(out_view) || output >= graph_of(request)->output_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    view_of_place(request, request->prepared->execution->schedule->output_places[output], out_view);
+    return TN_OK;
+}
+
+tn_status tn_request_output_status(tn_request *request, uint32_t output) {
+    if (request == NULL || !tni_request_is_prepared(request) ||
+        request->state != TNI_REQUEST_IDLE) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    if (output >= graph_of(request)->output_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    if (request->stages != NULL) {
+        return request->stages->outputs[output].kind != TNI_ITEM_EMPTY ? TN_OK : request->last;
+    }
+    return tni_execution_output_status(request->prepared->execution, output);
+}
+
+tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
+                           uint64_t size_bytes, tn_error *error) {
+    tn_status status = tni_request_check(request, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
+    status = tn_request_input(request, input, &view);
+    if (status != TN_OK || data == NULL || size_bytes != view.size_bytes) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.write",
+                        "input %u takes %llu bytes, %llu were given", input,
+                        (unsigned long long)(status == TN_OK ? view.size_bytes : 0),
+                        (unsigned long long)size_bytes);
+    }
+    if (size_bytes > 0) {
+        memcpy(view.data, data, size_bytes);
+    }
+    return TN_OK;
+}
+
+static tn_status copy_element(tn_request *request, const tn_tensor_view *element,
+                              tni_tensor **out_tensor, tn_error *error) {
+    *out_tensor = NULL;
+    if (!tni_struct_ok(element, TN_STRUCT_TENSOR_VIEW, sizeof(*element)) ||
+        (element->dims == NULL && element->rank > 0)) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
+                        "an element is no tensor view");
+    }
+    tn_status status = tni_tensor_create(&request->stages->store, element->dtype, element->rank,
+                                         element->dims, out_tensor, error);
+    if (status == TN_OK && ((*out_tensor)->size_bytes != element->size_bytes ||
+                            (element->data == NULL && element->size_bytes > 0))) {
+        tni_tensor_release(*out_tensor);
+        *out_tensor = NULL;
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
+                        "an element has another size than its type and dims");
+    }
+    if (status == TN_OK && element->size_bytes > 0) {
+        memcpy((*out_tensor)->data, element->data, element->size_bytes);
+    }
+    return status;
+}
+
+static tn_status make_sequence(tn_request *request, const tn_tensor_view *elements, uint32_t count,
+                               tni_item *out_item, tn_error *error) {
+    tni_sequence *sequence = NULL;
+    tn_status status = tni_sequence_create(&request->stages->store, count, &sequence, error);
+    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+        status = copy_element(request, &elements[i], &sequence->tensors[i], error);
+    }
+    if (status != TN_OK) {
+        tni_sequence_release(sequence);
+        return status;
+    }
+    *out_item = (tni_item){.kind = TNI_ITEM_SEQUENCE, .sequence = sequence};
+    return TN_OK;
+}
+
+tn_status tn_request_write_elements(tn_request *request, uint32_t input,
+                                    const tn_tensor_view *elements, uint32_t count,
+                                    tn_error *error) {
+    tn_status status = tni_request_check(request, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    const tni_graph *graph = graph_of(request);
+    tn_value_kind kind = input < graph->input_count
+                             ? request->compiled->flow->model->values[graph->inputs[input]].kind
+                             : TN_VALUE_TENSOR;
+    bool optional = kind == TN_VALUE_OPTIONAL_TENSOR || kind == TN_VALUE_OPTIONAL_SEQUENCE;
+    if (kind == TN_VALUE_TENSOR || kind == TN_VALUE_SPARSE_TENSOR ||
+        (elements == NULL && (count > 0 || !optional)) ||
+        (kind == TN_VALUE_OPTIONAL_TENSOR && count > 1)) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.elements",
+                        "input %u is no sequence or optional, or does not take %u elements", input,
+                        count);
+    }
+    tni_item item = {.kind = TNI_ITEM_NONE};
+    tni_tensor *tensor = NULL;
+    if (elements != NULL && kind == TN_VALUE_OPTIONAL_TENSOR && count == 1) {
+        status = copy_element(request, elements, &tensor, error);
+        item = tni_item_of(tensor);
+    } else if (elements != NULL) {
+        status = make_sequence(request, elements, count, &item, error);
+    }
+    if (status == TN_OK) {
+        tni_item_clear(&request->stages->inputs[input]);
+        request->stages->inputs[input] = item;
+    }
+    return status;
+}
