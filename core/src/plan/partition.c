@@ -384,7 +384,7 @@ static tn_status cut_segments(const draft *d, tnp_plan *answer, tnp_segment **ou
     for (uint32_t k = 0; k < d->plan->set_count; k++) {
         wants[k + 1] = tni_device_is(d->plan->sets[k].device, TN_DEVICE_CONNECTED_ISLANDS);
     }
-    return tni_connected_segments(&d->plan->alloc, d->plan->model, d->graph->nodes, wants, answer,
+    return tni_connected_segments(&d->plan->alloc, d->plan->model, d->region->nodes, wants, answer,
                                   out_segments, out_count);
 }
 
