@@ -40,7 +40,7 @@ static bool take_common(cli_args *args, const char *argument) {
     } else if (strcmp(argument, "--deny") == 0) {
         take_list(args, argument, o->deny, &o->deny_count);
     } else if (strcmp(argument, "--threads") == 0) {
-        o->threads = (uint32_t)cli_number(args, argument, 1024);
+        o->threads = (uint32_t)cli_number(args, argument, 0, 1024);
     } else {
         return false;
     }
@@ -66,7 +66,7 @@ const char *cli_value(cli_args *args, const char *option) {
     return args->argv[args->next++];
 }
 
-uint64_t cli_number(cli_args *args, const char *option, uint64_t max) {
+uint64_t cli_number(cli_args *args, const char *option, uint64_t min, uint64_t max) {
     const char *text = cli_value(args, option);
     char *end = NULL;
     if (text == NULL) {
@@ -74,9 +74,9 @@ uint64_t cli_number(cli_args *args, const char *option, uint64_t max) {
     }
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number > max) {
-        cli_message(args->command, "%s takes a number from 0 to %llu, not \"%s\"", option,
-                    (unsigned long long)max, text);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number < min || number > max) {
+        cli_message(args->command, "%s takes a number from %llu to %llu, not \"%s\"", option,
+                    (unsigned long long)min, (unsigned long long)max, text);
         args->failed = CLI_USAGE;
         return 0;
     }

@@ -52,7 +52,7 @@ const char *cli_next(cli_args *args);
 // The value of the option just taken, or null with a message and args->failed.
 const char *cli_value(cli_args *args, const char *option);
 // A count from 0 to max, or args->failed.
-uint64_t cli_number(cli_args *args, const char *option, uint64_t max);
+uint64_t cli_number(cli_args *args, const char *option, uint64_t min, uint64_t max);
 // Complains about an argument nobody knows; returns CLI_USAGE.
 int cli_unknown(const cli_args *args, const char *argument);
 

@@ -57,15 +57,15 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
     } else if (strcmp(argument, "--trace") == 0) {
         o->trace = cli_value(args, argument);
     } else if (strcmp(argument, "--seed") == 0) {
-        o->seed = cli_number(args, argument, UINT64_MAX / 2);
+        o->seed = cli_number(args, argument, 0, UINT64_MAX / 2);
     } else if (strcmp(argument, "--deadline-ms") == 0) {
-        o->deadline_ms = cli_number(args, argument, 86400000);
+        o->deadline_ms = cli_number(args, argument, 1, 86400000);
     } else if (strcmp(argument, "--memory-mb") == 0) {
-        o->memory_mb = cli_number(args, argument, 1u << 30);
+        o->memory_mb = cli_number(args, argument, 1, 1u << 30);
     } else if (strcmp(argument, "--repeat") == 0) {
-        o->repeat = cli_number(args, argument, 1000000);
+        o->repeat = cli_number(args, argument, 1, 1000000);
     } else if (strcmp(argument, "--top") == 0) {
-        o->top = cli_number(args, argument, 1000);
+        o->top = cli_number(args, argument, 0, 1000);
     } else if (strcmp(argument, "--device") == 0) {
         const char *list = cli_value(args, argument);
         args->failed = list != NULL ? parse_devices(o, list) : args->failed;
@@ -324,16 +324,16 @@ static int run_all(run_session *s) {
     return CLI_OK;
 }
 
-// Output names become file names: everything else than letters, digits, '.', '_' and '-' turns into
-// '_'.
-static void file_name(char *path, size_t capacity, const char *dir, const char *name) {
+// Distinct names stay distinct: everything else than letters, digits, '.', '_' and '-', and a '.'
+// in front, is written %XX.
+void run_output_path(char *path, size_t capacity, const char *dir, const char *name) {
     int used = snprintf(path, capacity, "%s/", dir);
     size_t at = used > 0 ? (size_t)used : 0;
-    for (; *name != '\0' && at + 5 < capacity; name++) {
-        bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-                     (*name >= '0' && *name <= '9') || *name == '_' || *name == '-' ||
-                     (*name == '.' && path[at - 1] != '/');
-        path[at++] = plain ? *name : '_';
+    for (const char *c = name; *c != '\0' && at + 8 < capacity; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' || (*c == '.' && c != name);
+        used = snprintf(path + at, capacity - at, plain ? "%c" : "%%%02X", (unsigned char)*c);
+        at += used > 0 ? (size_t)used : 0;
     }
     snprintf(path + at, capacity - at, ".npy");
 }
@@ -356,7 +356,7 @@ static int write_outputs(run_session *s) {
             tn_request_output(s->request, i, &view) != TN_OK) {
             return CLI_INTERNAL;
         }
-        file_name(path, sizeof(path), dir, desc.name);
+        run_output_path(path, sizeof(path), dir, desc.name);
         if (!tensor_write_npy(path, &view, text)) {
             cli_message(command, "%s", text);
             return CLI_ENVIRONMENT;

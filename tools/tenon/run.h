@@ -42,6 +42,9 @@ typedef struct run_session {
     uint64_t last_run_ns;
 } run_session;
 
+// Writes DIR/NAME.npy for an output's name, which may hold any bytes.
+void run_output_path(char *path, size_t capacity, const char *dir, const char *name);
+
 // Prints the report as text or JSON. An exit code.
 int run_report(run_session *session);
 

@@ -191,11 +191,14 @@ static json_t *outputs_json(run_session *s) {
             json_array_append_new(shape, json_integer(view.dims[k]));
         }
         summary sum = summarise(&view);
+        char path[4096];
+        run_output_path(path, sizeof(path), "", desc.name);
+        const char *file = s->options.output_dir == NULL ? "" : strrchr(path, '/') + 1;
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:o, s:f, s:f, s:f, s:I, s:o}", "name", desc.name, "dtype",
-                            tn_dtype_text(view.dtype), "shape", shape, "min", sum.min, "max",
-                            sum.max, "mean", sum.mean, "not_finite", (json_int_t)sum.not_finite,
-                            "top", top_json(&view, s->options.top)));
+            list, json_pack("{s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:I, s:o}", "file", file, "name",
+                            desc.name, "dtype", tn_dtype_text(view.dtype), "shape", shape, "min",
+                            sum.min, "max", sum.max, "mean", sum.mean, "not_finite",
+                            (json_int_t)sum.not_finite, "top", top_json(&view, s->options.top)));
     }
     return list;
 }

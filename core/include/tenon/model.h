@@ -37,11 +37,11 @@ TN_API void tn_model_config_init(tn_model_config *config);
 
 // Imports a model file. Weights stay in the file, mapped read-only. [any-thread] [may-block]
 // config may be null. External data must lie in the model's folder.
-// TN_ERROR_NOT_FOUND no such file · TN_ERROR_IO cannot be opened or read, or is no regular file ·
-// TN_ERROR_INVALID_DATA the format is broken: error.id names the check, byte_offset and text the
-// place · TN_ERROR_UNSUPPORTED an op or feature nobody knows · TN_ERROR_LIMIT_EXCEEDED ·
-// TN_ERROR_DENIED external data outside the folder · TN_ERROR_OUT_OF_MEMORY ·
-// TN_ERROR_INVALID_ARGUMENT. *out_model is null on failure; else give it
+// TN_ERROR_NOT_FOUND no such file · TN_ERROR_IO cannot be opened or read ·
+// TN_ERROR_INVALID_DATA no regular file, or the format is broken: error.id names the check,
+// byte_offset and text the place · TN_ERROR_UNSUPPORTED an op or feature nobody knows ·
+// TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_DENIED external data outside the folder ·
+// TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_model is null on failure; else give it
 // back with tn_model_release.
 TN_API TN_MUST_USE tn_status tn_model_load_file(tn_host *host, const char *path,
                                                 const tn_model_config *config, tn_model **out_model,

@@ -104,8 +104,9 @@ TN_MUST_USE tn_status tni_model_add_ints(struct tni_model *model, const int64_t 
 TN_MUST_USE tn_status tni_model_add_buffer(struct tni_model *model, const void *data,
                                            uint64_t size_bytes, uint32_t *out_id);
 // Takes over an open file descriptor on success and maps it whole and private, or reads it when
-// copy is set. path is for messages. TN_OK · TN_ERROR_IO · TN_ERROR_LIMIT_EXCEEDED larger than
-// max_bytes · TN_ERROR_OUT_OF_MEMORY. On failure the descriptor stays the caller's.
+// copy is set. path is for messages. TN_OK · TN_ERROR_IO · TN_ERROR_INVALID_DATA no regular file ·
+// TN_ERROR_LIMIT_EXCEEDED larger than max_bytes · TN_ERROR_OUT_OF_MEMORY. On failure the descriptor
+// stays the caller's.
 TN_MUST_USE tn_status tni_model_add_file(struct tni_model *model, int fd, tn_string path, bool copy,
                                          uint64_t max_bytes, uint32_t *out_id, tn_error *error);
 

@@ -136,7 +136,7 @@ tn_status tni_model_add_file(tni_model *model, int fd, tn_string path, bool copy
         return tni_fail_errno(error, errno, "model.file-stat", "%.*s", TNI_TEXT(path));
     }
     if (!S_ISREG(info.st_mode)) {
-        return tni_fail(error, TN_ERROR_IO, "model.file-kind", "%.*s: not a regular file",
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "model.file-kind", "%.*s: not a regular file",
                         TNI_TEXT(path));
     }
     source.size_bytes = (uint64_t)info.st_size;

@@ -49,6 +49,27 @@ def write_pb(path, dims, values):
                      varint(len(raw)) + raw)
 
 
+def field(number, value):
+    """One protobuf field: a varint below 128, or bytes."""
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    assert len(value) < 128
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def write_relus(path, outputs):
+    """A model whose outputs, of these names, are each the Relu of its input x of 2 floats."""
+    def info(name):
+        tensor = field(1, 1) + field(2, field(1, field(1, 2)))
+        return field(1, name) + field(2, field(1, tensor))
+    graph = field(2, b"g") + field(11, info(b"x"))
+    for name in outputs:
+        graph += field(1, field(1, b"x") + field(2, name) + field(4, b"Relu"))
+        graph += field(12, info(name))
+    size = bytes([len(graph) & 127 | 128, len(graph) >> 7])
+    path.write_bytes(field(1, 8) + b"\x3a" + size + graph + field(8, field(2, 17)))
+
+
 class Run(unittest.TestCase):
     def setUp(self):
         record = (DIGITS / "held_out.bin").read_bytes()[:65]
@@ -70,6 +91,19 @@ class Run(unittest.TestCase):
         self.assertEqual(header["shape"], (1, 10))
         self.assertAlmostEqual(sum(values), 1, places=5)
         self.assertAlmostEqual(max(values), output["top"][0]["value"], places=5)
+
+    def test_every_output_has_a_file_of_its_own(self):
+        names = {b"a/b": "a%2Fb.npy", b"a_b": "a_b.npy", b"a%2Fb": "a%252Fb.npy",
+                 b"..": "%2E..npy"}
+        write_relus(WORK / "names.onnx", names)
+        write_npy(WORK / "two.npy", (2,), [1.0, 2.0])
+        result = tenon("run", WORK / "names.onnx", "--input", f"x={WORK}/two.npy", "--json",
+                       "--output", WORK / "names")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        files = {o["name"]: o["file"] for o in json.loads(result.stdout)["outputs"]}
+        self.assertEqual(files, {n.decode(): f for n, f in names.items()})
+        for file in names.values():
+            self.assertEqual(read_npy(WORK / "names" / file)[1], (1.0, 2.0))
 
     def test_pb_input_equals_npy_input(self):
         write_npy(WORK / "image.npy", (1, 1, 8, 8), self.pixels)
@@ -126,6 +160,11 @@ class Run(unittest.TestCase):
             (["run"], 2, "no model"),
             (["run", MODEL, "--bogus"], 2, "--bogus"),
             (["run", MODEL, "--repeat", "x"], 2, "--repeat"),
+            (["run", MODEL, "--repeat", "0"], 2, "--repeat takes a number from 1"),
+            (["run", MODEL, "--deadline-ms", "0"], 2, "--deadline-ms takes a number from 1"),
+            (["run", MODEL, "--memory-mb", "0"], 2, "--memory-mb takes a number from 1"),
+            (["run", WORK], 2, "not a regular file"),
+            (["inspect", WORK], 2, "not a regular file"),
             (["run", MODEL, "--input"], 2, "needs a value"),
             (["run", MODEL, "--input", "nothing=a.npy"], 2, "no input"),
             (["run", MODEL, "--input", f"image={WORK}/absent.npy"], 2, "absent.npy"),
