@@ -22,7 +22,8 @@ if(_tenon_sanitize)
     target_link_options(tenon_sanitizers INTERFACE ${_tenon_sanitize_flags})
 endif()
 if(TENON_COVERAGE)
-    target_compile_options(tenon_sanitizers INTERFACE --coverage)
+    # Atomic, or tests with threads leave counts that make no sense.
+    target_compile_options(tenon_sanitizers INTERFACE --coverage -fprofile-update=atomic)
     target_link_options(tenon_sanitizers INTERFACE --coverage)
 endif()
 
