@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contexts and submit: the island's kernels in a chain of events, the first waiting for the fences
 // named, the last raising those to be signalled.
-#include "program.h"
+#include "opencl.h"
 
 struct tn_context {
     tn_program *program;

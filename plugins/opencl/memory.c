@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-uint32_t ocl_heap_count(const tn_device *device) {
+const tn_helper_host *gpu_device_host(const tn_device *device) {
+    return &device->plugin->host;
+}
+
+uint32_t gpu_device_heap_count(const tn_device *device) {
     return device->shares_host ? 2u : 1u;
 }
 
@@ -17,7 +21,7 @@ static tn_status heap_info(tn_device *device, uint32_t heap, tn_heap_info *out_i
                            tn_error *error) {
     tn_heap_info info;
     memset(&info, 0, sizeof(info));
-    if (heap >= ocl_heap_count(device)) {
+    if (heap >= gpu_device_heap_count(device)) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "there is no heap %u", heap);
     }
     info.max_alloc_bytes = device->max_alloc_bytes;
@@ -76,7 +80,7 @@ static tn_status memory_alloc(tn_device *device, const tn_memory_alloc_info *inf
                               tn_memory **out_memory, tn_error *error) {
     const tn_helper_host *host = &device->plugin->host;
     *out_memory = NULL;
-    if (info->heap >= ocl_heap_count(device) || info->size_bytes == 0 ||
+    if (info->heap >= gpu_device_heap_count(device) || info->size_bytes == 0 ||
         info->size_bytes > device->max_alloc_bytes ||
         (info->alignment_bytes & (info->alignment_bytes - 1)) != 0) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
@@ -109,7 +113,8 @@ static tn_status memory_alloc(tn_device *device, const tn_memory_alloc_info *inf
 static tn_status memory_import(tn_device *device, const tn_memory_import_info *info,
                                tn_memory **out_memory, tn_error *error) {
     *out_memory = NULL;
-    if (info->pointer == NULL || info->size_bytes == 0 || info->heap >= ocl_heap_count(device)) {
+    if (info->pointer == NULL || info->size_bytes == 0 ||
+        info->heap >= gpu_device_heap_count(device)) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
                               "an import needs memory and a heap of the device");
     }

@@ -5,7 +5,8 @@
 #ifndef TENON_OPENCL_OPENCL_H
 #define TENON_OPENCL_OPENCL_H
 
-#include "gpu/island.h"
+#include "gpu/entry.h"
+#include "gpu/program.h"
 
 #include <CL/cl.h>
 #include <pthread.h>
@@ -16,7 +17,7 @@
 #define OCL_MAX_SIGNALS 64u
 
 struct tn_plugin {
-    tn_helper_host host;
+    tn_helper_host host; // first: see gpu_enter
     uint32_t device_count;
     cl_device_id devices[OCL_MAX_DEVICES];
 };
@@ -71,7 +72,6 @@ struct tn_memory {
 
 // Heap 0 of a device that shares host memory; the next heap is the driver's own.
 #define OCL_HEAP_ALIGNMENT 64u
-uint32_t ocl_heap_count(const tn_device *device);
 
 // Fills error with the name of an OpenCL error; returns the status that belongs to it. A device
 // that is gone stays so.
@@ -100,7 +100,6 @@ tn_status ocl_signals_make(tn_device *device, const tn_fence_point *signals, uin
 void ocl_signals_attach(ocl_signals *signals, cl_event event);
 void ocl_signals_drop(ocl_signals *signals);
 
-extern const tn_compile_interface ocl_compile_table;
 extern const tn_memory_interface ocl_memory_table;
 extern const tn_sync_interface ocl_sync_table;
 extern const tn_exec_interface ocl_exec_table;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contexts and submit. A context has several slots, each a command buffer with descriptors of its
 // own, so that submits may overlap; a slot whose bindings are unchanged is used as it is.
-#include "program.h"
+#include "context.h"
 
 #define MAX_CALL_ELEMENTS (1u << 30)
 

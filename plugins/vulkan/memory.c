@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-static uint32_t heap_count_of(const tn_device *device) {
+const tn_helper_host *gpu_device_host(const tn_device *device) {
+    return &device->plugin->host;
+}
+
+uint32_t gpu_device_heap_count(const tn_device *device) {
     return 1u + vlk_shares_host(&device->traits);
 }
 
@@ -18,7 +22,7 @@ static tn_status heap_info(tn_device *device, uint32_t heap, tn_heap_info *out_i
     const vlk_traits *traits = &device->traits;
     tn_heap_info info;
     memset(&info, 0, sizeof(info));
-    if (heap >= heap_count_of(device)) {
+    if (heap >= gpu_device_heap_count(device)) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL, "there is no heap %u", heap);
     }
     info.flags = TN_HEAP_HOST_VISIBLE | TN_HEAP_COHERENT;
@@ -195,7 +199,7 @@ static tn_status fill_host(tn_memory *memory, tn_error *error) {
 static tn_status memory_alloc(tn_device *device, const tn_memory_alloc_info *info,
                               tn_memory **out_memory, tn_error *error) {
     *out_memory = NULL;
-    if (info->heap >= heap_count_of(device) || info->size_bytes == 0 ||
+    if (info->heap >= gpu_device_heap_count(device) || info->size_bytes == 0 ||
         info->size_bytes > device->traits.memory_bytes ||
         (info->alignment_bytes & (info->alignment_bytes - 1)) != 0) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
@@ -221,7 +225,8 @@ static tn_status memory_import(tn_device *device, const tn_memory_import_info *i
                                tn_memory **out_memory, tn_error *error) {
     uint64_t unit = device->traits.import_alignment;
     *out_memory = NULL;
-    if (info->pointer == NULL || info->size_bytes == 0 || info->heap >= heap_count_of(device)) {
+    if (info->pointer == NULL || info->size_bytes == 0 ||
+        info->heap >= gpu_device_heap_count(device)) {
         return tn_helper_fail(error, TN_ERROR_INVALID_ARGUMENT, NULL,
                               "an import needs memory and a heap of the device");
     }

@@ -232,45 +232,16 @@ static const tn_core_interface core_table = {
 };
 
 static const void *get_interface(tn_plugin *plugin, const char *name) {
-    const struct {
-        const char *name;
-        const void *table;
-    } tables[] = {
-        {TN_INTERFACE_CORE, &core_table},         {TN_INTERFACE_COMPILE, &vlk_compile_table},
+    static const gpu_table tables[] = {
+        {TN_INTERFACE_CORE, &core_table},         {TN_INTERFACE_COMPILE, &gpu_compile_table},
         {TN_INTERFACE_MEMORY, &vlk_memory_table}, {TN_INTERFACE_SYNC, &vlk_sync_table},
         {TN_INTERFACE_EXEC, &vlk_exec_table},
     };
     (void)plugin;
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        if (strcmp(tables[i].name, name) == 0) {
-            return tables[i].table;
-        }
-    }
-    return NULL;
+    return gpu_find_table(tables, sizeof(tables) / sizeof(tables[0]), name);
 }
 
 tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {
-    static const tn_interface_digest digests[] = {TN_HELPER_MANDATORY_DIGESTS};
-    static const tn_helper_plugin_desc desc = {
-        .name = "vulkan",
-        .vendor = "Tenon",
-        .build = "vulkan 0.1.0",
-        .flags = TN_PLUGIN_CREATES_THREADS | TN_PLUGIN_PROBE_FIRST,
-        .sanitizers = TN_HELPER_SANITIZERS,
-        .abi_minor_max = TN_ABI_VERSION_MINOR,
-        .digests = digests,
-        .digest_count = sizeof(digests) / sizeof(digests[0]),
-        .get_interface = get_interface,
-    };
-    tn_status status = tn_helper_negotiate(offer, answer, &desc, error);
-    if (status != TN_OK) {
-        return status;
-    }
-    const tn_helper_host host = {offer->services, offer->host};
-    answer->plugin = tn_helper_alloc(&host, sizeof(*answer->plugin));
-    if (answer->plugin == NULL) {
-        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "no memory for the plugin");
-    }
-    answer->plugin->host = host;
-    return TN_OK;
+    return gpu_enter(offer, answer, "vulkan", "vulkan 0.1.0", get_interface, sizeof(tn_plugin),
+                     error);
 }

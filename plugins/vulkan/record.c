@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recording: the kernel calls of an island over what its ports are bound to, with barriers between.
-#include "program.h"
+#include "context.h"
 
 #define MAX_GROUPS 65535u // every device allows that many
 

@@ -5,7 +5,8 @@
 #ifndef TENON_VULKAN_VLK_H
 #define TENON_VULKAN_VLK_H
 
-#include "gpu/island.h"
+#include "gpu/entry.h"
+#include "gpu/program.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,7 +34,7 @@ typedef struct vlk_traits {
 uint32_t vlk_shares_host(const vlk_traits *traits);
 
 struct tn_plugin {
-    tn_helper_host host;
+    tn_helper_host host; // first: see gpu_enter
     VkInstance instance; // made by the first probe
     uint32_t device_count;
     vlk_traits devices[VLK_MAX_DEVICES];
@@ -166,7 +167,6 @@ tn_status vlk_device_open(tn_plugin *plugin, const tn_device_open_info *info,
                           tn_device **out_device, tn_error *error);
 void vlk_device_close(tn_device *device);
 
-extern const tn_compile_interface vlk_compile_table;
 extern const tn_memory_interface vlk_memory_table;
 extern const tn_sync_interface vlk_sync_table;
 extern const tn_exec_interface vlk_exec_table;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs: an island of elementwise steps. Kernels were built when the device was opened.
-#include "program.h"
+// Programs are islands of elementwise steps; what runs them was made when the device was opened.
+#include "gpu/program.h"
 
 static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error) {
     (void)device;
@@ -25,7 +25,7 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
 
 static tn_status compile(tn_device *device, const tn_compile_info *info, tn_program **out_program,
                          tn_error *error) {
-    const tn_helper_host *host = &device->plugin->host;
+    const tn_helper_host *host = gpu_device_host(device);
     *out_program = NULL;
     tn_status status = tn_view_validate(info->view, error);
     if (status != TN_OK) {
@@ -55,19 +55,19 @@ static tn_status program_info(tn_program *program, tn_program_info *out_info, tn
 
 static tn_status port_query(tn_program *program, const tn_port_query *query, tn_port_info *ports,
                             uint32_t port_capacity, uint32_t *out_port_count, tn_error *error) {
-    return gpu_island_ports(program->island, query, ocl_heap_count(program->device), ports,
+    return gpu_island_ports(program->island, query, gpu_device_heap_count(program->device), ports,
                             port_capacity, out_port_count, error);
 }
 
 static void program_destroy(tn_program *program) {
     if (program != NULL) {
-        const tn_helper_host *host = &program->device->plugin->host;
+        const tn_helper_host *host = gpu_device_host(program->device);
         gpu_island_destroy(program->island);
         tn_helper_free(host, program, sizeof(*program));
     }
 }
 
-const tn_compile_interface ocl_compile_table = {
+const tn_compile_interface gpu_compile_table = {
     .base = TN_HELPER_BASE(tn_compile_interface, TN_DIGEST_COMPILE),
     .op_list = op_list,
     .query_support = query_support,

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A compiled island of the Vulkan plugin, and its contexts. exec.c: contexts and submit; record.c:
-// command buffers.
-#ifndef TENON_VULKAN_PROGRAM_H
-#define TENON_VULKAN_PROGRAM_H
+// Contexts of the Vulkan plugin. exec.c: their life and submit; record.c: command buffers.
+#ifndef TENON_VULKAN_CONTEXT_H
+#define TENON_VULKAN_CONTEXT_H
 
 #include "vlk.h"
 
 #define VLK_SLOTS 8u         // submits of one context under way
 #define VLK_WORKGROUP 64u    // as in the shaders
 #define VLK_ALIGN_BYTES 256u // the coarsest that a device may ask of an offset
-
-struct tn_program {
-    tn_device *device;
-    gpu_island *island;
-};
 
 // One kernel call: a run of a step's elements that one binding of its buffers reaches.
 typedef struct vlk_call {
@@ -61,4 +55,4 @@ uint32_t vlk_is_as_recorded(const tn_context *context, const vlk_slot *slot,
 // Records the command buffer of a slot that is not in flight, for checked bindings.
 VkResult vlk_record(tn_context *context, vlk_slot *slot, const tn_submit_info *info);
 
-#endif // TENON_VULKAN_PROGRAM_H
+#endif // TENON_VULKAN_CONTEXT_H
