@@ -49,9 +49,6 @@ tn_status tni_ref_softmax(const ref_call *call);
 
 // movement.c
 tn_status tni_ref_copy(const ref_call *call);
-tn_status tni_ref_dropout(const ref_call *call);
-uint32_t tni_ref_check_dropout(const tn_graph_view *view, const tn_graph_node *node,
-                               tn_node_verdict *out_verdict);
 tn_status tni_ref_transpose(const ref_call *call);
 tn_status tni_ref_expand(const ref_call *call);
 tn_status tni_ref_slice(const ref_call *call);
@@ -109,5 +106,81 @@ tn_status tni_ref_einsum(const ref_call *call);
 // matmul.c: verdict
 uint32_t tni_ref_check_qlinear_matmul(const tn_graph_view *view, const tn_graph_node *node,
                                       tn_node_verdict *out_verdict);
+
+// loss.c
+tn_status tni_ref_loss(const ref_call *call);
+
+// attention.c
+tn_status tni_ref_attention(const ref_call *call);
+int64_t tni_ref_attention_scratch(const ref_call *call);
+
+// sequence_mixing.c
+tn_status tni_ref_rotary(const ref_call *call);
+tn_status tni_ref_linear_attention(const ref_call *call);
+int64_t tni_ref_linear_attention_scratch(const ref_call *call);
+tn_status tni_ref_causal_conv(const ref_call *call);
+
+// select.c
+tn_status tni_ref_non_zero(const ref_call *call);
+uint32_t tni_ref_non_zero_bound(const ref_call *call);
+tn_status tni_ref_compress(const ref_call *call);
+uint32_t tni_ref_compress_bound(const ref_call *call);
+tn_status tni_ref_unique(const ref_call *call);
+uint32_t tni_ref_unique_bound(const ref_call *call);
+int64_t tni_ref_unique_scratch(const ref_call *call);
+
+// suppress.c
+tn_status tni_ref_suppress(const ref_call *call);
+uint32_t tni_ref_suppress_bound(const ref_call *call);
+int64_t tni_ref_suppress_scratch(const ref_call *call);
+
+// signal.c
+tn_status tni_ref_dft(const ref_call *call);
+int64_t tni_ref_dft_scratch(const ref_call *call);
+tn_status tni_ref_stft(const ref_call *call);
+int64_t tni_ref_stft_scratch(const ref_call *call);
+tn_status tni_ref_window_function(const ref_call *call);
+tn_status tni_ref_mel(const ref_call *call);
+
+// grid.c
+tn_status tni_ref_grid_sample(const ref_call *call);
+tn_status tni_ref_affine_grid(const ref_call *call);
+
+// roi.c
+tn_status tni_ref_roi_align(const ref_call *call);
+tn_status tni_ref_max_roi_pool(const ref_call *call);
+
+// unfold.c
+tn_status tni_ref_col2im(const ref_call *call);
+tn_status tni_ref_max_unpool(const ref_call *call);
+tn_status tni_ref_deform_conv(const ref_call *call);
+
+// placement.c
+tn_status tni_ref_center_crop_pad(const ref_call *call);
+tn_status tni_ref_tensor_scatter(const ref_call *call);
+tn_status tni_ref_reverse_sequence(const ref_call *call);
+
+// random.c
+tn_status tni_ref_random(const ref_call *call);
+tn_status tni_ref_bernoulli(const ref_call *call);
+tn_status tni_ref_multinomial(const ref_call *call);
+tn_status tni_ref_dropout(const ref_call *call);
+
+// optimizers.c
+tn_status tni_ref_optimizer(const ref_call *call);
+
+// tfidf.c
+tn_status tni_ref_tfidf(const ref_call *call);
+
+// norm_more.c
+tn_status tni_ref_lp_norm(const ref_call *call);
+tn_status tni_ref_mean_variance(const ref_call *call);
+tn_status tni_ref_det(const ref_call *call);
+int64_t tni_ref_det_scratch(const ref_call *call);
+
+// bits.c
+tn_status tni_ref_bit_shift(const ref_call *call);
+tn_status tni_ref_bit_cast(const ref_call *call);
+tn_status tni_ref_swiglu(const ref_call *call);
 
 #endif // TENON_REFERENCE_KERNELS_H

@@ -56,31 +56,6 @@ tn_status tni_ref_copy(const ref_call *call) {
     return TN_OK;
 }
 
-// Whether to train is only known at run time unless it is a constant.
-uint32_t tni_ref_check_dropout(const tn_graph_view *view, const tn_graph_node *node,
-                               tn_node_verdict *out_verdict) {
-    const uint32_t training = tn_view_node_input(view, node, 2);
-    if (training != TN_NONE && tn_view_value(view, training)->constant == TN_NONE) {
-        tn_helper_no(out_verdict, TN_REASON_NEEDS_CONSTANT, 2, 0, 0);
-        return 0;
-    }
-    return 1;
-}
-
-// Dropout at inference: the identity, and a mask of ones.
-tn_status tni_ref_dropout(const ref_call *call) {
-    const ref_tensor *training = tni_ref_input(call, 2);
-    ref_tensor *mask = tni_ref_output(call, 1);
-    if (training != NULL && training->count == 1 && tni_ref_load_int(training, 0) != 0) {
-        return tn_helper_fail_at(call->error, TN_ERROR_UNSUPPORTED, call->node_index, TN_NONE,
-                                 "reference.training", "Dropout: training mode");
-    }
-    for (int64_t i = 0; mask != NULL && i < mask->count; ++i) {
-        tni_ref_store_int(mask, i, 1);
-    }
-    return tni_ref_copy(call);
-}
-
 tn_status tni_ref_transpose(const ref_call *call) {
     walk w = {.input = call->inputs[0], .output = call->outputs[0]};
     const uint32_t rank = w.input->rank;

@@ -9,13 +9,55 @@ static uint32_t is_vector(const ref_tensor *tensor, int64_t size) {
     return tensor != NULL && tensor->rank == 1 && tensor->dims[0] == size ? 1u : 0u;
 }
 
-// BatchNormalization, inference: mean and variance per channel are inputs.
+typedef struct moments {
+    double mean;
+    double variance;
+} moments;
+
+// Mean and variance of one channel over all images.
+static moments measure_channel(const ref_tensor *x, int64_t channel, int64_t channels,
+                               int64_t plane) {
+    moments result = {0.0, 0.0};
+    const int64_t count = x->dims[0] * plane;
+    for (int64_t i = 0; i < count; ++i) {
+        result.mean += tni_ref_load(x, (i / plane * channels + channel) * plane + i % plane);
+    }
+    result.mean /= (double)count;
+    for (int64_t i = 0; i < count; ++i) {
+        const double centred =
+            tni_ref_load(x, (i / plane * channels + channel) * plane + i % plane) - result.mean;
+        result.variance += centred * centred;
+    }
+    result.variance /= (double)count;
+    return result;
+}
+
+// The next running statistics: old * momentum + new * (1 - momentum).
+static void store_running(const ref_call *call, int64_t channel, moments m) {
+    const double momentum = tni_ref_float(call, "momentum", 0.9f);
+    const double now[2] = {m.mean, m.variance};
+    for (uint32_t i = 0; i < 2; ++i) {
+        ref_tensor *output = tni_ref_output(call, 1 + i);
+        if (output != NULL) {
+            const double old = tni_ref_load(call->inputs[3 + i], channel);
+            tni_ref_store(output, channel, old * momentum + now[i] * (1.0 - momentum));
+        }
+    }
+}
+
+// BatchNormalization: mean and variance per channel are inputs, or in training those of the batch.
 tn_status tni_ref_batch_norm(const ref_call *call) {
     const ref_tensor *x = call->inputs[0];
     ref_tensor *y = call->outputs[0];
     const int64_t channels = x->rank < 2 ? 1 : x->dims[1];
-    if (x->rank < 1 || !tni_ref_same_shape(x, y) || tni_ref_int(call, "training_mode", 0) != 0) {
-        return tni_ref_invalid(call, "shape, or training mode");
+    const uint32_t training = tni_ref_int(call, "training_mode", 0) != 0 ? 1u : 0u;
+    if (x->rank < 1 || !tni_ref_same_shape(x, y)) {
+        return tni_ref_invalid(call, "shape");
+    }
+    for (uint32_t i = 1; i < 3; ++i) {
+        if (tni_ref_output(call, i) != NULL && !is_vector(call->outputs[i], channels)) {
+            return tni_ref_invalid(call, "running mean or variance");
+        }
     }
     for (uint32_t i = 1; i < 5; ++i) {
         if (!is_vector(call->inputs[i], channels)) {
@@ -24,29 +66,36 @@ tn_status tni_ref_batch_norm(const ref_call *call) {
     }
     const double epsilon = tni_ref_float(call, "epsilon", 1e-5f);
     const int64_t plane = x->rank < 2 ? 1 : tni_ref_product(x->dims, 2, x->rank);
-    for (int64_t run = 0; plane != 0 && run < y->count / plane; ++run) {
-        const int64_t c = run % channels;
-        const double mean = tni_ref_load(call->inputs[3], c);
+    for (int64_t c = 0; c < channels && y->count != 0; ++c) {
+        moments m = {tni_ref_load(call->inputs[3], c), tni_ref_load(call->inputs[4], c)};
+        if (training) {
+            m = measure_channel(x, c, channels, plane);
+            store_running(call, c, m);
+        }
         const double bias = tni_ref_load(call->inputs[2], c);
-        const double scale =
-            tni_ref_load(call->inputs[1], c) / sqrt(tni_ref_load(call->inputs[4], c) + epsilon);
-        for (int64_t i = run * plane; i < (run + 1) * plane; ++i) {
-            tni_ref_store(y, i, (tni_ref_load(x, i) - mean) * scale + bias);
+        const double scale = tni_ref_load(call->inputs[1], c) / sqrt(m.variance + epsilon);
+        for (int64_t k = 0; k < x->dims[0] * plane; ++k) {
+            const int64_t i = (k / plane * channels + c) * plane + k % plane;
+            tni_ref_store(y, i, (tni_ref_load(x, i) - m.mean) * scale + bias);
         }
     }
     return TN_OK;
 }
 
-// Training mode computes its own statistics: training_mode since version 14, more outputs before,
-// which the table limits, and no is_test before version 7. spatial = 0 has statistics of another
-// shape.
+// Training is training_mode since version 14; before, it had more outputs (and no is_test before
+// version 7), which are refused. spatial = 0 has statistics of another shape.
 uint32_t tni_ref_check_batch_norm(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict) {
     uint32_t attribute = TN_NONE;
+    for (uint32_t i = 1; i < node->outputs.count && node->since_version < 14; ++i) {
+        if (tn_view_node_output(view, node, i) != TN_NONE) {
+            tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, node->inputs.count + i, 1,
+                         node->outputs.count);
+            return 0;
+        }
+    }
     if (node->since_version < 7 && tn_view_attr_int(view, node, "is_test", 0) == 0) {
         (void)tn_view_find_attr(view, node, "is_test", &attribute);
-    } else if (tn_view_attr_int(view, node, "training_mode", 0) != 0) {
-        (void)tn_view_find_attr(view, node, "training_mode", &attribute);
     } else if (tn_view_attr_int(view, node, "spatial", 1) == 0) {
         (void)tn_view_find_attr(view, node, "spatial", &attribute);
     } else {
@@ -55,11 +104,6 @@ uint32_t tni_ref_check_batch_norm(const tn_graph_view *view, const tn_graph_node
     tn_helper_no(out_verdict, TN_REASON_ATTR_UNSUPPORTED, attribute, 0, 0);
     return 0;
 }
-
-typedef struct moments {
-    double mean;
-    double variance;
-} moments;
 
 static moments measure(const ref_tensor *tensor, int64_t begin, int64_t count) {
     moments result = {0.0, 0.0};

@@ -97,11 +97,24 @@ struct ref_op {
 #define REF_FOLD_MEAN 1u
 #define REF_POOL_MAX 0u
 #define REF_POOL_AVERAGE 1u
+#define REF_POOL_LP 2u
 #define REF_NORM_LAYER 0u
 #define REF_NORM_RMS 1u
 #define REF_MATMUL_PLAIN 0u
 #define REF_MATMUL_INTEGER 1u
 #define REF_MATMUL_QLINEAR 2u
+#define REF_CUMULATE_SUM 0u
+#define REF_CUMULATE_PROD 1u
+#define REF_RANDOM_UNIFORM 0u
+#define REF_RANDOM_NORMAL 1u
+#define REF_WINDOW_HANN 0u
+#define REF_WINDOW_HAMMING 1u
+#define REF_WINDOW_BLACKMAN 2u
+#define REF_OPTIMIZER_ADAGRAD 0u
+#define REF_OPTIMIZER_ADAM 1u
+#define REF_OPTIMIZER_MOMENTUM 2u
+#define REF_LOSS_LIKELIHOOD 0u
+#define REF_LOSS_CROSS_ENTROPY 1u
 #define REF_RECURRENT_RNN 0u
 #define REF_RECURRENT_GRU 1u
 #define REF_RECURRENT_LSTM 2u
@@ -122,7 +135,7 @@ struct ref_op {
 #define REF_REDUCE_LOG_SUM_EXP 9u
 
 // Rows of the table; op_table.c asserts that it is right.
-#define REF_OP_COUNT 140u
+#define REF_OP_COUNT 186u
 extern const ref_op tni_ref_ops[REF_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

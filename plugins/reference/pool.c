@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling (ONNX operator list, "MaxPool", "AveragePool", "Global..."): one number from each window.
+// Pooling (ONNX operator list, "MaxPool", "AveragePool", "LpPool", "Global..."): one number from
+// each window.
 #include "kernels.h"
 #include "window.h"
 
@@ -10,7 +11,8 @@ typedef struct pool_job {
     ref_tensor *output;
     ref_tensor *indices; // of MaxPool; may be null
     ref_window window;
-    uint32_t average;
+    uint32_t kind; // REF_POOL_
+    double power;  // p of LpPool
     uint32_t count_padding;
     uint32_t column_major;
 } pool_job;
@@ -40,7 +42,7 @@ static void visit(const pool_job *job, int64_t plane_at, const int64_t at[3], po
     sums->inside += 1;
     const int64_t offset = (at[0] * window->input[1] + at[1]) * window->input[2] + at[2];
     const double x = tni_ref_load(job->input, plane_at + offset);
-    sums->sum += x;
+    sums->sum += job->kind == REF_POOL_LP ? pow(fabs(x), job->power) : x;
     if (sums->best_at < 0 || x > sums->best || (isnan(x) && !isnan(sums->best))) {
         sums->best = x;
         sums->best_at = offset;
@@ -86,9 +88,13 @@ static void pool_range(void *user_data, uint64_t begin, uint64_t end, uint32_t w
         const int64_t position[3] = {i / out[2] / out[1] % out[0], i / out[2] % out[1], i % out[2]};
         const int64_t plane = i / out[2] / out[1] / out[0];
         const pool_sums sums = sum_window(job, plane * in[0] * in[1] * in[2], position);
-        if (job->average) {
+        if (job->kind == REF_POOL_AVERAGE) {
             const int64_t count = job->count_padding ? sums.padded : sums.inside;
             tni_ref_store(job->output, i, count == 0 ? 0.0 : sums.sum / (double)count);
+            continue;
+        }
+        if (job->kind == REF_POOL_LP) {
+            tni_ref_store(job->output, i, pow(sums.sum, 1.0 / job->power));
             continue;
         }
         tni_ref_store(job->output, i, sums.best_at < 0 ? -(double)INFINITY : sums.best);
@@ -115,7 +121,8 @@ tn_status tni_ref_pool(const ref_call *call) {
     pool_job job = {.input = call->inputs[0],
                     .output = call->outputs[0],
                     .indices = tni_ref_output(call, 1),
-                    .average = call->op->variant == REF_POOL_AVERAGE ? 1u : 0u,
+                    .kind = call->op->variant,
+                    .power = (double)tni_ref_int(call, "p", 2),
                     .count_padding = tni_ref_int(call, "count_include_pad", 0) != 0 ? 1u : 0u,
                     .column_major = tni_ref_int(call, "storage_order", 0) != 0 ? 1u : 0u};
     int64_t kernel[REF_SPATIAL] = {0};
@@ -138,16 +145,19 @@ tn_status tni_ref_global_pool(const ref_call *call) {
         return tni_ref_invalid(call, "shape or type of the output");
     }
     const int64_t plane = tni_ref_product(input->dims, 2, input->rank);
+    const double power = (double)tni_ref_int(call, "p", 2);
     for (int64_t i = 0; i < output->count; ++i) {
         double sum = 0.0;
         double best = -(double)INFINITY;
         for (int64_t k = 0; k < plane; ++k) {
             const double x = tni_ref_load(input, i * plane + k);
-            sum += x;
+            sum += call->op->variant == REF_POOL_LP ? pow(fabs(x), power) : x;
             best = isnan(x) || x > best ? x : best;
         }
         tni_ref_store(output, i,
-                      call->op->variant == REF_POOL_AVERAGE ? sum / (double)plane : best);
+                      call->op->variant == REF_POOL_AVERAGE ? sum / (double)plane
+                      : call->op->variant == REF_POOL_LP    ? pow(sum, 1.0 / power)
+                                                            : best);
     }
     return TN_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions, ArgMax/ArgMin and CumSum. Axes come from an input or, in older versions, from the
-// attribute; floating-point sums are double, integer sums wrap around.
+// Reductions, ArgMax/ArgMin, CumSum and CumProd. Axes come from an input or, in older versions,
+// from the attribute; floating-point sums are double, integer sums wrap around.
 #include "kernels.h"
 
 #include <math.h>
@@ -18,22 +18,12 @@ typedef struct reduce_job {
     int64_t reduced; // product of size
 } reduce_job;
 
-static int64_t offset_of(int64_t index, uint32_t count, const int64_t *sizes,
-                         const int64_t *steps) {
-    int64_t offset = 0;
-    for (uint32_t i = count; i-- > 0;) {
-        offset += index % sizes[i] * steps[i];
-        index /= sizes[i];
-    }
-    return offset;
-}
-
 static double reduce_number(const reduce_job *job, int64_t base) {
     double sum = job->variant == REF_REDUCE_PROD ? 1.0 : 0.0;
     double extreme = job->variant == REF_REDUCE_MIN ? (double)INFINITY : -(double)INFINITY;
     for (int64_t i = 0; i < job->reduced; ++i) {
-        const double x =
-            tni_ref_load(job->input, base + offset_of(i, job->axis_count, job->size, job->step));
+        const double x = tni_ref_load(
+            job->input, base + tni_ref_strided(i, job->axis_count, job->size, job->step));
         if (job->variant == REF_REDUCE_MIN ? x < extreme : x > extreme || isnan(x)) {
             extreme = x;
         }
@@ -77,9 +67,9 @@ static double reduce_number(const reduce_job *job, int64_t base) {
     }
     sum = 0.0;
     for (int64_t i = 0; i < job->reduced; ++i) {
-        sum += exp(
-            tni_ref_load(job->input, base + offset_of(i, job->axis_count, job->size, job->step)) -
-            extreme);
+        sum += exp(tni_ref_load(job->input,
+                                base + tni_ref_strided(i, job->axis_count, job->size, job->step)) -
+                   extreme);
     }
     return extreme + log(sum);
 }
@@ -88,7 +78,7 @@ static int64_t reduce_integer(const reduce_job *job, int64_t base) {
     const uint32_t u = tni_ref_is_unsigned(job->input->dtype);
     uint64_t sum = job->variant == REF_REDUCE_PROD ? 1 : 0;
     for (int64_t i = 0; i < job->reduced; ++i) {
-        const int64_t from = base + offset_of(i, job->axis_count, job->size, job->step);
+        const int64_t from = base + tni_ref_strided(i, job->axis_count, job->size, job->step);
         const uint64_t x = (uint64_t)tni_ref_load_int(job->input, from);
         const uint32_t less = u ? x < sum : (int64_t)x < (int64_t)sum;
         switch (job->variant) {
@@ -127,7 +117,7 @@ static void reduce_range(void *user_data, uint64_t begin, uint64_t end, uint32_t
             ? 1u
             : 0u;
     for (int64_t i = (int64_t)begin; i < (int64_t)end; ++i) {
-        const int64_t base = offset_of(i, job->kept_count, job->kept_size, job->kept_step);
+        const int64_t base = tni_ref_strided(i, job->kept_count, job->kept_size, job->kept_step);
         if (integers) {
             tni_ref_store_int(job->output, i, reduce_integer(job, base));
         } else {
@@ -236,12 +226,14 @@ tn_status tni_ref_arg(const ref_call *call) {
     return TN_OK;
 }
 
-// CumSum along one axis; exclusive leaves out the element itself, reverse goes from the end.
+// CumSum and CumProd along one axis; exclusive leaves out the element itself, reverse goes from the
+// end.
 tn_status tni_ref_cumsum(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
     ref_tensor *output = call->outputs[0];
     const uint32_t exclusive = tni_ref_int(call, "exclusive", 0) != 0 ? 1u : 0u;
     const uint32_t reverse = tni_ref_int(call, "reverse", 0) != 0 ? 1u : 0u;
+    const uint32_t product = call->op->variant == REF_CUMULATE_PROD ? 1u : 0u;
     uint32_t axis = 0;
     if (call->inputs[1]->count != 1 || !tni_ref_same_shape(input, output) ||
         !tni_ref_axis(tni_ref_load_int(call->inputs[1], 0), input->rank, &axis)) {
@@ -251,21 +243,25 @@ tn_status tni_ref_cumsum(const ref_call *call) {
     const int64_t inner = tni_ref_product(input->dims, axis + 1, input->rank);
     for (int64_t run = 0; size != 0 && run < input->count / size; ++run) {
         const int64_t base = run / inner * size * inner + run % inner;
-        double sum = 0.0;
-        uint64_t integers = 0;
+        double sum = product ? 1.0 : 0.0;
+        uint64_t integers = product ? 1 : 0;
         for (int64_t k = 0; k < size; ++k) {
             const int64_t at = base + (reverse ? size - 1 - k : k) * inner;
             const double x = tni_ref_load(input, at);
             const uint64_t y = (uint64_t)tni_ref_load_int(input, at);
-            sum += exclusive ? 0.0 : x;
-            integers += exclusive ? 0 : y;
+            if (!exclusive) {
+                sum = product ? sum * x : sum + x;
+                integers = product ? integers * y : integers + y;
+            }
             if (tni_ref_is_float(input->dtype)) {
                 tni_ref_store(output, at, sum);
             } else {
                 tni_ref_store_int(output, at, (int64_t)integers);
             }
-            sum += exclusive ? x : 0.0;
-            integers += exclusive ? y : 0;
+            if (exclusive) {
+                sum = product ? sum * x : sum + x;
+                integers = product ? integers * y : integers + y;
+            }
         }
     }
     return TN_OK;

@@ -288,6 +288,15 @@ int64_t tni_ref_position(const ref_tensor *tensor, const int64_t *at) {
     return index;
 }
 
+int64_t tni_ref_strided(int64_t index, uint32_t count, const int64_t *sizes, const int64_t *steps) {
+    int64_t offset = 0;
+    for (uint32_t i = count; i-- > 0;) {
+        offset += index % sizes[i] * steps[i];
+        index /= sizes[i];
+    }
+    return offset;
+}
+
 // ONNX, "Broadcasting": shapes are aligned at their last axis; an axis of size 1 repeats.
 int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_t rank,
                           int64_t index) {

@@ -57,6 +57,8 @@ int64_t tni_ref_product(const int64_t *dims, uint32_t begin, uint32_t end);
 // The coordinates of an element, one per axis, and back.
 void tni_ref_coordinates(const ref_tensor *tensor, int64_t index, int64_t *out_at);
 int64_t tni_ref_position(const ref_tensor *tensor, const int64_t *at);
+// Distance that an index over axes of given sizes and steps goes.
+int64_t tni_ref_strided(int64_t index, uint32_t count, const int64_t *sizes, const int64_t *steps);
 // Position in source of the element that broadcasting puts at index of the shape (rank, dims).
 int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_t rank,
                           int64_t index);

@@ -218,7 +218,6 @@ static void refusals__say_why(void **state) {
         {"Relu", 14, TN_DTYPE_FLOAT, 4, 1, 2, NULL, TN_REASON_OPTIONAL_INPUT, 1, 1, 2},
         {"Add", 14, TN_DTYPE_FLOAT, 4, 1, 1, NULL, TN_REASON_OPTIONAL_INPUT, 1, 2, 1},
         {"Conv", 11, TN_DTYPE_FLOAT, 4, 2, 2, NULL, TN_REASON_RANK_LIMIT, 0, 5, 2},
-        {"Dropout", 13, TN_DTYPE_BOOL, 0, 0, 3, NULL, TN_REASON_NEEDS_CONSTANT, 2, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         const refusal *row = &rows[i];

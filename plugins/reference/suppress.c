@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// NonMaxSuppression (ONNX operator list): per image and class, boxes in falling order of score are
+// taken unless they overlap a taken one too much. Equal scores: the lower index first.
+#include "kernels.h"
+
+#include <math.h>
+
+typedef struct suppress_job {
+    const ref_tensor *boxes;  // [batches, boxes, 4]
+    const ref_tensor *scores; // [batches, classes, boxes]
+    uint32_t by_center;       // x, y, width, height instead of two corners y, x
+    double overlap;
+    double least_score;
+    uint32_t has_least;
+    int64_t most;
+    int64_t count;
+    int64_t *order;
+    int64_t *other;
+} suppress_job;
+
+typedef struct box {
+    double y0;
+    double x0;
+    double y1;
+    double x1;
+} box;
+
+static box read_box(const suppress_job *job, int64_t batch, int64_t index) {
+    double v[4];
+    for (uint32_t i = 0; i < 4; ++i) {
+        v[i] = tni_ref_load(job->boxes, (batch * job->count + index) * 4 + i);
+    }
+    if (job->by_center) {
+        return (box){v[1] - v[3] / 2, v[0] - v[2] / 2, v[1] + v[3] / 2, v[0] + v[2] / 2};
+    }
+    return (box){fmin(v[0], v[2]), fmin(v[1], v[3]), fmax(v[0], v[2]), fmax(v[1], v[3])};
+}
+
+// Intersection over union; 0 when a box has no area.
+static double overlap_of(box a, box b) {
+    const double height = fmax(0.0, fmin(a.y1, b.y1) - fmax(a.y0, b.y0));
+    const double width = fmax(0.0, fmin(a.x1, b.x1) - fmax(a.x0, b.x0));
+    const double area_a = (a.y1 - a.y0) * (a.x1 - a.x0);
+    const double area_b = (b.y1 - b.y0) * (b.x1 - b.x0);
+    const double both = height * width;
+    return area_a <= 0.0 || area_b <= 0.0 ? 0.0 : both / (area_a + area_b - both);
+}
+
+// Candidates of one class in falling order of score, by a stable merge sort; returns their count.
+static int64_t sort_candidates(suppress_job *job, int64_t scores_at) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < job->count; ++i) {
+        if (!job->has_least || tni_ref_load(job->scores, scores_at + i) > job->least_score) {
+            job->order[count++] = i;
+        }
+    }
+    for (int64_t width = 1; width < count; width *= 2) {
+        for (int64_t begin = 0; begin < count; begin += 2 * width) {
+            const int64_t middle = begin + width < count ? begin + width : count;
+            const int64_t end = middle + width < count ? middle + width : count;
+            int64_t a = begin;
+            int64_t b = middle;
+            for (int64_t i = begin; i < end; ++i) {
+                const uint32_t left =
+                    a < middle &&
+                    (b >= end || tni_ref_load(job->scores, scores_at + job->order[a]) >=
+                                     tni_ref_load(job->scores, scores_at + job->order[b]));
+                job->other[i] = left ? job->order[a++] : job->order[b++];
+            }
+        }
+        int64_t *swap = job->order;
+        job->order = job->other;
+        job->other = swap;
+    }
+    return count;
+}
+
+// Writes the taken boxes of one class; other holds them meanwhile.
+static int64_t take(suppress_job *job, ref_tensor *y, int64_t row, int64_t batch, int64_t class_id,
+                    int64_t candidates) {
+    int64_t taken = 0;
+    for (int64_t i = 0; i < candidates && taken < job->most; ++i) {
+        const box own = read_box(job, batch, job->order[i]);
+        uint32_t clear = 1;
+        for (int64_t k = 0; k < taken && clear; ++k) {
+            clear = overlap_of(own, read_box(job, batch, job->other[k])) > job->overlap ? 0 : 1;
+        }
+        if (clear) {
+            job->other[taken] = job->order[i];
+            tni_ref_store_int(y, (row + taken) * 3, batch);
+            tni_ref_store_int(y, (row + taken) * 3 + 1, class_id);
+            tni_ref_store_int(y, (row + taken) * 3 + 2, job->order[i]);
+            taken += 1;
+        }
+    }
+    return taken;
+}
+
+static uint32_t check_shapes(const ref_call *call) {
+    const ref_tensor *boxes = call->inputs[0];
+    const ref_tensor *scores = call->inputs[1];
+    return boxes->rank == 3 && scores->rank == 3 && boxes->dims[2] == 4 &&
+                   boxes->dims[0] == scores->dims[0] && boxes->dims[1] == scores->dims[2]
+               ? 1u
+               : 0u;
+}
+
+// The most boxes per class, as far as it is known; absent means none at all.
+static int64_t most_boxes(const ref_call *call) {
+    const ref_tensor *limit = tni_ref_input(call, 2);
+    const int64_t all = call->inputs[0]->dims[1];
+    if (limit == NULL || limit->count != 1) {
+        return 0;
+    }
+    if (limit->data == NULL) {
+        return all;
+    }
+    const int64_t most = tni_ref_load_int(limit, 0);
+    return most < 0 ? 0 : (most < all ? most : all);
+}
+
+uint32_t tni_ref_suppress_bound(const ref_call *call) {
+    if (!check_shapes(call)) {
+        return 0;
+    }
+    const ref_tensor *scores = call->inputs[1];
+    const int64_t factors[4] = {scores->dims[0], scores->dims[1], most_boxes(call), 3};
+    int64_t count = 0;
+    if (!tni_ref_count(factors, 4, &count)) {
+        return 0;
+    }
+    const int64_t dims[2] = {count / 3, 3};
+    tni_ref_set_dims(call->outputs[0], 2, dims);
+    return 1;
+}
+
+int64_t tni_ref_suppress_scratch(const ref_call *call) {
+    return check_shapes(call) ? call->inputs[0]->dims[1] * 16 : -1;
+}
+
+static double optional_number(const ref_call *call, uint32_t input, double otherwise) {
+    const ref_tensor *tensor = tni_ref_input(call, input);
+    return tensor != NULL && tensor->count == 1 ? tni_ref_load(tensor, 0) : otherwise;
+}
+
+tn_status tni_ref_suppress(const ref_call *call) {
+    suppress_job job = {.boxes = call->inputs[0],
+                        .scores = call->inputs[1],
+                        .by_center = tni_ref_int(call, "center_point_box", 0) != 0 ? 1u : 0u,
+                        .overlap = optional_number(call, 3, 0.0),
+                        .least_score = optional_number(call, 4, 0.0),
+                        .has_least = tni_ref_input(call, 4) != NULL ? 1u : 0u,
+                        .order = (int64_t *)(void *)call->scratch};
+    ref_tensor *y = call->outputs[0];
+    if (!check_shapes(call)) {
+        return tni_ref_invalid(call, "shapes");
+    }
+    job.count = job.boxes->dims[1];
+    job.other = job.order + job.count;
+    job.most = most_boxes(call);
+    int64_t row = 0;
+    for (int64_t batch = 0; batch < job.scores->dims[0]; ++batch) {
+        for (int64_t class_id = 0; class_id < job.scores->dims[1]; ++class_id) {
+            const int64_t scores_at = (batch * job.scores->dims[1] + class_id) * job.count;
+            const int64_t candidates = job.most == 0 ? 0 : sort_candidates(&job, scores_at);
+            row += take(&job, y, row, batch, class_id, candidates);
+        }
+    }
+    const int64_t dims[2] = {row, 3};
+    tni_ref_set_dims(y, 2, dims);
+    return TN_OK;
+}
