@@ -111,6 +111,30 @@ tn_status tni_in_elements(tni_inference *in, uint32_t index, const tni_element *
     return TN_OK;
 }
 
+tn_status tni_in_vector(tni_inference *in, uint32_t index, tni_element *out_elements,
+                        uint32_t *out_count, bool *out_known) {
+    const tni_element *elements = NULL;
+    const tn_status status = tni_in_elements(in, index, &elements, out_count);
+    *out_known = status == TN_OK && elements != NULL;
+    if (*out_known && *out_count > 0) {
+        memcpy(out_elements, elements, *out_count * sizeof *elements);
+    }
+    if (status != TN_OK || *out_known) {
+        return status;
+    }
+    *out_count = 0;
+    const tni_fact *fact = tni_in(in, index);
+    if (fact != NULL && fact->rank == 1 && fact->dims[0].size >= 0 &&
+        fact->dims[0].size <= TNI_MAX_ELEMENTS) {
+        *out_known = true;
+        *out_count = (uint32_t)fact->dims[0].size;
+    }
+    for (uint32_t i = 0; i < *out_count; i++) {
+        out_elements[i] = tni_element_unknown();
+    }
+    return TN_OK;
+}
+
 tn_status tni_state(tni_inference *in, uint32_t output, tn_dtype dtype, uint32_t rank,
                     const tn_graph_dim *dims) {
     tni_fact *fact = tni_out(in, output);

@@ -5,6 +5,22 @@
 
 #include <string.h>
 
+// Every whole number up to this is a float.
+#define EXACT_FLOAT 16777216
+
+static tn_status negate(tni_inference *in) {
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    tni_element result[TNI_MAX_ELEMENTS];
+    const tn_status status = tni_in_elements(in, 0, &elements, &count);
+    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+        result[i] = elements[i].known && elements[i].value != INT64_MIN
+                        ? tni_element_of(-elements[i].value)
+                        : tni_element_unknown();
+    }
+    return status == TN_OK && elements != NULL ? tni_state_elements(in, 0, result, count) : status;
+}
+
 tn_status tni_rule_same(tni_inference *in) {
     tn_status status = tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
     const tni_element *elements = NULL;
@@ -15,11 +31,22 @@ tn_status tni_rule_same(tni_inference *in) {
             status = tni_state_elements(in, 0, elements, count);
         }
     }
-    return status;
+    return status == TN_OK && tni_node_is(in->node, "Neg") ? negate(in) : status;
 }
 
 tn_status tni_rule_not(tni_inference *in) {
-    return tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    tni_element result[TNI_MAX_ELEMENTS];
+    tn_status status = tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
+    if (status == TN_OK && tni_node_is(in->node, "Not")) {
+        status = tni_in_elements(in, 0, &elements, &count);
+    }
+    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+        result[i] =
+            elements[i].known ? tni_element_of(elements[i].value == 0) : tni_element_unknown();
+    }
+    return status == TN_OK && elements != NULL ? tni_state_elements(in, 0, result, count) : status;
 }
 
 // Broadcasts all inputs from `first` on; the rank is unknown when one of theirs is.
@@ -51,13 +78,6 @@ tn_status tni_rule_broadcast(tni_inference *in) {
         return tni_state_like(in, 0, 0, tni_in_dtype(in, 0));
     }
     return broadcast_from(in, 0, tni_in_dtype(in, 0));
-}
-
-tn_status tni_rule_compare(tni_inference *in) {
-    if (broadcasts_into_first(in)) {
-        return tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
-    }
-    return broadcast_from(in, 0, TN_DTYPE_BOOL);
 }
 
 static bool is_number(tni_element element, int64_t value) {
@@ -128,7 +148,42 @@ static tni_element combine(const tni_inference *in, tni_element a, tni_element b
     return is_number(b, 1) && tni_node_is(node, "Mod") ? tni_element_of(0) : divide(in, a, b);
 }
 
-static tn_status combine_elements(tni_inference *in) {
+// Comparisons and logic of known numbers; sizes of which nothing is known but their name are equal
+// to themselves.
+static tni_element compare(const tni_inference *in, tni_element a, tni_element b) {
+    static const struct {
+        const char *op_type;
+        bool less;
+        bool equal;
+        bool greater;
+    } relations[] = {
+        {"Equal", false, true, false},         {"Less", true, false, false},
+        {"LessOrEqual", true, true, false},    {"Greater", false, false, true},
+        {"GreaterOrEqual", false, true, true},
+    };
+    if (same_element(a, b)) {
+        b = a = tni_element_of(a.known ? a.value : 0);
+    }
+    if (!a.known || !b.known) {
+        return tni_element_unknown();
+    }
+    for (uint32_t i = 0; i < sizeof relations / sizeof relations[0]; i++) {
+        if (tni_node_is(in->node, relations[i].op_type)) {
+            return tni_element_of(a.value < b.value    ? relations[i].less
+                                  : a.value == b.value ? relations[i].equal
+                                                       : relations[i].greater);
+        }
+    }
+    const bool x = a.value != 0;
+    const bool y = b.value != 0;
+    return tni_element_of(tni_node_is(in->node, "And")  ? x && y
+                          : tni_node_is(in->node, "Or") ? x || y
+                                                        : x != y);
+}
+
+typedef tni_element (*combine_fn)(const tni_inference *in, tni_element a, tni_element b);
+
+static tn_status combine_elements(tni_inference *in, combine_fn fn) {
     const tni_element *a = NULL;
     const tni_element *b = NULL;
     uint32_t count_a = 0;
@@ -145,9 +200,17 @@ static tn_status combine_elements(tni_inference *in) {
     }
     const uint32_t count = count_a > count_b ? count_a : count_b;
     for (uint32_t i = 0; i < count; i++) {
-        result[i] = combine(in, a[count_a == 1 ? 0 : i], b[count_b == 1 ? 0 : i]);
+        result[i] = fn(in, a[count_a == 1 ? 0 : i], b[count_b == 1 ? 0 : i]);
     }
     return tni_state_elements(in, 0, result, count);
+}
+
+tn_status tni_rule_compare(tni_inference *in) {
+    if (broadcasts_into_first(in)) {
+        return tni_state_like(in, 0, 0, TN_DTYPE_BOOL);
+    }
+    const tn_status status = broadcast_from(in, 0, TN_DTYPE_BOOL);
+    return status == TN_OK && tni_out(in, 0)->rank <= 1 ? combine_elements(in, compare) : status;
 }
 
 tn_status tni_rule_arithmetic(tni_inference *in) {
@@ -155,28 +218,47 @@ tn_status tni_rule_arithmetic(tni_inference *in) {
     const tni_fact *out = tni_out(in, 0);
     const bool follow = in->node->input_count == 2 && out->rank <= 1 &&
                         (out->dtype == TN_DTYPE_INT64 || out->dtype == TN_DTYPE_INT32);
-    return status == TN_OK && follow ? combine_elements(in) : status;
+    return status == TN_OK && follow ? combine_elements(in, combine) : status;
+}
+
+// Element i of a vector or scalar that is repeated.
+static tni_element repeated(const tni_element *elements, uint32_t count, uint32_t i) {
+    return elements[count == 1 ? 0 : i];
+}
+
+static tn_status choose_elements(tni_inference *in) {
+    tni_element part[3][TNI_MAX_ELEMENTS];
+    uint32_t count[3] = {0};
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        const tni_element *elements = NULL;
+        const tn_status status = tni_in_elements(in, i, &elements, &count[i]);
+        if (status != TN_OK || elements == NULL || count[i] == 0) {
+            return status;
+        }
+        memcpy(part[i], elements, count[i] * sizeof *elements);
+        longest = count[i] > longest ? count[i] : longest;
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        if (count[i] != 1 && count[i] != longest) {
+            return TN_OK;
+        }
+    }
+    tni_element result[TNI_MAX_ELEMENTS];
+    for (uint32_t i = 0; i < longest; i++) {
+        const tni_element condition = repeated(part[0], count[0], i);
+        const tni_element x = repeated(part[1], count[1], i);
+        const tni_element y = repeated(part[2], count[2], i);
+        result[i] = condition.known      ? (condition.value != 0 ? x : y)
+                    : same_element(x, y) ? x
+                                         : tni_element_unknown();
+    }
+    return tni_state_elements(in, 0, result, longest);
 }
 
 tn_status tni_rule_where(tni_inference *in) {
     const tn_status status = broadcast_from(in, 0, tni_in_dtype(in, 1));
-    const tni_element *condition = NULL;
-    const tni_element *chosen = NULL;
-    uint32_t count = 0;
-    uint32_t chosen_count = 0;
-    if (status != TN_OK || tni_out(in, 0)->rank > 1) {
-        return status;
-    }
-    // Only a condition that is a known scalar is followed.
-    const tn_status read = tni_in_elements(in, 0, &condition, &count);
-    if (read != TN_OK || condition == NULL || count != 1 || !condition[0].known) {
-        return read;
-    }
-    const tn_status taken =
-        tni_in_elements(in, condition[0].value != 0 ? 1 : 2, &chosen, &chosen_count);
-    const tni_fact *out = tni_out(in, 0);
-    const bool whole = out->rank == 0 || (out->rank == 1 && out->dims[0].size == chosen_count);
-    return taken == TN_OK && whole ? tni_state_elements(in, 0, chosen, chosen_count) : taken;
+    return status == TN_OK && tni_out(in, 0)->rank <= 1 ? choose_elements(in) : status;
 }
 
 tn_status tni_rule_cast(tni_inference *in) {
@@ -190,8 +272,17 @@ tn_status tni_rule_cast(tni_inference *in) {
         return tni_contradiction(in, 0, "shape.attribute", "cast to unknown type %u", dtype);
     }
     tn_status status = tni_state_like(in, 0, 0, dtype);
-    if (status == TN_OK && (dtype == TN_DTYPE_INT64 || dtype == TN_DTYPE_INT32)) {
+    // A size is the same number in all of these, but for what float cannot hold.
+    const bool keeps = dtype == TN_DTYPE_INT64 || dtype == TN_DTYPE_INT32 ||
+                       dtype == TN_DTYPE_FLOAT || dtype == TN_DTYPE_DOUBLE;
+    if (status == TN_OK && keeps) {
         status = tni_in_elements(in, 0, &elements, &count);
+        for (uint32_t i = 0; i < count && status == TN_OK; i++) {
+            if (dtype == TN_DTYPE_FLOAT && elements[i].known &&
+                (elements[i].value < -EXACT_FLOAT || elements[i].value > EXACT_FLOAT)) {
+                return TN_OK;
+            }
+        }
         if (status == TN_OK) {
             status = tni_state_elements(in, 0, elements, count);
         }

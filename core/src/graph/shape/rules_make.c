@@ -196,13 +196,14 @@ static tn_status fill_elements(tni_inference *in, const tni_attr *value) {
 
 tn_status tni_rule_constant_of_shape(tni_inference *in) {
     const tni_attr *value = tni_node_attr(in->node, "value");
-    const tni_element *elements = NULL;
+    tni_element elements[TNI_MAX_ELEMENTS];
     uint32_t count = 0;
+    bool known = false;
     tn_graph_dim dims[TN_MAX_RANK];
     const bool tensor = value != NULL && value->kind == TN_ATTR_TENSOR;
     const tn_dtype dtype = tensor ? in->model->constants[value->indices[0]].dtype : TN_DTYPE_FLOAT;
-    tn_status status = tni_in_elements(in, 0, &elements, &count);
-    if (status != TN_OK || elements == NULL || count > TN_MAX_RANK) {
+    tn_status status = tni_in_vector(in, 0, elements, &count, &known);
+    if (status != TN_OK || !known || count > TN_MAX_RANK) {
         return status == TN_OK ? tni_state(in, 0, dtype, TN_RANK_UNKNOWN, NULL) : status;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -215,6 +216,30 @@ tn_status tni_rule_constant_of_shape(tni_inference *in) {
     return status == TN_OK ? fill_elements(in, tensor ? value : NULL) : status;
 }
 
+// A scalar by value: followed, or a constant of a floating-point type that is a whole number.
+static tn_status read_scalar(tni_inference *in, uint32_t input, tni_element *out_element) {
+    const tni_element *elements = NULL;
+    uint32_t count = 0;
+    *out_element = tni_element_unknown();
+    tn_status status = tni_in_elements(in, input, &elements, &count);
+    if (status != TN_OK || (elements != NULL && count == 1)) {
+        *out_element = status == TN_OK ? elements[0] : *out_element;
+        return status;
+    }
+    const tni_constant *constant = tni_node_constant(in->model, in->node, input);
+    float number = 0.0f;
+    if (constant == NULL || constant->dtype != TN_DTYPE_FLOAT || constant->element_count != 1) {
+        return TN_OK;
+    }
+    status = tni_constant_read(in->model, (uint32_t)(constant - in->model->constants), 0,
+                               sizeof number, &number, in->error);
+    // Every whole number of this size is exact.
+    if (status == TN_OK && number > -1e6f && number < 1e6f && (float)(int32_t)number == number) {
+        *out_element = tni_element_of((int32_t)number);
+    }
+    return status;
+}
+
 tn_status tni_rule_range(tni_inference *in) {
     tn_graph_dim dim = tni_dim_unknown();
     int64_t ends[3] = {0, 0, 0};
@@ -222,15 +247,14 @@ tn_status tni_rule_range(tni_inference *in) {
     tni_element elements[TNI_MAX_ELEMENTS];
     tni_element limit = tni_element_unknown();
     for (uint32_t i = 0; i < 3; i++) {
-        const tni_element *read = NULL;
-        uint32_t count = 0;
-        const tn_status status = tni_in_elements(in, i, &read, &count);
+        tni_element read;
+        const tn_status status = read_scalar(in, i, &read);
         if (status != TN_OK) {
             return status;
         }
-        known = known && read != NULL && count == 1 && read[0].known;
-        ends[i] = read != NULL && count == 1 && read[0].known ? read[0].value : 0;
-        limit = i == 1 && read != NULL && count == 1 ? read[0] : limit;
+        known = known && read.known;
+        ends[i] = read.known ? read.value : 0;
+        limit = i == 1 ? read : limit;
     }
     int64_t span = 0;
     if (known && ends[2] != 0 && ends[2] != INT64_MIN && tni_sub_i64(ends[1], ends[0], &span) &&

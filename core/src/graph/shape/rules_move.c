@@ -215,13 +215,14 @@ static tn_status concat_elements(tni_inference *in) {
     tni_element joined[TNI_MAX_ELEMENTS];
     uint32_t used = 0;
     for (uint32_t i = 0; i < in->node->input_count; i++) {
-        const tni_element *elements = NULL;
+        tni_element part[TNI_MAX_ELEMENTS];
         uint32_t count = 0;
-        const tn_status status = tni_in_elements(in, i, &elements, &count);
-        if (status != TN_OK || elements == NULL || count > TNI_MAX_ELEMENTS - used) {
+        bool known = false;
+        const tn_status status = tni_in_vector(in, i, part, &count, &known);
+        if (status != TN_OK || !known || count > TNI_MAX_ELEMENTS - used) {
             return status;
         }
-        memcpy(joined + used, elements, count * sizeof *elements);
+        memcpy(joined + used, part, count * sizeof *part);
         used += count;
     }
     return tni_state_elements(in, 0, joined, used);
@@ -348,13 +349,14 @@ tn_status tni_rule_squeeze(tni_inference *in) {
 }
 
 tn_status tni_rule_expand(tni_inference *in) {
-    const tni_element *elements = NULL;
+    tni_element elements[TNI_MAX_ELEMENTS];
     uint32_t count = 0;
+    bool known = false;
     tn_graph_dim target[TN_MAX_RANK];
     tn_graph_dim dims[TN_MAX_RANK];
     uint32_t rank = 0;
-    tn_status status = tni_in_elements(in, 1, &elements, &count);
-    if (status != TN_OK || elements == NULL || !tni_in_ranked(in, 0) || count > TN_MAX_RANK) {
+    tn_status status = tni_in_vector(in, 1, elements, &count, &known);
+    if (status != TN_OK || !known || !tni_in_ranked(in, 0) || count > TN_MAX_RANK) {
         return status == TN_OK ? state_unknown(in) : status;
     }
     const tni_fact *x = tni_in(in, 0);
