@@ -57,8 +57,8 @@ tn_status tni_in_elements(tni_inference *in, uint32_t index, const tni_element *
                           uint32_t *out_count);
 
 // The same copied to out_elements, which has room for TNI_MAX_ELEMENTS; of a vector that is not
-// followed but whose length is known, that many unknown elements. *out_known is false, and the count
-// 0, when not even that is known.
+// followed but whose length is known, that many unknown elements. *out_known is false, and the
+// count 0, when not even that is known.
 tn_status tni_in_vector(tni_inference *in, uint32_t index, tni_element *out_elements,
                         uint32_t *out_count, bool *out_known);
 
