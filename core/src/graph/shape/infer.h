@@ -23,7 +23,7 @@ typedef struct tni_fact {
     tn_graph_dim *dims;
     tni_element *elements; // null: not followed
     uint32_t element_count;
-    bool looked_up; // a constant's elements were read, or are too many
+    bool looked_up;   // a constant's elements were read, or are too many
     const void *data; // of a region's input: its elements, row-major; null: not known
     uint64_t data_bytes;
 } tni_fact;
@@ -61,6 +61,11 @@ tn_status tni_in_elements(tni_inference *in, uint32_t index, const tni_element *
 // count 0, when not even that is known.
 tn_status tni_in_vector(tni_inference *in, uint32_t index, tni_element *out_elements,
                         uint32_t *out_count, bool *out_known);
+// The numbers of an input of at most capacity elements, of any float or integer type, that is a
+// constant or was read by the host; *out_count is 0 when it is neither or longer. Errors of reading
+// a constant.
+tn_status tni_in_numbers(tni_inference *in, uint32_t index, double *out_values, uint32_t capacity,
+                         uint32_t *out_count);
 
 // States type and shape of an output; dims are copied.
 tn_status tni_state(tni_inference *in, uint32_t output, tn_dtype dtype, uint32_t rank,

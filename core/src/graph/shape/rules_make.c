@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "graph/shape/infer.h"
 
+#include <math.h>
 #include <string.h>
 
 // The shape with some axes gone, or 1.
@@ -226,18 +227,33 @@ static tn_status read_scalar(tni_inference *in, uint32_t input, tni_element *out
         *out_element = status == TN_OK ? elements[0] : *out_element;
         return status;
     }
-    const tni_constant *constant = tni_node_constant(in->model, in->node, input);
-    float number = 0.0f;
-    if (constant == NULL || constant->dtype != TN_DTYPE_FLOAT || constant->element_count != 1) {
-        return TN_OK;
-    }
-    status = tni_constant_read(in->model, (uint32_t)(constant - in->model->constants), 0,
-                               sizeof number, &number, in->error);
-    // Every whole number of this size is exact.
-    if (status == TN_OK && number > -1e6f && number < 1e6f && (float)(int32_t)number == number) {
-        *out_element = tni_element_of((int32_t)number);
+    double number = 0.0;
+    status = tni_in_numbers(in, input, &number, 1, &count);
+    // Every whole number of this size is exact in all types.
+    if (status == TN_OK && count == 1 && fabs(number) < 1e6 && floor(number) == number) {
+        *out_element = tni_element_of((int64_t)number);
     }
     return status;
+}
+
+// ceil((limit - start) / delta) elements, as the standard defines Range; unknown without all three.
+static tn_status length_of_floats(tni_inference *in, tn_graph_dim *out_dim) {
+    double ends[3] = {0.0, 0.0, 0.0};
+    uint32_t known = 0;
+    *out_dim = tni_dim_unknown();
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t count = 0;
+        const tn_status status = tni_in_numbers(in, i, &ends[i], 1, &count);
+        if (status != TN_OK) {
+            return status;
+        }
+        known += count;
+    }
+    const double length = known == 3 && ends[2] != 0.0 ? ceil((ends[1] - ends[0]) / ends[2]) : NAN;
+    if (length < 9.0e15) {
+        *out_dim = tni_dim(length > 0.0 ? (int64_t)length : 0);
+    }
+    return TN_OK;
 }
 
 tn_status tni_rule_range(tni_inference *in) {
@@ -265,9 +281,14 @@ tn_status tni_rule_range(tni_inference *in) {
     } else if (!known && ends[0] == 0 && ends[2] == 1 && limit.symbol != TN_NONE) {
         // Range(0, n, 1) has n elements.
         dim.symbol = limit.symbol;
+    } else if (!known) {
+        const tn_status status = length_of_floats(in, &dim);
+        if (status != TN_OK) {
+            return status;
+        }
     }
     const tn_status status = tni_state(in, 0, tni_in_dtype(in, 0), 1, &dim);
-    if (status != TN_OK || dim.size < 0 || dim.size > TNI_MAX_ELEMENTS) {
+    if (status != TN_OK || !known || dim.size < 0 || dim.size > TNI_MAX_ELEMENTS) {
         return status;
     }
     for (int64_t i = 0; i < dim.size; i++) {

@@ -328,11 +328,8 @@ tn_status tni_rule_pad(tni_inference *in) {
     return status == TN_OK ? tni_state(in, 0, x->dtype, x->rank, dims) : status;
 }
 
-// A float constant list (scales) as doubles; *out_count 0 when unknown.
+// The scales, from the attribute of old versions or the input; *out_count 0 when unknown.
 static tn_status read_scales(tni_inference *in, uint32_t input, double *out, uint32_t *out_count) {
-    const tni_constant *constant = tni_node_constant(in->model, in->node, input);
-    float values[TN_MAX_RANK];
-    *out_count = 0;
     const tni_attr *attr = tni_node_attr(in->node, "scales");
     if (attr != NULL && attr->kind == TN_ATTR_FLOATS && attr->count <= TN_MAX_RANK) {
         for (uint32_t i = 0; i < attr->count; i++) {
@@ -341,18 +338,7 @@ static tn_status read_scales(tni_inference *in, uint32_t input, double *out, uin
         *out_count = attr->count;
         return TN_OK;
     }
-    if (constant == NULL || constant->dtype != TN_DTYPE_FLOAT || constant->rank != 1 ||
-        constant->element_count > TN_MAX_RANK) {
-        return TN_OK;
-    }
-    const tn_status status =
-        tni_constant_read(in->model, (uint32_t)(constant - in->model->constants), 0,
-                          constant->size_bytes, values, in->error);
-    for (uint32_t i = 0; status == TN_OK && i < constant->element_count; i++) {
-        out[i] = (double)values[i];
-    }
-    *out_count = status == TN_OK ? (uint32_t)constant->element_count : 0;
-    return status;
+    return tni_in_numbers(in, input, out, TN_MAX_RANK, out_count);
 }
 
 tn_status tni_rule_resize(tni_inference *in) {
