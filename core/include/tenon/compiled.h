@@ -81,7 +81,9 @@ typedef struct tn_island_desc {
     uint32_t struct_type;
     uint32_t device; // index in the host
     uint32_t node_count;
-    const uint32_t *nodes; // of the model; lives as long as the compiled model
+    // Of the model; lives as long as the compiled model. A function op that several devices share
+    // is listed wherever a part of it runs, once a part.
+    const uint32_t *nodes;
     uint32_t input_count;
     uint32_t output_count;
     uint64_t flops;
@@ -90,7 +92,8 @@ typedef struct tn_island_desc {
 TN_API TN_MUST_USE tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
                                                     tn_island_desc *out_desc);
 
-// Where a node runs, and what one device said about it.
+// Where a node runs, and what one device said about it. Of a function op that several devices
+// share: the part that makes its first output.
 typedef struct tn_placement {
     uint32_t struct_size;
     uint32_t struct_type;

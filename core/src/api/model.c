@@ -39,6 +39,9 @@ static void summarise(tn_model *m, uint32_t imported_count) {
     }
     for (uint32_t i = 0; i < model->constant_count; i++) {
         const tni_constant *constant = &model->constants[i];
+        if (constant->helper) {
+            continue;
+        }
         s->constant_count++;
         s->mapped_bytes += constant->kind == TNI_CONSTANT_RAW ? constant->size_bytes : 0;
         s->decoded_bytes += constant->kind == TNI_CONSTANT_OWNED ? constant->size_bytes : 0;

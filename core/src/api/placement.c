@@ -146,18 +146,33 @@ static tn_placement placement_of(const tni_plan *plan, const tni_option *option,
     };
 }
 
+// The node that stands for node `position` of the model: itself, or where its expansion took its
+// place, the one that makes its first output.
+static uint32_t standing_for(const tn_compiled *compiled, uint32_t position) {
+    const tni_model *fork = compiled->flow->model;
+    uint32_t id = compiled->model->model->graphs[0].nodes[position];
+    while (fork->nodes[id].removed) {
+        uint32_t output = 0;
+        while (fork->nodes[id].outputs[output] == TN_NONE) {
+            output++;
+        }
+        id = fork->values[fork->nodes[id].outputs[output]].producer;
+    }
+    return id;
+}
+
 tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, uint32_t device,
                                     tn_placement *out_placement) {
     if (compiled == NULL) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     const tni_flow *flow = compiled->flow;
-    const tni_graph *graph = &flow->model->graphs[0];
+    const tni_graph *graph = &compiled->model->model->graphs[0];
     if (!tni_struct_ok(out_placement, TN_STRUCT_PLACEMENT, sizeof(tn_struct_header)) ||
         node >= graph->node_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    uint32_t id = graph->nodes[node];
+    uint32_t id = standing_for(compiled, node);
     const tni_stage *stage = tni_flow_stage_of(flow, id);
     const tni_plan *plan = flow->plans[stage->id];
     const tni_option *option = option_of(plan, device, id);

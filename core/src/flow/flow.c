@@ -3,6 +3,7 @@
 #include "flow/flow.h"
 
 #include "base/error.h"
+#include "graph/rewrite/rewrite.h"
 
 #include <string.h>
 
@@ -124,8 +125,8 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
     return status;
 }
 
-tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info, tni_flow **out_flow,
-                          tn_error *error) {
+static tn_status try_create(const tni_alloc *alloc, const tni_plan_info *info, tni_flow **out_flow,
+                            tn_error *error) {
     *out_flow = NULL;
     tni_flow *flow = tni_alloc_zeroed(alloc, sizeof(*flow));
     if (flow == NULL) {
@@ -142,6 +143,28 @@ tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info, tni
     }
     *out_flow = flow;
     return TN_OK;
+}
+
+tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info, tni_flow **out_flow,
+                          tn_error *error) {
+    bool changed = true;
+    tn_status status = TN_ERROR_UNSUPPORTED;
+    for (uint32_t round = 0; changed && round < TNI_MAX_EXPANSIONS; round++) {
+        tn_error reason;
+        tni_error_init(&reason);
+        changed = false;
+        status = try_create(alloc, info, out_flow, &reason);
+        const bool refused = status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED;
+        if (status != TN_OK) {
+            tni_error_copy(error, &reason);
+        }
+        if (refused) {
+            const tn_status expanded = tni_model_expand_refused(info->model, &changed, error);
+            status = expanded != TN_OK ? expanded : status;
+            changed = changed && expanded == TN_OK;
+        }
+    }
+    return status;
 }
 
 void tni_flow_destroy(tni_flow *flow) {

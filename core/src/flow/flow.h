@@ -7,6 +7,9 @@
 #include "flow/stage.h"
 #include "plan/plan.h"
 
+// How deep function ops may lie in expansions of others.
+#define TNI_MAX_EXPANSIONS 8u
+
 // Single owner; read by any thread.
 typedef struct tni_flow {
     tni_alloc alloc;
@@ -24,9 +27,10 @@ typedef struct tni_flow {
 
 // Writes the model in the op versions that the devices know, which adds to it, cuts it, and plans
 // every region whose types and ranks are known; the others are planned
-// when a run meets them. info.region and info.shapes are ignored; info.devices is copied, the
-// devices must outlive the flow. Errors as tni_plan_create. *out_flow is null on failure; free with
-// tni_flow_destroy.
+// when a run meets them. A function op that no device takes, neither whole nor as its expansion,
+// gives way to the expansion, and everything is done again, at most TNI_MAX_EXPANSIONS times.
+// info.region and info.shapes are ignored; info.devices is copied, the devices must outlive the
+// flow. Errors as tni_plan_create. *out_flow is null on failure; free with tni_flow_destroy.
 TN_MUST_USE tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info,
                                       tni_flow **out_flow, tn_error *error);
 void tni_flow_destroy(tni_flow *flow); // null is ignored

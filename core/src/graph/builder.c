@@ -22,6 +22,7 @@ static uint32_t add_constant(tni_builder *b, const tni_constant_info *info) {
         b->status = tni_model_add_constant(b->model, info, &constant);
     }
     if (b->status == TN_OK) {
+        b->model->constants[constant].helper = true;
         b->status =
             tni_model_add_constant_value(b->model, b->scope, TNI_LITERAL(""), constant, &value);
     }

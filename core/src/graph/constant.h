@@ -72,6 +72,7 @@ typedef struct tni_constant {
     const uint8_t *bytes;  // OWNED
     tni_recipe *recipe;    // RECIPE
     uint64_t element_count;
+    bool helper; // made for an expansion or a form: no parameter of the model
     bool hashed; // guarded by the model's lock
     uint8_t content_hash[TNI_DIGEST_BYTES];
 } tni_constant;

@@ -42,10 +42,12 @@ typedef struct tni_node {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t attr_count;
-    uint32_t expansion; // graph, or TN_NONE
-    uint32_t form;      // the first graph that writes it in another op version, or TN_NONE
+    uint32_t expansion;     // graph, or TN_NONE
+    uint32_t form;          // the first graph that writes it in another op version, or TN_NONE
+    uint32_t expanded_from; // node in whose place it stands, with others; or TN_NONE
     tn_node_flags flags;
     bool removed;      // not in its graph's list any more
+    bool refused;      // no device takes it whole, while its expansion could stand in its place
     uint32_t *inputs;  // values, TN_NONE for an absent optional
     uint32_t *outputs; // values, TN_NONE for an absent optional
     tni_attr *attrs;

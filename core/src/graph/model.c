@@ -181,6 +181,7 @@ static tn_status copy_node(tni_model *model, const tni_node_info *info, tni_node
                       .attr_count = info->attr_count,
                       .expansion = TN_NONE,
                       .form = TN_NONE,
+                      .expanded_from = TN_NONE,
                       .flags = info->flags,
                       .source_id = info->source_id};
     const tn_string texts[3] = {info->domain, info->op_type, info->name};

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "graph/rewrite/rewrite.h"
 #include "loader/device_call.h"
 
 #include <string.h>
@@ -171,6 +172,26 @@ static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error
     return status;
 }
 
+static bool anybody_takes(const tni_plan *plan, uint32_t node) {
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        if (plan->sets[i].options[node].possible) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Function ops that no device takes, neither whole nor as their expansion, may be shared by several
+// devices once the expansion stands in their place. Who plans for any shapes may change the model.
+static void mark_refused(tni_plan *plan, const tni_plan_info *info) {
+    for (uint32_t i = 0; i < plan->region->node_count && info->shapes == NULL; i++) {
+        const uint32_t node = plan->region->nodes[i];
+        if (!anybody_takes(plan, node)) {
+            plan->model->nodes[node].refused = tni_expansion_fits_in_place(plan->model, node);
+        }
+    }
+}
+
 static uint32_t count_possible(const tni_plan *plan, const tni_verdict_set *set) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < plan->region->node_count; i++) {
@@ -216,6 +237,9 @@ static void choose_by_group(tni_plan *plan) {
 
 static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
     tn_status status = ask_devices(plan, info, error);
+    if (status == TN_OK) {
+        mark_refused(plan, info);
+    }
     if (status == TN_OK && info->automatic) {
         choose_by_group(plan);
     }

@@ -88,7 +88,7 @@ static void whole_model__is_shown(void **state) {
     const tn_graph_value *y = value_of(view, id_of(view, graph->outputs, 0));
     assert_true(text_is(view, y->name, "y"));
     assert_int_equal(y->producer, 7);
-    for (uint32_t i = 0; i < built->node_count; i++) {
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
         assert_int_equal(built->node_of[i], f->model->graphs[0].nodes[i]);
     }
     tni_view_destroy(built);

@@ -24,6 +24,17 @@ typedef struct tni_rewrite_info {
 TN_MUST_USE tn_status tni_model_canonicalise(tni_model *model, const tni_rewrite_info *info,
                                              tn_error *error);
 
+// Whether the nodes of the node's expansion can stand in its place: it has one, without bodies, and
+// a node of it makes each output.
+bool tni_expansion_fits_in_place(const tni_model *model, uint32_t node);
+// Puts them there; the node is removed, its outputs are made by them from now on, and expanded_from
+// says where they come from. TN_OK · TN_ERROR_OUT_OF_MEMORY, with the model as it was.
+TN_MUST_USE tn_status tni_rewrite_inline(tni_model *model, uint32_t node, tn_error *error);
+// Does so for every node that is marked as refused, gives the new nodes expansions of their own,
+// and infers shapes. *out_changed: there were any. TN_OK · errors of tni_model_canonicalise.
+TN_MUST_USE tn_status tni_model_expand_refused(tni_model *model, bool *out_changed,
+                                               tn_error *error);
+
 // The passes, for tests; each sets *inout_changed when it changed something.
 TN_MUST_USE tn_status tni_rewrite_noops(tni_model *model, bool *inout_changed, tn_error *error);
 TN_MUST_USE tn_status tni_rewrite_fold(tni_model *model, bool fold_dequantize, bool *inout_changed,

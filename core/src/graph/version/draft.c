@@ -311,7 +311,8 @@ static bool count_from_front(tni_draft *d) {
     if (d->to->since_version >= 11 || d->from->since_version < 11) {
         return true;
     }
-    const bool grows = tni_string_is(d->op_type, "Unsqueeze");
+    const bool grows =
+        tni_string_is(d->op_type, "Unsqueeze") || tni_string_is(d->op_type, "OneHot");
     const uint32_t rank = tni_draft_rank(d, grows ? d->outputs[0] : tni_draft_input(d, 0));
     static const char *const names[] = {"axis", "axes"};
     for (size_t k = 0; k < 2; k++) {
