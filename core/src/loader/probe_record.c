@@ -43,7 +43,7 @@ static void name_of(const tni_probe_subject *subject, const char *ending, char o
 }
 
 static long long nanoseconds(struct timespec time) {
-    return (long long)time.tv_sec * 1000000000ll + time.tv_nsec;
+    return (long long)time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
 // The part that has to be the same for the verdict to hold. Returns its size, or 0: too long.

@@ -2,6 +2,7 @@
 // Components by union and find over the producers of what each op reads.
 #include "plan/connected.h"
 
+#include <assert.h>
 #include <string.h>
 
 // Working arrays for any segment; a place is the position of an op in its segment.
@@ -94,6 +95,7 @@ static void deal(sorter *s, uint32_t *ops, const tnp_segment *whole, tnp_segment
 
 static void split(sorter *s, const uint32_t *nodes, uint32_t *ops, const tnp_segment *whole,
                   tnp_segment *segments, uint32_t *inout_count) {
+    assert(s->place_of != NULL && s->parent != NULL && s->next != NULL && s->sorted != NULL);
     for (uint32_t i = 0; i < whole->count; i++) {
         s->place_of[nodes[ops[i] - 1]] = i;
         s->parent[i] = i;

@@ -57,8 +57,7 @@ static void memory__checks_arguments_and_releases_imports_once(void **state) {
                                         .size_bytes = sizeof data,
                                         .release = note_release,
                                         .release_user_data = &released};
-    assert_int_equal(table->memory_import(f->plugin.device, &info, &memory, &f->error),
-                     TN_OK);
+    assert_int_equal(table->memory_import(f->plugin.device, &info, &memory, &f->error), TN_OK);
     assert_int_equal(released, 0);
     table->memory_free(memory);
     assert_int_equal(released, 1);

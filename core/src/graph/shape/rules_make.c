@@ -249,7 +249,8 @@ static tn_status length_of_floats(tni_inference *in, tn_graph_dim *out_dim) {
         }
         known += count;
     }
-    const double length = known == 3 && ends[2] != 0.0 ? ceil((ends[1] - ends[0]) / ends[2]) : (double)NAN;
+    const double length =
+        known == 3 && ends[2] != 0.0 ? ceil((ends[1] - ends[0]) / ends[2]) : (double)NAN;
     if (length < 9.0e15) {
         *out_dim = tni_dim(length > 0.0 ? (int64_t)length : 0);
     }
