@@ -13,6 +13,7 @@ typedef enum suite_class {
     SUITE_ULP,       // elementwise functions: units in the last place
     SUITE_REDUCTION, // sums and normalisations: units of the largest element
     SUITE_DOT,       // long sums of products: the same, more of them
+    SUITE_RANDOM,    // random by definition: type and shape alone
 } suite_class;
 
 // The class of a model with these ops: that of its loosest.

@@ -7,7 +7,7 @@
 #include "onnx/compare.h"
 
 typedef enum suite_outcome {
-    SUITE_PASSED,
+    SUITE_PASSED,      // within either tolerance; the report has both
     SUITE_WRONG,       // an answer that is not the expected one
     SUITE_FAILED,      // an error where there should have been an answer
     SUITE_UNSUPPORTED, // a device or the host said that it does not do this

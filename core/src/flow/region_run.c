@@ -11,10 +11,8 @@
 // Elements of larger tensors never decide sizes.
 #define MAX_READ_BYTES 8192u
 
-static uint64_t read_bytes(const tni_region *region, uint32_t input, const tni_tensor *tensor) {
-    return region->read_inputs[input] != 0 && tensor->size_bytes <= MAX_READ_BYTES
-               ? tensor->size_bytes
-               : 0;
+static bool is_read(const tni_region *region, uint32_t input, const tni_tensor *tensor) {
+    return region->read_inputs[input] != 0 && tensor->size_bytes <= MAX_READ_BYTES;
 }
 
 static tn_status check_inputs(tni_flow_run *run, const tni_region *region, tn_error *error) {
@@ -35,7 +33,7 @@ static uint64_t write_key(const tni_flow_run *run, const tni_region *region, uin
     for (uint32_t i = 0; i < region->input_count; i++) {
         const tni_tensor *tensor = run->items[region->inputs[i]].tensor;
         uint64_t dim_bytes = tensor->rank * sizeof(*tensor->dims);
-        uint64_t data_bytes = read_bytes(region, i, tensor);
+        uint64_t data_bytes = is_read(region, i, tensor) ? tensor->size_bytes : 0;
         if (key != NULL) {
             memcpy(key + used, &tensor->dtype, sizeof(tensor->dtype));
             memcpy(key + used + sizeof(tensor->dtype), &tensor->rank, sizeof(tensor->rank));
@@ -59,14 +57,13 @@ static tn_status make_table(tni_flow_run *run, const tni_region *region,
     }
     for (uint32_t i = 0; i < region->input_count; i++) {
         const tni_tensor *tensor = run->items[region->inputs[i]].tensor;
-        uint64_t bytes = read_bytes(region, i, tensor);
         inputs[i] = (tni_shape_input){
             .value = region->inputs[i],
             .rank = tensor->rank,
             .dims = tensor->dims,
             .dtype = tensor->dtype,
-            .data = bytes > 0 ? tensor->data : NULL,
-            .size_bytes = bytes,
+            .data = is_read(region, i, tensor) ? tensor->data : NULL,
+            .size_bytes = tensor->size_bytes,
         };
     }
     tn_status status = tni_shapes_evaluate_region(run->flow->model, &run->alloc, region, inputs,

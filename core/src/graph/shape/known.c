@@ -8,12 +8,13 @@
 
 #include <string.h>
 
-// Reads the elements of an int64 or int32 tensor that the host holds; none of another type.
-static uint32_t read_data(const tni_fact *fact, int64_t *out_values) {
+// Reads the elements of an int64 or int32 tensor that the host holds. TN_ERROR_UNSUPPORTED another
+// type, or too many.
+static tn_status read_data(const tni_fact *fact, int64_t *out_values, uint32_t *out_count) {
     uint32_t width = fact->dtype == TN_DTYPE_INT64 ? 8 : fact->dtype == TN_DTYPE_INT32 ? 4 : 0;
     uint64_t count = width > 0 ? fact->data_bytes / width : 0;
-    if (count > TNI_MAX_ELEMENTS) {
-        return 0;
+    if (width == 0 || count > TNI_MAX_ELEMENTS) {
+        return TN_ERROR_UNSUPPORTED;
     }
     for (uint32_t i = 0; i < count; i++) {
         int32_t narrow = 0;
@@ -24,7 +25,8 @@ static uint32_t read_data(const tni_fact *fact, int64_t *out_values) {
             out_values[i] = narrow;
         }
     }
-    return (uint32_t)count;
+    *out_count = (uint32_t)count;
+    return TN_OK;
 }
 
 // Reads a small integer constant, or what the host read for us, into its fact.
@@ -37,8 +39,7 @@ static tn_status look_up(tni_inference *in, tni_fact *fact, uint32_t constant) {
         return TN_OK;
     }
     if (constant == TN_NONE) {
-        count = read_data(fact, values);
-        status = count > 0 ? TN_OK : TN_ERROR_UNSUPPORTED;
+        status = read_data(fact, values, &count);
     } else {
         status =
             tni_constant_ints(in->model, constant, values, TNI_MAX_ELEMENTS, &count, in->error);
