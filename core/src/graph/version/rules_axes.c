@@ -152,21 +152,19 @@ bool tni_step_top_k_to_attr(tni_draft *d) {
     return true;
 }
 
-// One axis and one count before; one count per axis from 6 on.
+// One axis and one count before, both of the data's type; one count per axis from 6 on.
 bool tni_step_tile_to_repeats(tni_draft *d) {
-    int64_t tiles[TNI_DRAFT_MAX_INTS];
-    int64_t axis[TNI_DRAFT_MAX_INTS];
     int64_t repeats[TN_MAX_RANK];
-    uint32_t tile_count = 0;
-    uint32_t axis_count = 0;
+    double tiles = 0.0;
+    double axis = 0.0;
     const uint32_t rank = tni_draft_rank(d, tni_draft_input(d, 0));
-    if (!tni_draft_read_ints(d, 1, tiles, &tile_count) ||
-        !tni_draft_read_ints(d, 2, axis, &axis_count) || tile_count != 1 || axis_count != 1 ||
-        rank == TN_RANK_UNKNOWN || axis[0] < 0 || axis[0] >= rank) {
+    if (!tni_draft_read_number(d, 1, &tiles) || !tni_draft_read_number(d, 2, &axis) ||
+        rank == TN_RANK_UNKNOWN || !(axis >= 0.0 && axis < rank) ||
+        !(tiles >= 0.0 && tiles < 0x1p31)) {
         return false;
     }
     for (uint32_t i = 0; i < rank; i++) {
-        repeats[i] = i == axis[0] ? tiles[0] : 1;
+        repeats[i] = i == (uint32_t)axis ? (int64_t)tiles : 1;
     }
     tni_draft_set_input(d, 1, tni_build_ints(tni_draft_builder(d), repeats, rank));
     tni_draft_cut_inputs(d, 2);

@@ -317,7 +317,109 @@ static void build_slope(onnx_builder *b) {
     onnx_node(b, "PRelu", "x,slope", "y");
 }
 
+static void build_upsample_first(onnx_builder *b) {
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 4, image);
+    onnx_node(b, "Upsample", "x", "y");
+    onnx_attr_float(b, "height_scale", 2.0f);
+    onnx_attr_float(b, "width_scale", 3.0f);
+}
+
+static void build_pad_first(onnx_builder *b) {
+    plain(b, "Pad");
+    onnx_attr_ints(b, "paddings", 6, (const int64_t[]){0, 0, 1, 0, 0, 2});
+}
+
+static void build_concat_first(onnx_builder *b) {
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 3, cube);
+    onnx_node(b, "Concat", "x,x", "y");
+}
+
+static void build_tile_first(onnx_builder *b) {
+    const float two = 2.0f;
+    const float one = 1.0f;
+    onnx_initializer(b, "tiles", TN_DTYPE_FLOAT, 0, NULL, &two, sizeof two);
+    onnx_initializer(b, "axis", TN_DTYPE_FLOAT, 0, NULL, &one, sizeof one);
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 3, cube);
+    onnx_node(b, "Tile", "x,tiles,axis", "y");
+}
+
+static void build_dropout_training(onnx_builder *b) {
+    plain(b, "Dropout");
+}
+
+static void build_dropout_test(onnx_builder *b) {
+    plain(b, "Dropout");
+    onnx_attr_int(b, "is_test", 1);
+}
+
+static void build_lp_pool(onnx_builder *b) {
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 4, image);
+    onnx_node(b, "GlobalLpPool", "x", "y");
+    onnx_attr_float(b, "p", 3.0f);
+}
+
+static void build_scatter(onnx_builder *b) {
+    onnx_initializer_ints(b, "i", 1, (const int64_t[]){0});
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 1, (const int64_t[]){4});
+    onnx_input(b, "u", TN_DTYPE_FLOAT, 1, (const int64_t[]){1});
+    onnx_node(b, "Scatter", "x,i,u", "y");
+}
+
+static void build_roi_align(onnx_builder *b) {
+    onnx_initializer_ints(b, "i", 1, (const int64_t[]){0});
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 4, image);
+    onnx_input(b, "r", TN_DTYPE_FLOAT, 2, (const int64_t[]){1, 4});
+    onnx_node(b, "RoiAlign", "x,r,i", "y");
+}
+
+static void build_sum_broadcast(onnx_builder *b) {
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 3, cube);
+    onnx_input(b, "z", TN_DTYPE_FLOAT, 1, (const int64_t[]){4});
+    onnx_node(b, "Sum", "x,z", "y");
+}
+
+static void build_selu_first(onnx_builder *b) {
+    plain(b, "Selu");
+}
+
 static const version_case cases[] = {
+    {"two scales", build_upsample_first, 1, {"", "Upsample", 9, 9}, "Upsample-9(x,[1 1 2 3])", 0},
+    {"paddings", build_pad_first, 1, {"", "Pad", 2, 2}, "Pad-2(x){pads=0 0 1 0 0 2}", 0},
+    {"an axis by default",
+     build_concat_first,
+     1,
+     {"", "Concat", 13, 4},
+     "Concat-13(x,x){axis=1}",
+     0},
+    {"one axis to repeat", build_tile_first, 1, {"", "Tile", 13, 6}, "Tile-13(x,[1 2 1])", 0},
+    {"dropout in training", build_dropout_training, 6, {"", "Dropout", 13, 7}, "Dropout-6(x)", 7},
+    {"dropout in inference", build_dropout_test, 6, {"", "Dropout", 13, 7}, "Dropout-13(x)", 0},
+    {"a power by number",
+     build_lp_pool,
+     1,
+     {"", "GlobalLpPool", 2, 2},
+     "GlobalLpPool-2(x){p=3}",
+     0},
+    {"scatter by its new name",
+     build_scatter,
+     10,
+     {"", "ScatterElements", 18, 16},
+     "ScatterElements-18(x,[0],u)",
+     0},
+    {"regions without a shift",
+     build_roi_align,
+     10,
+     {"", "RoiAlign", 16, 16},
+     "RoiAlign-16(x,r,[0]){coordinate_transformation_mode=output_half_pixel}",
+     0},
+    {"operands that broadcast", build_sum_broadcast, 8, {"", "Sum", 6, 1}, "Sum-8(x,z)", 6},
+    {"a default that changed",
+     build_selu_first,
+     1,
+     {"", "Selu", 6, 6},
+     "Selu-6(x){alpha=1.6732,gamma=1.0507}",
+     0},
+
     {"only a number, up", build_relu, 6, {"", "Relu", 14, 13}, "Relu-14(x)", 0},
     {"only a number, down", build_relu, 14, {"", "Relu", 13, 6}, "Relu-13(x)", 0},
     {"not past what it knows", build_reshape, 13, {"", "Reshape", 5, 5}, "Reshape-5(x,[6 4])", 0},
