@@ -219,8 +219,15 @@ void tni_draft_touch(tni_draft *d) {
 }
 
 void tni_draft_set_text(tni_draft *d, const char *name, const char *value) {
-    const tn_string text = tni_string_of(value);
-    set_attr(d, name, TN_ATTR_STRING, &text, 1, sizeof text);
+    tn_string text = {NULL, 0};
+    if (d->status == TN_OK) {
+        d->status = tni_arena_text(&d->model->arena, tni_string_of(value), &text);
+    }
+    if (d->status == TN_OK) {
+        set_attr(d, name, TN_ATTR_STRING, &text, 1, sizeof text);
+    } else {
+        (void)tni_fail_plain(d->error, d->status, "op versions");
+    }
 }
 
 tni_builder *tni_draft_builder(tni_draft *d) {

@@ -68,7 +68,7 @@ uint32_t tni_draft_rank(const tni_draft *d, uint32_t value);
 int64_t tni_draft_size(const tni_draft *d, uint32_t value, uint32_t axis);
 tn_dtype tni_draft_dtype(const tni_draft *d, uint32_t value);
 // Whether the input is a constant of at most TN_MAX_RANK * 2 integers, or one number; reads it.
-#define TNI_DRAFT_MAX_INTS (2u * TN_MAX_RANK)
+#define TNI_DRAFT_MAX_INTS ((uint64_t)2 * TN_MAX_RANK)
 bool tni_draft_read_ints(tni_draft *d, uint32_t input, int64_t *out_values, uint32_t *out_count);
 bool tni_draft_read_number(tni_draft *d, uint32_t input, double *out_number);
 bool tni_draft_read_floats(tni_draft *d, uint32_t input, float out_values[TN_MAX_RANK],

@@ -4,7 +4,6 @@
 
 #include "base/dtype.h"
 
-#include <ctype.h>
 #include <math.h>
 
 // For steps that only one direction can make without further ado.
@@ -35,16 +34,28 @@ bool tni_step_first_output(tni_draft *d) {
     return tni_draft_int(d, "training_mode", 0) == 0;
 }
 
-bool tni_step_cast_to_number(tni_draft *d) {
-    const tn_string name = tni_draft_text(d, "to", "");
-    char lower[16];
-    if (name.size_bytes >= sizeof lower) {
-        return false;
+#define TYPE_NAME_BYTES 16u
+
+// Copies the name of an element type, with letters from `first` on as those from `target` on; 0
+// when it is too long.
+static uint64_t change_case(tn_string name, char first, char target, char out[TYPE_NAME_BYTES]) {
+    if (name.size_bytes >= TYPE_NAME_BYTES) {
+        return 0;
     }
     for (uint64_t i = 0; i < name.size_bytes; i++) {
-        lower[i] = (char)tolower((unsigned char)name.data[i]);
+        const char c = name.data[i];
+        out[i] = (char)(c >= first && c < first + 26 ? target + (c - first) : c);
     }
-    lower[name.size_bytes] = '\0';
+    out[name.size_bytes] = '\0';
+    return name.size_bytes;
+}
+
+// Cast-1 names the type in capitals.
+bool tni_step_cast_to_number(tni_draft *d) {
+    char lower[TYPE_NAME_BYTES];
+    if (change_case(tni_draft_text(d, "to", ""), 'A', 'a', lower) == 0) {
+        return false;
+    }
     for (tn_dtype dtype = 1; dtype < TN_DTYPE_COUNT; dtype++) {
         if (tni_string_is(tni_string_of(tni_dtype_name(dtype)), lower)) {
             tni_draft_set_int(d, "to", dtype);
@@ -55,17 +66,15 @@ bool tni_step_cast_to_number(tni_draft *d) {
 }
 
 bool tni_step_cast_to_name(tni_draft *d) {
-    char upper[16];
+    char upper[TYPE_NAME_BYTES];
     const int64_t to = tni_draft_int(d, "to", 0);
-    const tn_string name =
-        tni_string_of(to > 0 && to < TN_DTYPE_COUNT ? tni_dtype_name((tn_dtype)to) : "");
-    if (name.size_bytes == 0 || name.size_bytes >= sizeof upper) {
+    if (to <= 0 || to >= TN_DTYPE_COUNT) {
         return false;
     }
-    for (uint64_t i = 0; i < name.size_bytes; i++) {
-        upper[i] = (char)toupper((unsigned char)name.data[i]);
+    const tn_string name = tni_string_of(tni_dtype_name((tn_dtype)to));
+    if (change_case(name, 'a', 'A', upper) == 0) {
+        return false;
     }
-    upper[name.size_bytes] = '\0';
     tni_draft_set_text(d, "to", upper);
     return true;
 }

@@ -20,20 +20,17 @@ static bool is_float(tni_draft *d) {
 }
 
 bool tni_step_clip_to_inputs(tni_draft *d) {
-    const tni_attr *low = tni_draft_attr(d, "min");
-    const tni_attr *high = tni_draft_attr(d, "max");
+    static const char *const names[] = {"min", "max"};
     if (!is_float(d)) {
         return false;
     }
-    if (low != NULL) {
-        tni_draft_set_input(d, 1, scalar_like_data(d, (double)low->floats[0]));
+    for (uint32_t i = 0; i < 2; i++) {
+        const tni_attr *bound = tni_draft_attr(d, names[i]);
+        if (bound != NULL) {
+            tni_draft_set_input(d, i + 1, scalar_like_data(d, (double)bound->floats[0]));
+            tni_draft_drop_attr(d, names[i]);
+        }
     }
-    high = tni_draft_attr(d, "max");
-    if (high != NULL) {
-        tni_draft_set_input(d, 2, scalar_like_data(d, (double)high->floats[0]));
-    }
-    tni_draft_drop_attr(d, "min");
-    tni_draft_drop_attr(d, "max");
     return true;
 }
 
