@@ -101,7 +101,7 @@ static void write_value_info(pb *out, uint32_t field, const char *name, uint32_t
     pb tensor = {NULL, 0, 0};
     pb type = {NULL, 0, 0};
     pb info = {NULL, 0, 0};
-    for (uint32_t i = 0; i < rank; i++) {
+    for (uint32_t i = 0; rank != TN_RANK_UNKNOWN && i < rank; i++) {
         pb dim = {NULL, 0, 0};
         if (dims[i] >= 0) {
             pb_varint(&dim, 1, (uint64_t)dims[i]);
@@ -112,7 +112,9 @@ static void write_value_info(pb *out, uint32_t field, const char *name, uint32_t
         pb_message(&shape, 1, &dim);
     }
     pb_varint(&tensor, 1, dtype);
-    pb_message(&tensor, 2, &shape);
+    if (rank != TN_RANK_UNKNOWN) {
+        pb_message(&tensor, 2, &shape);
+    }
     pb_message(&type, 1, &tensor);
     pb_text(&info, 1, name);
     pb_message(&info, 2, &type);

@@ -4,7 +4,7 @@
 #ifndef TENON_TESTS_ONNX_BUILDER_H
 #define TENON_TESTS_ONNX_BUILDER_H
 
-#include "tenon/abi/types.h"
+#include "tenon/abi/graph.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +42,8 @@ void onnx_begin(onnx_builder *b, uint32_t opset);
 // Starts the graph of a body: finish it with onnx_end_graph.
 void onnx_begin_graph(onnx_builder *b);
 void onnx_opset(onnx_builder *b, const char *domain, uint32_t version);
-// dims: rank sizes. A size of -1 is an unknown dim; -2, -3, ... are the names "A", "B", ...
+// dims: rank sizes; rank TN_RANK_UNKNOWN declares no shape. A size of -1 is an unknown dim; -2, -3,
+// ... are the names "A", "B", ...
 void onnx_input(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                 const int64_t *dims);
 void onnx_output(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,

@@ -180,6 +180,55 @@ static const shape_case cases[] = {
      {0}, "shape.value"},
     {"resize sizes", "Resize", 17, {{4, {1, 2, 3, 4}}, {1, {0}}, {1, {0}}, NO_MORE},
      {{"", 4, {1, 2, 6, 9}, NULL}}, {{0}}, {4, {1, 2, 6, 9}}, NULL},
+    {"resize keeps the ratio", "Resize", 19, {{4, {1, 2, 3, 4}}, {1, {0}}, {1, {0}}, NO_MORE},
+     {{"", 2, {6, 9}, NULL}}, {{"axes", 2, {2, 3}, NULL},
+      {"keep_aspect_ratio_policy", 99, {0}, "not_larger"}}, {4, {1, 2, 6, 8}}, NULL},
+    {"rnn", "RNN", 14, {{3, {7, -2, 4}}, {3, {1, 5, 4}}, {3, {1, 5, 5}}, NO_MORE}, {{0}}, {{0}},
+     {4, {7, 1, -2, 5}}, NULL},
+    {"lstm both ways, batch first", "LSTM", 14,
+     {{3, {-2, 7, 4}}, {3, {2, 20, 4}}, {3, {2, 20, 5}}, NO_MORE}, {{0}},
+     {{"direction", 99, {0}, "bidirectional"}, {"layout", 0, {1}, NULL}},
+     {4, {-2, 7, 2, 5}}, NULL},
+    {"gru of another size", "GRU", 14,
+     {{3, {7, 2, 4}}, {3, {1, 15, 4}}, {3, {1, 15, 5}}, NO_MORE}, {{0}},
+     {{"hidden_size", 0, {6}, NULL}}, {0}, "shape.hidden"},
+    {"einsum", "Einsum", 17, {{3, {-2, 3, 4}}, {3, {-2, 4, 5}}, NO_MORE}, {{0}},
+     {{"equation", 99, {0}, "bij,bjk->bik"}}, {3, {-2, 3, 5}}, NULL},
+    {"einsum, implicit, with an ellipsis", "Einsum", 17, {{3, {-2, 3, 4}}, {2, {4, 5}}, NO_MORE},
+     {{0}}, {{"equation", 99, {0}, "...ij, jk"}}, {3, {-2, 3, 5}}, NULL},
+    {"einsum of a diagonal", "Einsum", 17, {{3, {2, 4, 4}}, NO_MORE}, {{0}},
+     {{"equation", 99, {0}, "bii->bi"}}, {2, {2, 4}}, NULL},
+    {"einsum refuses", "Einsum", 17, {{2, {2, 3}}, {2, {4, 5}}, NO_MORE}, {{0}},
+     {{"equation", 99, {0}, "ij,jk->ik"}}, {0}, "shape.einsum"},
+    {"attention side by side", "Attention", 23, {{3, {-2, 4, 24}}, {3, {-2, 6, 12}},
+     {3, {-2, 6, 20}}, NO_MORE}, {{0}},
+     {{"q_num_heads", 0, {4}, NULL}, {"kv_num_heads", 0, {2}, NULL}}, {3, {-2, 4, 40}}, NULL},
+    {"roi align", "RoiAlign", 16, {{4, {1, 3, 9, 9}}, {2, {-2, 4}}, {1, {-2}}, NO_MORE}, {{0}},
+     {{"output_height", 0, {2}, NULL}, {"output_width", 0, {5}, NULL}}, {4, {-2, 3, 2, 5}}, NULL},
+    {"grid sample", "GridSample", 20, {{4, {-2, 3, 9, 9}}, {4, {-2, 4, 5, 2}}, NO_MORE}, {{0}},
+     {{0}}, {4, {-2, 3, 4, 5}}, NULL},
+    {"affine grid", "AffineGrid", 20, {{3, {2, 2, 3}}, NO_MORE}, {{"", 4, {2, 1, 5, 6}, NULL}},
+     {{0}}, {4, {2, 5, 6, 2}}, NULL},
+    {"col2im", "Col2Im", 18, {{3, {-2, 10, 5}}, NO_MORE},
+     {{"", 2, {5, 5}, NULL}, {"", 2, {1, 5}, NULL}}, {{0}}, {4, {-2, 2, 5, 5}}, NULL},
+    {"max unpool", "MaxUnpool", 11, {{4, {1, 1, 2, 2}}, {4, {1, 1, 2, 2}}, NO_MORE}, {{0}},
+     {{"kernel_shape", 2, {2, 2}, NULL}, {"strides", 2, {2, 2}, NULL}}, {4, {1, 1, 4, 4}}, NULL},
+    {"crop and pad", "CenterCropPad", 18, {{3, {-2, 8, 3}}, NO_MORE}, {{"", 2, {4, 9}, NULL}},
+     {{"axes", 2, {1, 2}, NULL}}, {3, {-2, 4, 9}}, NULL},
+    {"dft, one side", "DFT", 17, {{3, {-2, 10, 1}}, NO_MORE}, {{0}},
+     {{"axis", 0, {1}, NULL}, {"onesided", 0, {1}, NULL}}, {3, {-2, 6, 2}}, NULL},
+    {"hann window", "HannWindow", 17, {NO_MORE}, {{"", 1, {12}, NULL}}, {{0}}, {1, {12}}, NULL},
+    {"det", "Det", 17, {{4, {-2, 3, 5, 5}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 3}}, NULL},
+    {"random", "RandomNormal", 17, {NO_MORE}, {{0}}, {{"shape", 2, {3, 4}, NULL}}, {2, {3, 4}},
+     NULL},
+    {"loss without reduction", "NegativeLogLikelihoodLoss", 13, {{3, {-2, 5, 6}}, {2, {-2, 6}},
+     NO_MORE}, {{0}}, {{"reduction", 99, {0}, "none"}}, {2, {-2, 6}}, NULL},
+    {"compress along an axis", "Compress", 11, {{2, {3, 4}}, {1, {3}}, NO_MORE}, {{0}},
+     {{"axis", 0, {0}, NULL}}, {2, {UNKNOWN, 4}}, NULL},
+    {"non max suppression", "NonMaxSuppression", 11, {{3, {1, 6, 4}}, {3, {1, 2, 6}}, NO_MORE},
+     {{0}}, {{0}}, {2, {UNKNOWN, 3}}, NULL},
+    {"expand to a known rank", "Unsqueeze", 17, {{2, {3, 4}}, {1, {2}}, NO_MORE}, {{0}}, {{0}},
+     {4, {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN}}, NULL},
     {"non zero", "NonZero", 17, {{2, {3, 4}}, NO_MORE}, {{0}}, {{0}},
      {2, {2, UNKNOWN}}, NULL},
 };
@@ -263,8 +312,7 @@ static void evaluate__fills_every_value(void **state) {
     onnx_model_classifier(&f->bytes, -2, 8);
     import_bytes(f);
     must(f, tni_shapes_infer(f->model, &f->error));
-    const tni_shape_input input = {
-        .value = f->model->graphs[0].inputs[0], .rank = 4, .dims = dims};
+    const tni_shape_input input = {.value = f->model->graphs[0].inputs[0], .rank = 4, .dims = dims};
     must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error));
     const tni_shape *y = &table->shapes[value_named(f->model, "y")];
     assert_true(y->known);
@@ -332,8 +380,7 @@ static void evaluate__refuses_absurd_sizes(void **state) {
     onnx_output_untyped(&f->b, "y");
     import_built(f);
     must(f, tni_shapes_infer(f->model, &f->error));
-    const tni_shape_input input = {
-        .value = f->model->graphs[0].inputs[0], .rank = 2, .dims = huge};
+    const tni_shape_input input = {.value = f->model->graphs[0].inputs[0], .rank = 2, .dims = huge};
     assert_int_equal(
         tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error),
         TN_ERROR_LIMIT_EXCEEDED);

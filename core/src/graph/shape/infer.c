@@ -45,6 +45,9 @@ tn_status tni_state(tni_inference *in, uint32_t output, tn_dtype dtype, uint32_t
     tni_fact *fact = tni_out(in, output);
     fact->dtype = dtype;
     fact->rank = TN_RANK_UNKNOWN;
+    // A body may be inferred more than once, with other elements.
+    fact->elements = NULL;
+    fact->element_count = 0;
     if (rank == TN_RANK_UNKNOWN) {
         return TN_OK;
     }

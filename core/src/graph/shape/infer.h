@@ -39,6 +39,7 @@ typedef struct tni_inference {
     const tni_node *node; // the one at hand
     uint32_t node_id;
     tni_fact unused; // what rules state about absent outputs
+    bool searching;  // inside of the search for what a loop leaves unchanged
 } tni_inference;
 
 typedef tn_status (*tni_rule_fn)(tni_inference *in);
@@ -173,5 +174,37 @@ tn_status tni_rule_range(tni_inference *in);
 tn_status tni_rule_non_zero(tni_inference *in);
 tn_status tni_rule_if(tni_inference *in);
 tn_status tni_rule_loop(tni_inference *in);
+tn_status tni_rule_affine_grid(tni_inference *in);
+tn_status tni_rule_attention(tni_inference *in);
+tn_status tni_rule_causal_conv(tni_inference *in);
+tn_status tni_rule_center_crop_pad(tni_inference *in);
+tn_status tni_rule_col2im(tni_inference *in);
+tn_status tni_rule_compress(tni_inference *in);
+tn_status tni_rule_deform_conv(tni_inference *in);
+tn_status tni_rule_det(tni_inference *in);
+tn_status tni_rule_dft(tni_inference *in);
+tn_status tni_rule_einsum(tni_inference *in);
+tn_status tni_rule_grid_sample(tni_inference *in);
+tn_status tni_rule_linear_attention(tni_inference *in);
+tn_status tni_rule_loss(tni_inference *in);
+tn_status tni_rule_max_unpool(tni_inference *in);
+tn_status tni_rule_mel(tni_inference *in);
+tn_status tni_rule_multinomial(tni_inference *in);
+tn_status tni_rule_non_max_suppression(tni_inference *in);
+tn_status tni_rule_of_container(tni_inference *in);
+tn_status tni_rule_of_sequence(tni_inference *in);
+tn_status tni_rule_optional(tni_inference *in);
+tn_status tni_rule_optional_get(tni_inference *in);
+tn_status tni_rule_random(tni_inference *in);
+tn_status tni_rule_recurrent(tni_inference *in);
+tn_status tni_rule_roi(tni_inference *in);
+tn_status tni_rule_scan(tni_inference *in);
+tn_status tni_rule_sequence(tni_inference *in);
+tn_status tni_rule_sequence_map(tni_inference *in);
+tn_status tni_rule_stft(tni_inference *in);
+tn_status tni_rule_tfidf(tni_inference *in);
+tn_status tni_rule_typed_like(tni_inference *in);
+tn_status tni_rule_unique(tni_inference *in);
+tn_status tni_rule_window(tni_inference *in);
 
 #endif // TENON_GRAPH_INFER_H

@@ -341,8 +341,13 @@ tn_status tni_rule_normalization(tni_inference *in) {
     if (!channels) {
         return TN_OK;
     }
-    // In old forms and in training the other outputs are per channel; nobody asks for their shape.
-    return check_channels(in);
+    const tn_status checked = check_channels(in);
+    // In training, and in old forms, further outputs are statistics per channel.
+    tn_status stated = checked;
+    for (uint32_t i = 1; i < in->node->output_count && stated == TN_OK; i++) {
+        stated = tni_state_like(in, i, i % 2 == 1 ? 3 : 4, tni_in_dtype(in, 3));
+    }
+    return stated;
 }
 
 tn_status tni_rule_quantize(tni_inference *in) {

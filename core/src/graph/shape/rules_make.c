@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shapes of reductions, and of ops that make tensors from shapes or numbers; bodies of If and Loop.
+// Shapes of reductions, and of ops that make tensors from shapes or numbers.
 #include "base/checked.h"
 #include "graph/shape/infer.h"
 
@@ -66,7 +66,12 @@ tn_status tni_rule_reduce(tni_inference *in) {
         for (uint32_t i = 0; i < x->rank; i++) {
             dims[i] = tni_dim_unknown();
         }
-        return tni_state(in, 0, dtype, keep ? x->rank : TN_RANK_UNKNOWN, dims);
+        // Which axes go is not known, but perhaps how many.
+        const tni_fact *given = tni_in(in, 1);
+        const bool counted = given != NULL && given->rank == 1 && given->dims[0].size > 0 &&
+                             given->dims[0].size <= (int64_t)x->rank;
+        const uint32_t left = counted ? x->rank - (uint32_t)given->dims[0].size : TN_RANK_UNKNOWN;
+        return tni_state(in, 0, dtype, keep ? x->rank : left, dims);
     }
     if (count == 0 && tni_node_int(in->node, "noop_with_empty_axes", 0) != 0) {
         return tni_state_like(in, 0, 0, dtype);
@@ -302,80 +307,4 @@ tn_status tni_rule_non_zero(tni_inference *in) {
     const tn_graph_dim dims[2] = {
         tni_in_ranked(in, 0) ? tni_dim(tni_in(in, 0)->rank) : tni_dim_unknown(), tni_dim_unknown()};
     return tni_state(in, 0, TN_DTYPE_INT64, 2, dims);
-}
-
-// Runs the pass over a body and comes back to the node.
-static tn_status infer_body(tni_inference *in, uint32_t graph) {
-    const tni_node *node = in->node;
-    const uint32_t node_id = in->node_id;
-    const tn_status status = tni_infer_graph(in, graph);
-    in->node = node;
-    in->node_id = node_id;
-    return status;
-}
-
-static const tni_graph *body_of(const tni_inference *in, const char *name, uint32_t *out_graph) {
-    const tni_attr *attr = tni_node_attr(in->node, name);
-    if (attr == NULL || attr->kind != TN_ATTR_GRAPH) {
-        return NULL;
-    }
-    *out_graph = attr->indices[0];
-    return &in->model->graphs[attr->indices[0]];
-}
-
-// What two branches agree on.
-static tn_status merge(tni_inference *in, uint32_t output, const tni_fact *a, const tni_fact *b) {
-    tn_graph_dim dims[TN_MAX_RANK];
-    const bool ranked = a->rank == b->rank && a->rank != TN_RANK_UNKNOWN;
-    for (uint32_t i = 0; ranked && i < a->rank; i++) {
-        dims[i] = tni_dim_equal(a->dims[i], b->dims[i]) ? a->dims[i] : tni_dim_unknown();
-    }
-    tni_out(in, output)->kind = a->kind;
-    return tni_state(in, output, a->dtype != 0 ? a->dtype : b->dtype,
-                     ranked ? a->rank : TN_RANK_UNKNOWN, dims);
-}
-
-tn_status tni_rule_if(tni_inference *in) {
-    uint32_t then_id = TN_NONE;
-    uint32_t else_id = TN_NONE;
-    const tni_graph *then_graph = body_of(in, "then_branch", &then_id);
-    const tni_graph *else_graph = body_of(in, "else_branch", &else_id);
-    if (then_graph == NULL || else_graph == NULL) {
-        return tni_contradiction(in, 0, "shape.attribute", "a branch is missing");
-    }
-    tn_status status = infer_body(in, then_id);
-    if (status == TN_OK) {
-        status = infer_body(in, else_id);
-    }
-    for (uint32_t i = 0; i < in->node->output_count && status == TN_OK; i++) {
-        if (i >= then_graph->output_count || i >= else_graph->output_count) {
-            return tni_contradiction(in, 0, "shape.branches", "a branch has fewer outputs");
-        }
-        const uint32_t a = tni_model_resolve(in->model, then_graph->outputs[i]);
-        const uint32_t b = tni_model_resolve(in->model, else_graph->outputs[i]);
-        status = merge(in, i, &in->facts[a], &in->facts[b]);
-    }
-    return status;
-}
-
-// Bodies of loops are inferred from what they declare; of the outputs, only types are certain,
-// because shapes may change from one iteration to the next.
-tn_status tni_rule_loop(tni_inference *in) {
-    uint32_t id = TN_NONE;
-    const tni_graph *body = body_of(in, "body", &id);
-    if (body == NULL) {
-        return tni_contradiction(in, 0, "shape.attribute", "the body is missing");
-    }
-    tn_status status = infer_body(in, id);
-    // The first output of a Loop body is its condition.
-    const uint32_t skipped = tni_node_is(in->node, "Loop") ? 1 : 0;
-    for (uint32_t i = 0; i < in->node->output_count && status == TN_OK; i++) {
-        if (i + skipped >= body->output_count) {
-            return tni_contradiction(in, 0, "shape.branches", "the body has fewer outputs");
-        }
-        const uint32_t value = tni_model_resolve(in->model, body->outputs[i + skipped]);
-        tni_out(in, i)->kind = in->facts[value].kind;
-        status = tni_state(in, i, in->facts[value].dtype, TN_RANK_UNKNOWN, NULL);
-    }
-    return status;
 }

@@ -275,6 +275,22 @@ tn_status tni_rule_concat(tni_inference *in) {
     return status == TN_OK && first->rank == 1 ? concat_elements(in) : status;
 }
 
+// States a rank of which no size is known, where it follows from how many axes there are.
+static tn_status state_rank(tni_inference *in, int64_t base, int64_t sign) {
+    tn_graph_dim dims[TN_MAX_RANK];
+    const tni_fact *axes = tni_in(in, 1);
+    const bool counted = axes != NULL && axes->rank == 1 && axes->dims[0].size >= 0 &&
+                         axes->dims[0].size <= TN_MAX_RANK;
+    const int64_t rank = counted ? base + sign * axes->dims[0].size : -1;
+    if (rank < 0 || rank > TN_MAX_RANK) {
+        return state_unknown(in);
+    }
+    for (int64_t i = 0; i < rank; i++) {
+        dims[i] = tni_dim_unknown();
+    }
+    return tni_state(in, 0, tni_in_dtype(in, 0), (uint32_t)rank, dims);
+}
+
 tn_status tni_rule_unsqueeze(tni_inference *in) {
     uint32_t axes[TN_MAX_RANK];
     uint32_t count = 0;
@@ -291,7 +307,7 @@ tn_status tni_rule_unsqueeze(tni_inference *in) {
         const tni_element *elements = NULL;
         const tn_status status = tni_in_elements(in, 1, &elements, &listed);
         if (status != TN_OK || elements == NULL) {
-            return status == TN_OK ? state_unknown(in) : status;
+            return status == TN_OK ? state_rank(in, x->rank, 1) : status;
         }
     }
     const uint32_t rank = x->rank + listed;
@@ -300,7 +316,7 @@ tn_status tni_rule_unsqueeze(tni_inference *in) {
     }
     const tn_status status = tni_axes(in, 1, rank, axes, &count, &present, &known);
     if (status != TN_OK || !known) {
-        return status == TN_OK ? state_unknown(in) : status;
+        return status == TN_OK ? state_rank(in, x->rank, 1) : status;
     }
     uint32_t next = 0;
     uint32_t from = 0;
@@ -328,7 +344,7 @@ tn_status tni_rule_squeeze(tni_inference *in) {
     const tni_fact *x = tni_in(in, 0);
     const tn_status status = tni_axes(in, 1, x->rank, axes, &count, &present, &known);
     if (status != TN_OK || !known) {
-        return status == TN_OK ? state_unknown(in) : status;
+        return status == TN_OK ? state_rank(in, x->rank, -1) : status;
     }
     for (uint32_t i = 0; i < x->rank; i++) {
         const bool listed = next < count && axes[next] == i;

@@ -341,14 +341,60 @@ static tn_status read_scales(tni_inference *in, uint32_t input, double *out, uin
     return tni_in_numbers(in, input, out, TN_MAX_RANK, out_count);
 }
 
+// The size of one resized dimension: from sizes, else from scales.
+static tn_graph_dim resized(tn_graph_dim dim, const tni_element *size, const double *scale) {
+    if (size != NULL) {
+        return tni_dim_of_element(*size);
+    }
+    if (scale != NULL && *scale == 1.0) {
+        return dim;
+    }
+    const double scaled = scale != NULL && dim.size >= 0 ? floor((double)dim.size * *scale) : -1.0;
+    return scaled >= 0.0 && scaled < 9.0e15 ? tni_dim((int64_t)scaled) : tni_dim_unknown();
+}
+
+// One ratio for all axes (keep_aspect_ratio_policy): the smallest, or the largest. 0: unknown.
+static double shared_ratio(const tni_fact *x, const uint32_t *axes, uint32_t count,
+                           const tni_element *sizes, bool smallest) {
+    double ratio = 0.0;
+    for (uint32_t i = 0; i < count; i++) {
+        const int64_t size = x->dims[axes[i]].size;
+        if (!sizes[i].known || size < 1) {
+            return 0.0;
+        }
+        const double own = (double)sizes[i].value / (double)size;
+        ratio = i == 0 || (smallest ? own < ratio : own > ratio) ? own : ratio;
+    }
+    return ratio;
+}
+
+// The axes that sizes and scales speak of, in their order.
+static tn_status resized_axes(tni_inference *in, uint32_t rank, uint32_t *axes,
+                              uint32_t *out_count) {
+    uint32_t count = 0;
+    const int64_t *given = tni_node_ints(in->node, "axes", &count);
+    tn_status status = TN_OK;
+    *out_count = given != NULL ? count : rank;
+    if (*out_count > TN_MAX_RANK) {
+        return tni_contradiction(in, 0, "shape.axis", "%u axes", count);
+    }
+    for (uint32_t i = 0; i < *out_count && status == TN_OK; i++) {
+        axes[i] = i;
+        status = given != NULL ? tni_axis(in, given[i], rank, &axes[i]) : TN_OK;
+    }
+    return status;
+}
+
 tn_status tni_rule_resize(tni_inference *in) {
     tn_graph_dim dims[TN_MAX_RANK];
+    uint32_t axes[TN_MAX_RANK];
     double scales[TN_MAX_RANK];
+    uint32_t axis_count = 0;
     uint32_t scale_count = 0;
     uint32_t size_count = 0;
     const tni_element *sizes = NULL;
     const bool modern = tni_node_is(in->node, "Resize") && in->node->since_version >= 11;
-    if (!tni_in_ranked(in, 0) || tni_node_attr(in->node, "axes") != NULL) {
+    if (!tni_in_ranked(in, 0)) {
         return state_unknown(in);
     }
     const tni_fact *x = tni_in(in, 0);
@@ -356,22 +402,30 @@ tn_status tni_rule_resize(tni_inference *in) {
     if (status == TN_OK && modern) {
         status = tni_in_elements(in, 3, &sizes, &size_count);
     }
-    const bool by_ratio =
-        !tni_string_is(tni_node_text(in->node, "keep_aspect_ratio_policy", "stretch"), "stretch");
-    for (uint32_t i = 0; i < x->rank; i++) {
-        const double scaled = scale_count == x->rank && x->dims[i].size >= 0
-                                  ? floor((double)x->dims[i].size * scales[i])
-                                  : -1.0;
-        dims[i] = tni_dim_unknown();
-        if (sizes != NULL && size_count == x->rank && !by_ratio) {
-            dims[i] = tni_dim_of_element(sizes[i]);
-        } else if (scale_count == x->rank && scales[i] == 1.0) {
-            dims[i] = x->dims[i];
-        } else if (scaled >= 0.0 && scaled < 9.0e15) {
-            dims[i] = tni_dim((int64_t)scaled);
+    if (status == TN_OK) {
+        status = resized_axes(in, x->rank, axes, &axis_count);
+    }
+    if (status != TN_OK) {
+        return status;
+    }
+    const tn_string policy = tni_node_text(in->node, "keep_aspect_ratio_policy", "stretch");
+    const bool by_size = sizes != NULL && size_count == axis_count && size_count > 0;
+    const bool by_ratio = modern && !tni_string_is(policy, "stretch") && tni_in(in, 3) != NULL;
+    const double ratio = by_size && by_ratio ? shared_ratio(x, axes, axis_count, sizes,
+                                                            tni_string_is(policy, "not_larger"))
+                                             : 0.0;
+    memcpy(dims, x->dims, x->rank * sizeof *dims);
+    for (uint32_t i = 0; i < axis_count; i++) {
+        const tn_graph_dim dim = x->dims[axes[i]];
+        const bool by_scale = scale_count == axis_count && !by_size;
+        dims[axes[i]] = resized(dim, by_size ? &sizes[i] : NULL, by_scale ? &scales[i] : NULL);
+        if (by_ratio) {
+            const double size = floor(ratio * (double)dim.size + 0.5);
+            dims[axes[i]] =
+                ratio > 0.0 && size < 9.0e15 ? tni_dim((int64_t)size) : tni_dim_unknown();
         }
     }
-    return status == TN_OK ? tni_state(in, 0, x->dtype, x->rank, dims) : status;
+    return tni_state(in, 0, x->dtype, x->rank, dims);
 }
 
 tn_status tni_rule_depth_space(tni_inference *in) {
