@@ -435,18 +435,24 @@ static void give_outputs_back(tni_draft *d) {
     }
 }
 
+// Closes what the builder began; its failure is the draft's.
+static void close_builder(tni_draft *d) {
+    if (!d->open) {
+        return;
+    }
+    give_outputs_back(d);
+    if (d->builder.status != TN_OK && d->status == TN_OK) {
+        d->status = tni_fail_plain(d->error, d->builder.status, "op versions");
+    }
+}
+
 static tn_status finish(tni_draft *d, tni_step_result *out_result, uint32_t *out_form) {
     if (!d->edited && !d->open && settle(d) && !d->edited) {
         *out_result = d->status == TN_OK ? TNI_STEP_SAME : TNI_STEP_IMPOSSIBLE;
         return d->status;
     }
     const bool placed = tni_draft_place(d);
-    if (d->open) {
-        give_outputs_back(d);
-        if (d->builder.status != TN_OK && d->status == TN_OK) {
-            d->status = tni_fail_plain(d->error, d->builder.status, "op versions");
-        }
-    }
+    close_builder(d);
     if (d->status != TN_OK || !placed) {
         return d->status;
     }
@@ -507,9 +513,7 @@ tn_status tni_version_step(tni_model *model, uint32_t node, const tni_schema *fr
     const tni_step_rule *rule =
         from->domain[0] == '\0' ? tni_step_rule_find(from->op_type, boundary) : NULL;
     if (!apply_rule(&d, rule, up) || (d.to->deprecated != 0 && d.status == TN_OK)) {
-        if (d.open) {
-            give_outputs_back(&d);
-        }
+        close_builder(&d);
         return d.status;
     }
     return finish(&d, out_result, out_form);

@@ -637,9 +637,45 @@ static void presentation_init__case(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+// Whichever allocation fails, the model stays in order and can be presented afterwards.
+static void presentation_init__survives_failing_allocations(void **state) {
+    model_fixture *f = *state;
+    static const tn_op_record known = {"", "Softmax", 13, 13};
+    static const tn_op_list ops = {.ops = &known, .op_count = 1, .op_stride_bytes = sizeof known};
+    tn_status status = TN_ERROR_OUT_OF_MEMORY;
+    uint64_t failing = 0;
+    for (; status != TN_OK && failing < 1000; failing++) {
+        tni_presentation shown;
+        bool changed = false;
+        char text[1024] = "";
+        onnx_begin(&f->b, 11);
+        build_softmax(&f->b);
+        onnx_output_untyped(&f->b, "y");
+        import_built(f);
+        must(f, tni_shapes_infer(f->model, &f->error));
+        test_alloc_reset(&f->allocator, TEST_ALLOC_FAIL_ONE, failing);
+        status = tni_presentation_init(f->model, &ops, &shown, &changed, &f->error);
+        test_alloc_reset(&f->allocator, TEST_ALLOC_NORMAL, 0);
+        assert_true(status == TN_OK || status == TN_ERROR_OUT_OF_MEMORY);
+        tni_presentation_deinit(&shown);
+        must(f, tni_model_validate(f->model, &f->error));
+        must(f, tni_presentation_init(f->model, &ops, &shown, &changed, &f->error));
+        describe_node(f, &shown, f->model->graphs[0].nodes[0], text);
+        assert_string_equal(text, "Flatten-13(x){axis=1} Softmax-13(?){axis=-1} Shape-13(x) "
+                                  "Reshape-13(?,?)");
+        tni_presentation_deinit(&shown);
+        tni_model_destroy(f->model);
+        f->model = NULL;
+        pb_free(&f->bytes);
+    }
+    assert_int_equal(status, TN_OK);
+    assert_true(failing > 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         MODEL_CASE(presentation_init__case),
+        MODEL_CASE(presentation_init__survives_failing_allocations),
     };
     return cmocka_run_group_tests_name("graph_present", tests, NULL, NULL);
 }
