@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps between op versions that are more than a new number, sorted by op and version. What is
 // not here only widens types, adds an attribute whose default is the old behaviour, or takes one
-// away that said nothing; draft.c sees to that from the schemas. "up" leads to the named version,
+// away that said nothing; step.c sees to that from the schemas. "up" leads to the named version,
 // "down" away from it; null: the step cannot be made.
 #include "graph/version/draft.h"
 
