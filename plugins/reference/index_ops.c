@@ -105,10 +105,15 @@ tn_status tni_ref_tile(const ref_call *call) {
     if (input->rank != output->rank || input->dtype != output->dtype) {
         return tni_ref_invalid(call, "rank or type");
     }
+    const ref_tensor *repeats = call->inputs[1];
     for (uint32_t axis = 0; axis < input->rank; ++axis) {
         const int64_t size = input->dims[axis];
-        if (size == 0 ? output->dims[axis] != 0 : output->dims[axis] % size != 0) {
-            return tni_ref_invalid(call, "shape of the output");
+        const int64_t out = output->dims[axis];
+        // Divided, so that no product can overflow.
+        const uint32_t fits = size == 0 ? out == 0 : out % size == 0;
+        if (repeats->count != (int64_t)input->rank || !fits ||
+            (size != 0 && out / size != tni_ref_load_int(repeats, axis))) {
+            return tni_ref_stale(call, 1);
         }
     }
     for (int64_t i = 0; i < output->count; ++i) {
@@ -194,9 +199,12 @@ tn_status tni_ref_pad(const ref_call *call) {
         .edge = tn_view_attr_string_is(call->view, call->node, "mode", "edge"),
         .wrap = tn_view_attr_string_is(call->view, call->node, "mode", "wrap"),
     };
-    if (!read_padding(call, &pad) || input->dtype != output->dtype ||
+    if (input->dtype != output->dtype || input->rank != output->rank ||
         (value != NULL && (value->count != 1 || value->dtype != output->dtype))) {
-        return tni_ref_invalid(call, "pads, axes, value or shape");
+        return tni_ref_invalid(call, "value or type");
+    }
+    if (!read_padding(call, &pad)) {
+        return tni_ref_stale(call, 1);
     }
     for (int64_t i = 0; i < output->count; ++i) {
         int64_t at[TN_MAX_RANK];
@@ -285,7 +293,7 @@ tn_status tni_ref_one_hot(const ref_call *call) {
     const int64_t inner = tni_ref_product(output->dims, axis + 1, output->rank);
     if (output->count != indices->count * depth || call->inputs[1]->count != 1 ||
         tni_ref_load_int(call->inputs[1], 0) != depth) {
-        return tni_ref_invalid(call, "depth");
+        return tni_ref_stale(call, 1);
     }
     for (int64_t i = 0; i < output->count; ++i) {
         const int64_t row = i / inner / depth * inner + i % inner;

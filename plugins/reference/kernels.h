@@ -49,6 +49,8 @@ tn_status tni_ref_softmax(const ref_call *call);
 
 // movement.c
 tn_status tni_ref_copy(const ref_call *call);
+tn_status tni_ref_reshape(const ref_call *call);
+tn_status tni_ref_squeeze(const ref_call *call);
 tn_status tni_ref_transpose(const ref_call *call);
 tn_status tni_ref_expand(const ref_call *call);
 tn_status tni_ref_slice(const ref_call *call);

@@ -43,7 +43,7 @@ static void dense_steps(const ref_tensor *tensor, int64_t *steps) {
     }
 }
 
-// Reshape, Flatten, Squeeze, Unsqueeze, Identity: the same elements under another shape.
+// Flatten and Identity, and what follows: the same elements under another shape.
 tn_status tni_ref_copy(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
     ref_tensor *output = call->outputs[0];
@@ -54,6 +54,62 @@ tn_status tni_ref_copy(const ref_call *call) {
         memcpy(output->data, input->data, (size_t)output->size_bytes);
     }
     return TN_OK;
+}
+
+static uint32_t dims_are(const ref_tensor *tensor, const int64_t *dims, int64_t rank) {
+    return (int64_t)tensor->rank == rank &&
+                   memcmp(tensor->dims, dims, tensor->rank * sizeof *dims) == 0
+               ? 1u
+               : 0u;
+}
+
+// Reshape: 0 takes the input's size (unless allowzero), -1 what is left.
+tn_status tni_ref_reshape(const ref_call *call) {
+    const ref_tensor *input = call->inputs[0];
+    const ref_tensor *output = call->outputs[0];
+    const uint32_t allow_zero = tni_ref_int(call, "allowzero", 0) != 0 ? 1u : 0u;
+    int64_t dims[TN_MAX_RANK];
+    const int64_t rank = tni_ref_int_list(call, 1, "shape", dims, TN_MAX_RANK);
+    for (int64_t i = 0; i < rank && rank == (int64_t)output->rank; ++i) {
+        if (dims[i] == 0 && !allow_zero) {
+            dims[i] = i < (int64_t)input->rank ? input->dims[i] : -1;
+        } else if (dims[i] == -1) {
+            // The element counts decide, which are compared below.
+            dims[i] = output->dims[i];
+        }
+    }
+    return dims_are(output, dims, rank) ? tni_ref_copy(call) : tni_ref_stale(call, 1);
+}
+
+// Unsqueeze adds axes of size 1, Squeeze takes them away: by name, or all that there are.
+tn_status tni_ref_squeeze(const ref_call *call) {
+    const uint32_t removes = call->op->variant == REF_SQUEEZE ? 1u : 0u;
+    // The side that has the axes, and the one that has not.
+    const ref_tensor *with = removes ? call->inputs[0] : call->outputs[0];
+    const ref_tensor *without = removes ? call->outputs[0] : call->inputs[0];
+    int64_t axes[TN_MAX_RANK];
+    int64_t dims[TN_MAX_RANK];
+    const int64_t count = tni_ref_int_list(call, 1, "axes", axes, TN_MAX_RANK);
+    const uint32_t given = tni_ref_input(call, 1) != NULL || tni_ref_has(call, "axes") ? 1u : 0u;
+    uint32_t listed = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        uint32_t axis = 0;
+        if (!tni_ref_axis(axes[i], with->rank, &axis)) {
+            return tni_ref_stale(call, 1);
+        }
+        listed |= 1u << axis;
+    }
+    int64_t rank = 0;
+    for (uint32_t i = 0; i < with->rank; ++i) {
+        const uint32_t goes = given ? listed >> i & 1u : (uint32_t)(with->dims[i] == 1);
+        if (!goes) {
+            dims[rank++] = with->dims[i];
+        } else if (with->dims[i] != 1) {
+            return tni_ref_stale(call, 1);
+        }
+    }
+    return count >= 0 && dims_are(without, dims, rank) ? tni_ref_copy(call)
+                                                       : tni_ref_stale(call, 1);
 }
 
 tn_status tni_ref_transpose(const ref_call *call) {
@@ -83,12 +139,36 @@ tn_status tni_ref_transpose(const ref_call *call) {
     return TN_OK;
 }
 
+// Whether the output is what the input and the shape operand broadcast to.
+static uint32_t fits_expansion(const ref_call *call) {
+    const ref_tensor *input = call->inputs[0];
+    const ref_tensor *output = call->outputs[0];
+    int64_t dims[TN_MAX_RANK];
+    const int64_t count = tni_ref_int_list(call, 1, "shape", dims, TN_MAX_RANK);
+    if (count < 0 || output->rank != (count > input->rank ? (uint32_t)count : input->rank)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < output->rank; ++i) {
+        const int64_t in_axis = (int64_t)i - (int64_t)(output->rank - input->rank);
+        const int64_t shape_axis = (int64_t)i - ((int64_t)output->rank - count);
+        const int64_t size = in_axis < 0 ? 1 : input->dims[in_axis];
+        const int64_t asked = shape_axis < 0 ? 1 : dims[shape_axis];
+        if (output->dims[i] != (asked == 1 ? size : asked)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 tn_status tni_ref_expand(const ref_call *call) {
     walk w = {.input = call->inputs[0], .output = call->outputs[0]};
     int64_t steps[TN_MAX_RANK];
     if (!tni_ref_broadcasts_to(w.input, w.output->dims, w.output->rank) ||
         w.input->dtype != w.output->dtype) {
         return tni_ref_invalid(call, "the input does not broadcast to the output");
+    }
+    if (!fits_expansion(call)) {
+        return tni_ref_stale(call, 1);
     }
     dense_steps(w.input, steps);
     const uint32_t lead = w.output->rank - w.input->rank;
@@ -147,7 +227,7 @@ tn_status tni_ref_slice(const ref_call *call) {
     if (count < 0 || tni_ref_int_list(call, 2, "ends", ends, TN_MAX_RANK) != count ||
         (axis_count != 0 && axis_count != count) || (step_count != 0 && step_count != count) ||
         count > (int64_t)rank || w.output->rank != rank || w.output->dtype != w.input->dtype) {
-        return tni_ref_invalid(call, "starts, ends, axes or steps");
+        return tni_ref_stale(call, 1);
     }
     cut c = {{0}, {0}};
     for (uint32_t axis = 0; axis < rank; ++axis) {
@@ -158,7 +238,7 @@ tn_status tni_ref_slice(const ref_call *call) {
         uint32_t axis = 0;
         if (!tni_ref_axis(axis_count == 0 ? i : axes[i], rank, &axis) || (seen >> axis & 1u) ||
             !cut_axis(&w, axis, begins[i], ends[i], step_count == 0 ? 1 : steps[i], &c)) {
-            return tni_ref_invalid(call, "axis, step or shape of the output");
+            return tni_ref_stale(call, 1);
         }
         seen |= 1u << axis;
     }
@@ -166,7 +246,7 @@ tn_status tni_ref_slice(const ref_call *call) {
     dense_steps(w.input, dense);
     for (uint32_t axis = 0; axis < rank; ++axis) {
         if ((seen >> axis & 1u) == 0 && w.output->dims[axis] != w.input->dims[axis]) {
-            return tni_ref_invalid(call, "shape of the output");
+            return tni_ref_stale(call, 3);
         }
         w.begin += c.begin[axis] * dense[axis];
         // A step is only taken where there is a second element, and then it is small.
@@ -220,9 +300,10 @@ tn_status tni_ref_concat(const ref_call *call) {
     return position == output->dims[axis] ? TN_OK : tni_ref_invalid(call, "shapes");
 }
 
-// The sizes of the parts are those of the outputs; the split list only repeats them.
+// The sizes of the parts are those of the outputs; a split list must say the same.
 tn_status tni_ref_split(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
+    const ref_tensor *list = tni_ref_input(call, 1);
     uint32_t axis = 0;
     if (!tni_ref_axis(tni_ref_int(call, "axis", 0), input->rank, &axis)) {
         return tni_ref_invalid(call, "axis");
@@ -236,6 +317,9 @@ tn_status tni_ref_split(const ref_call *call) {
         if (output == NULL || !agree_outside(input, output, axis) ||
             output->dims[axis] > input->dims[axis] - position) {
             return tni_ref_invalid(call, "shapes");
+        }
+        if (list != NULL && (i >= list->count || tni_ref_load_int(list, i) != output->dims[axis])) {
+            return tni_ref_stale(call, 1);
         }
         copy_blocks(output->data, output->dims[axis] * unit, input->data + position * unit,
                     input->dims[axis] * unit, output->dims[axis] * unit, outer);

@@ -222,11 +222,11 @@ tn_status tni_ref_lrn(const ref_call *call) {
     for (int64_t i = 0; i < y->count; ++i) {
         const int64_t c = i / plane % channels;
         double squares = 0.0;
-        for (int64_t k = c - (size - 1) / 2; k <= c + size / 2; ++k) {
-            if (k >= 0 && k < channels) {
-                const double neighbour = tni_ref_load(x, i + (k - c) * plane);
-                squares += neighbour * neighbour;
-            }
+        const int64_t first = (size - 1) / 2 > c ? 0 : c - (size - 1) / 2;
+        const int64_t last = size / 2 >= channels - c ? channels - 1 : c + size / 2;
+        for (int64_t k = first; k <= last; ++k) {
+            const double neighbour = tni_ref_load(x, i + (k - c) * plane);
+            squares += neighbour * neighbour;
         }
         tni_ref_store(y, i, tni_ref_load(x, i) / pow(bias + alpha / (double)size * squares, beta));
     }

@@ -51,6 +51,9 @@ uint32_t tni_ref_axis(int64_t axis, uint32_t rank, uint32_t *out_axis) {
 }
 
 tn_status tni_ref_stale(const ref_call *call, uint32_t input) {
+    if (tni_ref_input(call, input) == NULL) {
+        return tni_ref_invalid(call, "shape of the output");
+    }
     return tn_helper_fail_at(
         call->error, TN_ERROR_INVALID_DATA, call->node_index,
         tn_view_node_input(call->view, call->node, input), "reference.shape-operand",

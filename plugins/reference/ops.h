@@ -103,6 +103,8 @@ struct ref_op {
 #define REF_MATMUL_PLAIN 0u
 #define REF_MATMUL_INTEGER 1u
 #define REF_MATMUL_QLINEAR 2u
+#define REF_UNSQUEEZE 0u
+#define REF_SQUEEZE 1u
 #define REF_CUMULATE_SUM 0u
 #define REF_CUMULATE_PROD 1u
 #define REF_RANDOM_UNIFORM 0u
@@ -164,7 +166,7 @@ int64_t tni_ref_int_list(const ref_call *call, uint32_t index, const char *name,
 
 // Fails because the value of an input does not belong to the shapes that were prepared: a host
 // reads such an operand before it prepares. Returns TN_ERROR_INVALID_DATA,
-// "reference.shape-operand".
+// "reference.shape-operand"; where the input is absent an attribute is at fault: "reference.node".
 tn_status tni_ref_stale(const ref_call *call, uint32_t input);
 // An index of [-size, size) made to count from the front. Returns 0 when it lies outside.
 uint32_t tni_ref_wrap(int64_t index, int64_t size, int64_t *out_index);

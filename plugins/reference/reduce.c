@@ -181,8 +181,11 @@ tn_status tni_ref_reduce(const ref_call *call) {
         mask = (1u << job.input->rank) - 1u;
     }
     split_axes(&job, mask);
-    if (count < 0 || !kept_fits(&job, mask) || job.output->dtype != job.input->dtype) {
-        return tni_ref_invalid(call, "axes, type or shape of the output");
+    if (count < 0 || job.output->dtype != job.input->dtype) {
+        return tni_ref_invalid(call, "axes or type");
+    }
+    if (!kept_fits(&job, mask)) {
+        return tni_ref_stale(call, 1);
     }
     tni_ref_parallel(call, job.output->count, job.reduced * 15 + 15, reduce_range, &job);
     return TN_OK;

@@ -220,6 +220,10 @@ tn_status tni_ref_top_k(const ref_call *call) {
     const int64_t k = shape->dims[axis];
     const int64_t inner = tni_ref_product(input->dims, axis + 1, input->rank);
     const int64_t outer = tni_ref_product(input->dims, 0, axis);
+    const ref_tensor *given = tni_ref_input(call, 1);
+    if (given != NULL && (given->count != 1 || tni_ref_load_int(given, 0) != k)) {
+        return tni_ref_stale(call, 1);
+    }
     if (k > size || shape->count != outer * k * inner) {
         return tni_ref_invalid(call, "k");
     }

@@ -121,14 +121,16 @@ static void linear_step(const linear_job *job, int64_t b, int64_t head, int64_t 
     const int64_t v_at = (row * job->kv_heads + head) * job->value_size;
     const int64_t width = job->value_size;
     for (int64_t i = 0; i < job->key_size && job->gated; ++i) {
-        const uint32_t per_head = job->decay->dims[2] == job->kv_heads ? 1u : 0u;
+        const uint32_t per_head =
+            job->decay->count == job->batch * job->length * job->kv_heads ? 1u : 0u;
         const double factor =
             exp(tni_ref_load(job->decay, per_head ? row * job->kv_heads + head : k_at + i));
         for (int64_t n = 0; n < width; ++n) {
             job->state[i * width + n] *= factor;
         }
     }
-    const int64_t betas = job->delta ? job->beta->dims[2] : 1;
+    const uint32_t shared = job->delta && job->beta->count == job->batch * job->length ? 1u : 0u;
+    const int64_t betas = shared ? 1 : job->kv_heads;
     const double beta =
         job->delta ? tni_ref_load(job->beta, row * betas + (betas == 1 ? 0 : head)) : 1.0;
     for (int64_t n = 0; n < width; ++n) {

@@ -90,12 +90,18 @@ tn_status tni_ref_constant_of_shape(const ref_call *call) {
                       : value->count != 1 || value->dtype != output->dtype) {
         return tni_ref_invalid(call, "value");
     }
-    const size_t bytes = (size_t)tni_ref_element_bytes(output->dtype);
+    const ref_tensor *shape = call->inputs[0];
+    for (uint32_t i = 0; i < output->rank; ++i) {
+        if (shape->count != (int64_t)output->rank ||
+            tni_ref_load_int(shape, i) != output->dims[i]) {
+            return tni_ref_stale(call, 0);
+        }
+    }
     for (int64_t i = 0; i < output->count; ++i) {
         if (value == NULL) {
             tni_ref_store(output, i, 0.0);
         } else {
-            memcpy(output->data + (size_t)i * bytes, value->data, bytes);
+            tni_ref_move(output, i, value, 0);
         }
     }
     return TN_OK;
@@ -114,7 +120,7 @@ tn_status tni_ref_range(const ref_call *call) {
     const double delta = tni_ref_load(call->inputs[2], 0);
     const double count = fmax(ceil((limit - start) / delta), 0.0);
     if (!(count == (double)output->count)) {
-        return tni_ref_invalid(call, "shape of the output");
+        return tni_ref_stale(call, 1);
     }
     const uint64_t first = (uint64_t)tni_ref_load_int(call->inputs[0], 0);
     const uint64_t step = (uint64_t)tni_ref_load_int(call->inputs[2], 0);

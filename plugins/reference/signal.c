@@ -223,7 +223,8 @@ tn_status tni_ref_window_function(const ref_call *call) {
 static int64_t mel_bin(double low, double step, int64_t i, double transform_size, double rate) {
     const double mel = low + step * (double)i;
     const double hertz = 700.0 * expm1(mel / 2595.0 * log(10.0));
-    return (int64_t)floor((transform_size + 1.0) * hertz / rate);
+    const double bin = floor((transform_size + 1.0) * hertz / rate);
+    return bin > -1e15 && bin < 1e15 ? (int64_t)bin : -1;
 }
 
 // MelWeightMatrix: column m is a triangle over the bins, from edge m to edge m + 2, 1 at m + 1.

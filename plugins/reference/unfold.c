@@ -127,6 +127,9 @@ tn_status tni_ref_max_unpool(const ref_call *call) {
         return tni_ref_invalid(call, "shapes or attributes");
     }
     for (uint32_t i = 0; i < x->rank; ++i) {
+        if (x->dims[i] > INT32_MAX) {
+            return tni_ref_invalid(call, "the input is too large");
+        }
         pooled.dims[i] = i < 2 ? x->dims[i]
                                : (x->dims[i] - 1) * stride[i - 2] + kernel[i - 2] - pads[i - 2] -
                                      pads[axes + i - 2];

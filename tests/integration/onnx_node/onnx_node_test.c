@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs ONNX's node tests: each is a folder with a model, inputs and expected outputs. Tests that
 // end otherwise than with equal outputs are listed in expected.txt with the reason; a test that
-// ends better or worse than listed fails. Floors keep the counts from falling unnoticed.
+// ends better or worse than listed fails. Floors keep the counts from falling unnoticed. Views with
+// bytes changed at random run beside each test: they must end without a stray access.
 #include "support/abi_host.h"
 #include "support/pb_tensor.h"
 
@@ -354,6 +355,59 @@ static outcome execute(node_test *test, abi_plugin *plugin) {
     return result;
 }
 
+#define MUTANTS 2u
+// Mutants that want more memory than this are not run.
+#define MAX_PORT_BYTES (1u << 22)
+
+// Compiles and runs a view whose bytes were changed; whatever the plugin accepts ends well or in an
+// error.
+static void run_mutant(abi_plugin *plugin, const tn_graph_view *view) {
+    tn_error error = fresh_error();
+    abi_program program;
+    void *buffers[2 * MAX_TENSORS] = {0};
+    uint64_t total = 0;
+    if (tn_view_validate(view, &error) != TN_OK ||
+        abi_program_open(plugin, view, NULL, 0, &program, &error) != TN_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < program.port_count; ++i) {
+        total += program.ports[i].size_bytes <= MAX_PORT_BYTES ? program.ports[i].size_bytes
+                                                               : MAX_PORT_BYTES + 1;
+    }
+    if (total <= MAX_PORT_BYTES && program.port_count <= 2 * MAX_TENSORS) {
+        for (uint32_t i = 0; i < program.port_count; ++i) {
+            buffers[i] = calloc(
+                1, program.ports[i].size_bytes == 0 ? 1 : (size_t)program.ports[i].size_bytes);
+            assert_non_null(buffers[i]);
+        }
+        (void)abi_program_run(&program, buffers, &error);
+        for (uint32_t i = 0; i < program.port_count; ++i) {
+            free(buffers[i]);
+        }
+    }
+    abi_program_close(&program);
+}
+
+static void run_mutants(const node_test *test, abi_plugin *plugin) {
+    static const unsigned char values[] = {0, 1, 2, 3, 5, 8, 0x7f, 0x80, 0xff};
+    const size_t size = (size_t)test->view->total_bytes;
+    uint64_t random = size;
+    for (uint32_t round = 0; round < MUTANTS; ++round) {
+        unsigned char *bytes = malloc(size);
+        assert_non_null(bytes);
+        memcpy(bytes, test->view->view, size);
+        for (uint32_t i = 0; i <= round % 3; ++i) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            bytes[(random >> 33) % size] = values[(random >> 20) % sizeof values];
+        }
+        const tn_graph_view *mutant = (const tn_graph_view *)(const void *)bytes;
+        if (mutant->total_bytes <= size) {
+            run_mutant(plugin, mutant);
+        }
+        free(bytes);
+    }
+}
+
 static outcome run_one(node_test *test) {
     abi_host host;
     abi_plugin plugin;
@@ -367,6 +421,7 @@ static outcome run_one(node_test *test) {
         result = judge(test, &plugin);
     }
     if (result == OUTCOME_PASSED) {
+        run_mutants(test, &plugin);
         result = execute(test, &plugin);
     }
     assert_int_equal(abi_plugin_close(&plugin), TN_OK);

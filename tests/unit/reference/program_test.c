@@ -308,6 +308,121 @@ static void compile__refuses_what_the_verdict_refused(void **state) {
     close_program(&o, b);
 }
 
+// x [2, 3] -> NonZero -> y [2, ?]; with more nodes, y is also read inside.
+static view_builder *selecting_network(uint32_t reads_inside) {
+    view_builder *b = view_builder_create();
+    const uint32_t symbol = view_builder_symbol(b, "", 0, INT64_MAX);
+    const int64_t in_dims[] = {2, 3};
+    const int64_t out_dims[] = {2, VIEW_SYMBOL(0)};
+    assert_int_equal(symbol, 0);
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 2, in_dims);
+    const uint32_t y = view_builder_value(b, TN_DTYPE_INT64, 2, out_dims);
+    view_builder_node(b, "NonZero", 13, &x, 1, &y, 1);
+    view_builder_input(b, x);
+    view_builder_output(b, y);
+    if (reads_inside) {
+        const uint32_t z = view_builder_value(b, TN_DTYPE_INT64, 2, out_dims);
+        view_builder_node(b, "Neg", 13, &y, 1, &z, 1);
+        view_builder_output(b, z);
+    }
+    return b;
+}
+
+static void ports__have_the_largest_shape_and_run_reports_the_actual_one(void **state) {
+    (void)state;
+    static const float inputs[3][6] = {{0, 1, 0, 2, 0, 3}, {0}, {1, 1, 1, 1, 1, 1}};
+    static const int64_t counts[3] = {3, 0, 6};
+    view_builder *b = selecting_network(0);
+    const tn_graph_view *view = view_builder_finish(b, 0);
+    tn_error error = fresh_error();
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    abi_host_init(&host, b);
+    assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error), TN_OK);
+    // Nobody knows a size for the symbol, and none is asked for.
+    assert_int_equal(abi_program_open(&plugin, view, NULL, 0, &program, &error), TN_OK);
+    assert_int_equal(program.ports[0].flags, 0);
+    assert_int_equal(program.ports[1].flags, TN_PORT_DATA_DEPENDENT);
+    assert_int_equal(program.ports[1].rank, 2);
+    assert_int_equal(program.ports[1].dims[1], 6);
+    assert_int_equal(program.ports[1].size_bytes, 2 * 6 * sizeof(int64_t));
+    // The same context again and again: a small result does not make the next one small.
+    for (uint32_t i = 0; i < 3; ++i) {
+        float x[6];
+        int64_t y[12];
+        memcpy(x, inputs[i], sizeof x);
+        assert_int_equal(abi_program_run(&program, (void *[]){x, y}, &error), TN_OK);
+        assert_int_equal(program.shapes[1][0], 2);
+        assert_int_equal(program.shapes[1][1], 2);
+        assert_int_equal(program.shapes[1][2], counts[i]);
+        if (i == 0) {
+            // Dense for the actual shape: rows 0 1 1, columns 1 0 2.
+            const int64_t expected[6] = {0, 1, 1, 1, 0, 2};
+            assert_memory_equal(y, expected, sizeof expected);
+        }
+    }
+    abi_program_close(&program);
+    assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+    assert_int_equal(host.live_blocks, 0);
+    view_builder_destroy(b);
+}
+
+static void compile__refuses_to_read_a_data_dependent_value(void **state) {
+    (void)state;
+    view_builder *b = selecting_network(1);
+    const tn_graph_view *view = view_builder_finish(b, 0);
+    tn_error error = fresh_error();
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    abi_host_init(&host, b);
+    assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error), TN_OK);
+    assert_int_equal(abi_program_open(&plugin, view, NULL, 0, &program, &error),
+                     TN_ERROR_UNSUPPORTED);
+    assert_string_equal(error.id, "reference.data-dependent");
+    assert_int_equal(error.node_index, 1);
+    assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+    view_builder_destroy(b);
+}
+
+// A shape operand that is an input: sizes come at prepare, and the value must agree with them.
+static void run__checks_a_shape_operand_against_what_was_prepared(void **state) {
+    (void)state;
+    view_builder *b = view_builder_create();
+    const uint32_t symbol = view_builder_symbol(b, "n", 0, INT64_MAX);
+    const uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 1, (const int64_t[]){6});
+    const uint32_t s = view_builder_value(b, TN_DTYPE_INT64, 1, (const int64_t[]){2});
+    const uint32_t y =
+        view_builder_value(b, TN_DTYPE_FLOAT, 2, (const int64_t[]){VIEW_SYMBOL(0), 2});
+    view_builder_node(b, "Reshape", 14, (const uint32_t[]){x, s}, 2, &y, 1);
+    view_builder_input(b, x);
+    view_builder_input(b, s);
+    view_builder_output(b, y);
+    const tn_graph_view *view = view_builder_finish(b, 0);
+    const tn_symbol_value size = {symbol, 0, 3};
+    tn_error error = fresh_error();
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    float data[6] = {1, 2, 3, 4, 5, 6};
+    float result[6];
+    int64_t shape[2] = {-1, 2};
+    abi_host_init(&host, b);
+    assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error), TN_OK);
+    assert_int_equal(abi_program_open(&plugin, view, &size, 1, &program, &error), TN_OK);
+    assert_int_equal(abi_program_run(&program, (void *[]){data, shape, result}, &error), TN_OK);
+    assert_memory_equal(result, data, sizeof data);
+    shape[0] = 2;
+    shape[1] = 3;
+    assert_int_equal(abi_program_run(&program, (void *[]){data, shape, result}, &error),
+                     TN_ERROR_INVALID_DATA);
+    assert_string_equal(error.id, "reference.shape-operand");
+    abi_program_close(&program);
+    assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+    view_builder_destroy(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run__computes_a_small_network),
@@ -320,6 +435,9 @@ int main(void) {
         cmocka_unit_test(empty_tensors__run),
         cmocka_unit_test(run__refuses_shapes_that_contradict_the_op),
         cmocka_unit_test(compile__refuses_what_the_verdict_refused),
+        cmocka_unit_test(ports__have_the_largest_shape_and_run_reports_the_actual_one),
+        cmocka_unit_test(compile__refuses_to_read_a_data_dependent_value),
+        cmocka_unit_test(run__checks_a_shape_operand_against_what_was_prepared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
