@@ -238,18 +238,35 @@ static double unit(double magnitude, int fraction, int min_exponent) {
     return ldexp(1.0, exponent - fraction);
 }
 
-static double largest(const suite_tensor *t) {
-    double most = 0.0;
+// What is finite in a tensor.
+typedef struct spread {
+    double lowest;
+    double highest;
+    double largest; // magnitude
+} spread;
+
+static spread find_spread(const suite_tensor *t) {
+    spread s = {.lowest = (double)INFINITY, .highest = -(double)INFINITY};
     for (uint64_t i = 0; i < t->count; i++) {
-        double value = fabs(element(t->dtype, t->data, i));
-        most = isfinite(value) && value > most ? value : most;
+        double value = element(t->dtype, t->data, i);
+        if (isfinite(value)) {
+            s.lowest = fmin(s.lowest, value);
+            s.highest = fmax(s.highest, value);
+        }
     }
-    return most;
+    s.largest = s.lowest <= s.highest ? fmax(fabs(s.lowest), fabs(s.highest)) : 0.0;
+    return s;
+}
+
+static double range_error(const spread *s, double error) {
+    double range = s->highest > s->lowest ? s->highest - s->lowest : s->largest;
+    return range > 0.0 ? error / range : (double)INFINITY;
 }
 
 static void compare_floats(const suite_tensor *expected, const uint8_t *got, suite_class kind,
                            int fraction, int min_exponent, suite_result *result) {
-    double scale = kind >= SUITE_REDUCTION ? largest(expected) : 0.0;
+    spread values = find_spread(expected);
+    double scale = kind >= SUITE_REDUCTION ? values.largest : 0.0;
     double limit = kind == SUITE_EXACT       ? 0.0
                    : kind == SUITE_ULP       ? ULP_LIMIT
                    : kind == SUITE_REDUCTION ? REDUCTION_LIMIT
@@ -263,6 +280,7 @@ static void compare_floats(const suite_tensor *expected, const uint8_t *got, sui
         if (!isfinite(want) || !isfinite(have)) {
             result->strict = false;
             result->tolerant = false;
+            result->max_range_error = (double)INFINITY;
             continue;
         }
         double error = fabs(have - want);
@@ -271,6 +289,7 @@ static void compare_floats(const suite_tensor *expected, const uint8_t *got, sui
             error / unit(fabs(want) > scale ? fabs(want) : scale, fraction, min_exponent);
         result->max_error = error > result->max_error ? error : result->max_error;
         result->max_ulp = own > result->max_ulp ? own : result->max_ulp;
+        result->max_range_error = fmax(result->max_range_error, range_error(&values, error));
         result->strict = result->strict && judged <= limit;
         result->tolerant = result->tolerant && (error <= ONNX_ATOL + ONNX_RTOL * fabs(want) ||
                                                 (fraction <= COARSE_FRACTION && own <= COARSE_ULP));
@@ -341,6 +360,7 @@ bool suite_compare(const suite_tensor *expected, const tn_tensor_view *got, suit
         compare_floats(expected, got->data, kind, fraction, min_exponent, inout_result);
     } else if (expected->count > 0 && !same_bytes(expected, got->data)) {
         inout_result->strict = false;
+        inout_result->max_range_error = (double)INFINITY;
         inout_result->tolerant = inout_result->tolerant && integers_close(expected, got->data);
     }
     return true;

@@ -24,8 +24,11 @@ typedef struct suite_result {
     uint64_t elements;
     double max_error; // largest |got - expected| of finite elements
     double max_ulp;   // the same in units of the last place of the expected element
-    bool strict;      // within the class
-    bool tolerant;    // within ONNX's tolerance (rtol 1e-3, atol 1e-7)
+    // The largest error of a tensor over the range of its expected elements (their size, where they
+    // are all the same); infinite where anything but numbers differs.
+    double max_range_error;
+    bool strict;   // within the class
+    bool tolerant; // within ONNX's tolerance (rtol 1e-3, atol 1e-7)
 } suite_result;
 
 // Compares got with expected and adds to inout_result, which begins as {.strict = true, .tolerant =

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <jansson.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ typedef struct options {
     const char *json;
     const char *only; // one case
     uint32_t floor;   // at least so many must pass
+    double range;     // judge by this part of each tensor's range; 0: by the two tolerances
     bool verbose;
 } options;
 
@@ -44,6 +46,7 @@ static const char usage_text[] =
     "  --list FILE      what is known not to pass: lines \"SUITE/CASE REASON\"\n"
     "  --name SUITE     name of this suite in the list (default: FOLDER's last part)\n"
     "  --floor N        fail when fewer than N cases pass\n"
+    "  --range X        an error is more than X times the range of its tensor, nothing else\n"
     "  --only CASE      run this case alone\n"
     "  --json FILE      write a report\n"
     "  --verbose        print every case\n"
@@ -52,6 +55,7 @@ static const char usage_text[] =
 
 static bool read_options(int argc, char **argv, options *o) {
     for (int i = 1; i < argc; i++) {
+        char *end = NULL;
         const char **target = strcmp(argv[i], "--device") == 0    ? &o->device
                               : strcmp(argv[i], "--plugins") == 0 ? &o->plugins
                               : strcmp(argv[i], "--list") == 0    ? &o->list
@@ -64,10 +68,14 @@ static bool read_options(int argc, char **argv, options *o) {
         } else if (strcmp(argv[i], "--verbose") == 0) {
             o->verbose = true;
         } else if (strcmp(argv[i], "--floor") == 0 && i + 1 < argc) {
-            char *end = NULL;
             unsigned long floor = strtoul(argv[++i], &end, 10);
             o->floor = (uint32_t)floor;
             if (*end != '\0' || floor > UINT32_MAX) {
+                return false;
+            }
+        } else if (strcmp(argv[i], "--range") == 0 && i + 1 < argc) {
+            o->range = strtod(argv[++i], &end);
+            if (*end != '\0' || !(o->range > 0.0)) {
                 return false;
             }
         } else if (argv[i][0] != '-' && o->folder == NULL) {
@@ -94,11 +102,12 @@ static void suite_name(const char *folder, char *name, size_t capacity) {
 
 static json_t *case_json(const char *name, const suite_report *report, const char *reason) {
     json_t *out = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:f, s:f}", "case", name, "outcome",
+        "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:f, s:f, s:f}", "case", name, "outcome",
         suite_outcome_name(report->outcome), "class", suite_class_name(report->kind), "data_sets",
         (json_int_t)report->data_sets, "elements", (json_int_t)report->result.elements, "strict",
         (int)report->result.strict, "tolerant", (int)report->result.tolerant, "max_error",
-        report->result.max_error, "max_ulp", report->result.max_ulp);
+        report->result.max_error, "max_ulp", report->result.max_ulp, "max_range_error",
+        isfinite(report->result.max_range_error) ? report->result.max_range_error : -1.0);
     bool passed = report->outcome == SUITE_PASSED;
     if (out != NULL &&
         (json_object_set_new(out, passed ? "output_sha256" : "why",
@@ -131,7 +140,7 @@ static void run_case(tn_host *host, const options *o, const char *suite, const c
     char folder[NAME_BYTES];
     suite_report report;
     snprintf(folder, sizeof(folder), "%s/%s", o->folder, name);
-    suite_run_case(host, o->device, folder, &report);
+    suite_run_case(host, o->device, folder, o->range, &report);
     suite_expectation *line = suite_expectations_find(list, suite, name);
     bool passed = report.outcome == SUITE_PASSED;
     count_case(t, &report, line != NULL);
