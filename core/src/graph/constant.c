@@ -206,6 +206,7 @@ static tn_status digest_recipe(tni_model *model, const tni_recipe *recipe, tni_d
                                tn_error *error) {
     tni_digest_update(digest, &recipe->kind, sizeof recipe->kind);
     tni_digest_update(digest, &recipe->axis, sizeof recipe->axis);
+    tni_digest_update(digest, &recipe->block, sizeof recipe->block);
     tni_digest_update(digest, recipe->perm, sizeof recipe->perm);
     tni_digest_update(digest, &recipe->epsilon, sizeof recipe->epsilon);
     for (uint32_t i = 0; i < TNI_RECIPE_MAX_SOURCES; i++) {

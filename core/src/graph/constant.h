@@ -44,7 +44,7 @@ typedef enum tni_constant_kind {
 typedef enum tni_recipe_kind {
     TNI_RECIPE_CAST,       // sources: x
     TNI_RECIPE_TRANSPOSE,  // sources: x; perm
-    TNI_RECIPE_DEQUANTIZE, // sources: x, scale, zero point (or TN_NONE); axis
+    TNI_RECIPE_DEQUANTIZE, // sources: x, scale, zero point (or TN_NONE); axis, block
     TNI_RECIPE_BN_WEIGHT,  // sources: weight, gamma, variance; epsilon; channels along axis
     TNI_RECIPE_BN_BIAS,    // sources: bias (or TN_NONE), gamma, beta, mean, variance; epsilon
 } tni_recipe_kind;
@@ -55,6 +55,7 @@ typedef struct tni_recipe {
     tni_recipe_kind kind;
     uint32_t sources[TNI_RECIPE_MAX_SOURCES]; // constants, each of a smaller index; else TN_NONE
     uint32_t axis;
+    uint32_t block; // DEQUANTIZE: elements of the axis that share a scale; 0: per axis or tensor
     uint32_t perm[TN_MAX_RANK];
     double epsilon;
 } tni_recipe;

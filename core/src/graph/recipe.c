@@ -111,8 +111,29 @@ static uint64_t run_of(uint64_t element, uint64_t inner, uint64_t left) {
     return run < left ? run : left;
 }
 
+// Every element has a scale of its own: that of its block along the axis.
+static void apply_blocks(const reading *r, uint64_t first, uint64_t count) {
+    const uint64_t scales = r->table_count / 2;
+    const uint64_t inner = inner_of(r);
+    const uint64_t size = (uint64_t)r->constant->dims[r->recipe->axis];
+    const uint64_t block = r->recipe->block;
+    const uint64_t blocks = (size + block - 1) / block;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t element = first + i;
+        const uint64_t outer = element / inner / size;
+        const uint64_t at =
+            (outer * blocks + channel_of(r, element, inner) / block) * inner + element % inner;
+        const float difference = (float)(r->values[i] - r->table[scales + at]);
+        r->values[i] = (double)(difference * (float)r->table[at]);
+    }
+}
+
 static void apply_dequantize(const reading *r, uint64_t first, uint64_t count) {
     const uint64_t scales = r->table_count / 2;
+    if (r->recipe->block != 0) {
+        apply_blocks(r, first, count);
+        return;
+    }
     const uint64_t inner = scales > 1 ? inner_of(r) : r->constant->element_count;
     for (uint64_t at = 0; at < count;) {
         const uint64_t channel = scales > 1 ? channel_of(r, first + at, inner) : 0;

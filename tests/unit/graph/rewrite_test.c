@@ -213,6 +213,61 @@ static void fold__leaves_dequantize_unless_asked(void **state) {
     assert_memory_equal(actual, expected, sizeof expected);
 }
 
+static void fold__dequantizes_by_blocks(void **state) {
+    // Two rows of three in blocks of two: the third column has scales of its own.
+    static const int64_t scale_dims[2] = {2, 2};
+    static const float scales[4] = {0.5f, 2.0f, 1.0f, 4.0f};
+    static const float expected[6] = {0.0f, 0.5f, 4.0f, -2.0f, -3.0f, -16.0f};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 21);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 2, x_dims);
+    onnx_initializer(&f->b, "q", TN_DTYPE_INT8, 2, x_dims, "\x01\x02\x03\xff\xfe\xfd", 6);
+    onnx_initializer(&f->b, "scale", TN_DTYPE_FLOAT, 2, scale_dims, scales, sizeof scales);
+    onnx_initializer(&f->b, "zero", TN_DTYPE_INT8, 2, scale_dims, "\x01\x01\x01\x01", 4);
+    onnx_node(&f->b, "DequantizeLinear", "q,scale,zero", "w");
+    onnx_attr_int(&f->b, "axis", 1);
+    onnx_attr_int(&f->b, "block_size", 2);
+    onnx_node(&f->b, "Add", "x,w", "y");
+    onnx_output_untyped(&f->b, "y");
+    canonicalise(f);
+    const tni_rewrite_info info = {.fold_dequantize = true};
+    float actual[6];
+    must(f, tni_model_canonicalise(f->model, &info, &f->error));
+    assert_int_equal(node_count(f), 1);
+    read_operand(f, node_at(f->model, 0), 1, actual, sizeof actual);
+    assert_memory_equal(actual, expected, sizeof expected);
+}
+
+static void fold__casts_to_integers_that_fit(void **state) {
+    static const float numbers[6] = {1.9f, -1.9f, 0.0f, 127.0f, -128.0f, 5.0f};
+    static const int8_t expected[6] = {1, -1, 0, 127, -128, 5};
+    static const float beyond[6] = {1, 2, 3, 4, 5, 128.0f};
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_input(&f->b, "x", TN_DTYPE_INT8, 2, x_dims);
+    onnx_initializer(&f->b, "a", TN_DTYPE_FLOAT, 2, x_dims, numbers, sizeof numbers);
+    onnx_initializer(&f->b, "b", TN_DTYPE_FLOAT, 2, x_dims, beyond, sizeof beyond);
+    onnx_node(&f->b, "Cast", "a", "ai");
+    onnx_attr_int(&f->b, "to", TN_DTYPE_INT8);
+    onnx_node(&f->b, "Cast", "b", "bi");
+    onnx_attr_int(&f->b, "to", TN_DTYPE_INT8);
+    onnx_node(&f->b, "Add", "x,ai", "s");
+    onnx_node(&f->b, "Add", "s,bi", "y");
+    onnx_output_untyped(&f->b, "y");
+    canonicalise(f);
+    // What does not fit stays a Cast, and so the plugin's to say.
+    assert_int_equal(node_count(f), 3);
+    int8_t actual[6] = {0};
+    for (uint32_t i = 0; i < f->model->graphs[0].node_count; i++) {
+        const tni_node *node = &f->model->nodes[f->model->graphs[0].nodes[i]];
+        if (!node->removed && tni_node_is(node, "Add") &&
+            tni_node_constant(f->model, node, 1) != NULL) {
+            read_operand(f, node, 1, actual, sizeof actual);
+        }
+    }
+    assert_memory_equal(actual, expected, sizeof expected);
+}
+
 static void batch_norm__folds_into_the_convolution(void **state) {
     model_fixture *f = *state;
     onnx_model_classifier(&f->bytes, 1, 8);
@@ -354,6 +409,8 @@ int main(void) {
         MODEL_CASE(fold__computes_small_arithmetic),
         MODEL_CASE(fold__keeps_large_weights_as_recipes),
         MODEL_CASE(fold__leaves_dequantize_unless_asked),
+        MODEL_CASE(fold__dequantizes_by_blocks),
+        MODEL_CASE(fold__casts_to_integers_that_fit),
         MODEL_CASE(batch_norm__folds_into_the_convolution),
         MODEL_CASE(batch_norm__stays_when_the_convolution_is_shared),
         MODEL_CASE(batch_norm__chains_fold_only_where_alone),

@@ -99,11 +99,22 @@ static tn_status fold_cast(tni_model *model, const tni_node *node, const tni_con
     int64_t dims[TN_MAX_RANK];
     const tn_dtype to = model->values[node->outputs[0]].dtype;
     if (!tni_recipe_castable(x->dtype, to)) {
-        return TN_OK;
+        return tni_fold_cast_to_integer(model, x, to, out_constant, error);
     }
     const tni_recipe recipe = empty_recipe(TNI_RECIPE_CAST, constant_id(model, x));
     memcpy(dims, x->dims, x->rank * sizeof *dims);
     return tni_add_recipe(model, &recipe, to, x->rank, dims, out_constant, error);
+}
+
+// Whether scales (one per block of an axis) belong to a tensor.
+static bool fits_blocks(const tni_constant *x, const tni_constant *scale, int64_t axis,
+                        int64_t block) {
+    bool fits = scale->rank == x->rank && block <= INT32_MAX && axis >= 0 && axis < x->rank;
+    for (uint32_t i = 0; fits && i < x->rank; i++) {
+        const int64_t blocks = x->dims[i] / block + (x->dims[i] % block != 0 ? 1 : 0);
+        fits = scale->dims[i] == (i == (uint32_t)axis ? blocks : x->dims[i]);
+    }
+    return fits;
 }
 
 static tn_status fold_dequantize(tni_model *model, const tni_node *node, const tni_constant *x,
@@ -113,16 +124,18 @@ static tn_status fold_dequantize(tni_model *model, const tni_node *node, const t
     const tn_dtype to = model->values[node->outputs[0]].dtype;
     const int64_t given = tni_node_int(node, "axis", 1);
     const int64_t axis = given < 0 ? given + x->rank : given;
+    const int64_t block = tni_node_int(node, "block_size", 0);
     int64_t dims[TN_MAX_RANK];
-    if (scale == NULL || (zero == NULL && tni_node_input(node, 2) != TN_NONE) ||
-        tni_node_int(node, "block_size", 0) != 0 || !tni_recipe_castable(x->dtype, to) ||
-        !tni_recipe_castable(scale->dtype, to) || tni_dtype_is_float(x->dtype)) {
+    if (scale == NULL || (zero == NULL && tni_node_input(node, 2) != TN_NONE) || block < 0 ||
+        !tni_recipe_castable(x->dtype, to) || !tni_recipe_castable(scale->dtype, to) ||
+        tni_dtype_is_float(x->dtype)) {
         return TN_OK;
     }
     const bool per_axis = scale->rank == 1 && scale->element_count > 1;
     const bool fits =
-        per_axis ? axis >= 0 && axis < x->rank && (uint64_t)x->dims[axis] == scale->element_count
-                 : scale->element_count == 1;
+        block > 0  ? fits_blocks(x, scale, axis, block)
+        : per_axis ? axis >= 0 && axis < x->rank && (uint64_t)x->dims[axis] == scale->element_count
+                   : scale->element_count == 1;
     if (!fits || (zero != NULL && (zero->element_count != scale->element_count ||
                                    !tni_recipe_castable(zero->dtype, to)))) {
         return TN_OK;
@@ -130,7 +143,8 @@ static tn_status fold_dequantize(tni_model *model, const tni_node *node, const t
     tni_recipe recipe = empty_recipe(TNI_RECIPE_DEQUANTIZE, constant_id(model, x));
     recipe.sources[1] = constant_id(model, scale);
     recipe.sources[2] = zero != NULL ? constant_id(model, zero) : TN_NONE;
-    recipe.axis = per_axis ? (uint32_t)axis : 0;
+    recipe.axis = per_axis || block > 0 ? (uint32_t)axis : 0;
+    recipe.block = (uint32_t)block;
     memcpy(dims, x->dims, x->rank * sizeof *dims);
     return tni_add_recipe(model, &recipe, to, x->rank, dims, out_constant, error);
 }

@@ -53,7 +53,7 @@ static binary_fn find_binary(const tni_node *node) {
     static const struct {
         const char *op_type;
         binary_fn fn;
-    } rows[] = {{"Add", add}, {"Sub", subtract}, {"Mul", multiply}, {"Div", divide}};
+    } rows[] = {{"Add", add}, {"Sub", subtract}, {"Mul", multiply}, {"Div", divide}, {"Pow", pow}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (tni_node_is(node, rows[i].op_type)) {
             return rows[i].fn;
@@ -180,6 +180,68 @@ static bool is_foldable(const tni_model *model, const tni_node *node, tn_dtype d
     }
     // Broadcasting followed other rules before opset 7.
     return operands == 1 || node->since_version >= 7;
+}
+
+// Whether a cast of these numbers to an integer type means the same everywhere: nothing is cut off
+// by the range. ONNX leaves open what becomes of the rest.
+static bool all_fit(const double *values, uint64_t count, tn_dtype to) {
+    const uint32_t bits = tni_dtype_bits(to);
+    const bool is_unsigned = to == TN_DTYPE_UINT8 || to == TN_DTYPE_UINT16 || to == TN_DTYPE_UINT32;
+    // 2^53 bounds what a double tells apart; wider types are folded below it.
+    const double high = bits >= 53 ? 9007199254740992.0 : ldexp(1.0, (int)bits - !is_unsigned);
+    const double low = is_unsigned ? 0.0 : -high;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!(trunc(values[i]) >= low && trunc(values[i]) < high)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Writes numbers that fit, cut toward zero, as little-endian integers.
+static void encode_integers(const double *values, uint64_t count, uint32_t bytes_each,
+                            uint8_t *out) {
+    for (uint64_t i = 0; i < count; i++) {
+        const int64_t value = (int64_t)values[i];
+        memcpy(out + i * bytes_each, &value, bytes_each);
+    }
+}
+
+static tn_status cast_values(evaluation *e, const tni_constant *x, tn_dtype to,
+                             uint32_t *out_constant) {
+    const uint32_t bytes_each = tni_dtype_bits(to) / 8;
+    int64_t dims[TN_MAX_RANK];
+    const tn_status loaded = load_operand(e, 0, x);
+    if (loaded != TN_OK || !all_fit(e->operands[0], x->element_count, to)) {
+        return loaded;
+    }
+    memcpy(dims, x->dims, x->rank * sizeof *dims);
+    const tni_constant_info info = {.dtype = to,
+                                    .rank = x->rank,
+                                    .dims = dims,
+                                    .kind = TNI_CONSTANT_OWNED,
+                                    .size_bytes = x->element_count * bytes_each};
+    const uint64_t count = x->element_count; // adding a constant moves the record
+    const tn_status status = tni_model_add_constant(e->model, &info, out_constant);
+    if (status != TN_OK) {
+        return tni_fail_plain(e->error, status, "constant folding");
+    }
+    uint8_t *bytes = (uint8_t *)(uintptr_t)e->model->constants[*out_constant].bytes;
+    encode_integers(e->operands[0], count, bytes_each, bytes);
+    return TN_OK;
+}
+
+tn_status tni_fold_cast_to_integer(tni_model *model, const tni_constant *x, tn_dtype to,
+                                   uint32_t *out_constant, tn_error *error) {
+    evaluation e = {.model = model, .error = error};
+    if (!tni_dtype_is_integer(to) || tni_dtype_bits(to) < 8 || to == TN_DTYPE_UINT64 ||
+        !tni_elements_decodable(x->dtype) || x->element_count == 0 ||
+        x->element_count > MAX_COUNT / 4) {
+        return TN_OK;
+    }
+    const tn_status status = cast_values(&e, x, to, out_constant);
+    tni_free_array(&model->alloc, e.operands[0], e.operand_counts[0] + 1, sizeof(double));
+    return status;
 }
 
 tn_status tni_fold_small(tni_model *model, const tni_node *node, uint32_t *out_constant,

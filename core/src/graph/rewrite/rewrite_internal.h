@@ -32,4 +32,9 @@ TN_MUST_USE tn_status tni_fold_small(tni_model *model, const tni_node *node, uin
 bool tni_static_dims(const tni_model *model, uint32_t value, uint32_t *out_rank,
                      int64_t out_dims[TN_MAX_RANK]);
 
+// Folds a cast of a small constant to an integer type where every value fits; else leaves
+// *out_constant. Errors as tni_fold_small.
+TN_MUST_USE tn_status tni_fold_cast_to_integer(tni_model *model, const tni_constant *x, tn_dtype to,
+                                               uint32_t *out_constant, tn_error *error);
+
 #endif // TENON_GRAPH_REWRITE_INTERNAL_H
