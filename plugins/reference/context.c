@@ -2,6 +2,7 @@
 // Running a program: prepare fixes sizes and places, run points every value at its bytes and calls
 // the kernels in order. Nothing is allocated after prepare.
 #include "program.h"
+#include "state.h"
 
 #include <stdatomic.h>
 
@@ -91,7 +92,7 @@ tn_status tni_ref_prepare(void *context, const tn_prepare_info *info, tn_error *
     return status;
 }
 
-static void point_values(ref_context *context, const tn_helper_port *ports) {
+static tn_status point_values(ref_context *context, const tn_helper_port *ports, tn_error *error) {
     const ref_program *program = context->program;
     const uint32_t workspace = program->input_count + program->output_count;
     for (uint32_t i = 0; i < value_count(context); ++i) {
@@ -99,6 +100,13 @@ static void point_values(ref_context *context, const tn_helper_port *ports) {
         context->tensors[i] = context->prepared[i];
         if (place->home == REF_HOME_PORT) {
             context->tensors[i].data = ports[place->index].data;
+            if (ports[place->index].stride_elements != NULL) {
+                const tn_status status =
+                    tni_ref_take_strides(&context->tensors[i], &ports[place->index], error);
+                if (status != TN_OK) {
+                    return status;
+                }
+            }
         } else if (place->home == REF_HOME_WORKSPACE) {
             unsigned char *base = ports[workspace].data;
             context->tensors[i].data = base + context->offsets[i];
@@ -108,6 +116,7 @@ static void point_values(ref_context *context, const tn_helper_port *ports) {
             context->tensors[i].data = (unsigned char *)(void *)context->tensors;
         }
     }
+    return TN_OK;
 }
 
 // Packed elements may leave bits of the last byte over; they are zero.
@@ -195,16 +204,16 @@ tn_status tni_ref_run(void *context, const tn_helper_port *ports, uint32_t port_
     (void)port_count;
     ref_context *own = context;
     atomic_store(&own->cancelled, 0);
-    point_values(own, ports);
+    tn_status status = point_values(own, ports, error);
     const uint32_t node_count = tn_view_graph(own->program->view, 0)->nodes.count;
-    for (uint32_t i = 0; i < node_count; ++i) {
+    for (uint32_t i = 0; i < node_count && status == TN_OK; ++i) {
         if (atomic_load(&own->cancelled) != 0) {
             return tn_helper_fail(error, TN_ERROR_CANCELLED, NULL, "cancelled before node %u", i);
         }
-        const tn_status status = run_node(own, i, ports, error);
-        if (status != TN_OK) {
-            return status;
-        }
+        status = run_node(own, i, ports, error);
+    }
+    if (status != TN_OK) {
+        return status;
     }
     copy_passed_through(own, ports);
     return report_shapes(own, ports, error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiling an island: copy the view, find a kernel for every node and a home for every value.
 #include "program.h"
+#include "state.h"
 
 #include <inttypes.h>
 
@@ -26,6 +27,8 @@ void tni_ref_program_destroy(void *program) {
             }
         }
         const uint64_t node_count = tn_view_graph(view, 0)->nodes.count;
+        tn_helper_free(&host, own->appends_to,
+                       ((uint64_t)own->output_count + 1) * sizeof *own->appends_to);
         tn_helper_free(&host, own->owned, (uint64_t)constant_count + 1);
         tn_helper_free(&host, own->constants,
                        ((uint64_t)constant_count + 1) * sizeof *own->constants);
@@ -179,8 +182,13 @@ static uint32_t allocate_arrays(ref_program *program) {
     program->constants =
         tn_helper_alloc_array(host, constant_count + 1, sizeof *program->constants);
     program->owned = tn_helper_alloc_array(host, constant_count + 1, sizeof *program->owned);
+    const uint64_t output_count = (uint64_t)program->output_count + 1;
+    program->appends_to = tn_helper_alloc_array(host, output_count, sizeof *program->appends_to);
+    for (uint64_t i = 0; program->appends_to != NULL && i < output_count; ++i) {
+        program->appends_to[i] = TN_NONE;
+    }
     return program->ops != NULL && program->places != NULL && program->constants != NULL &&
-                   program->owned != NULL
+                   program->owned != NULL && program->appends_to != NULL
                ? 1u
                : 0u;
 }
@@ -203,7 +211,11 @@ static tn_status fill_program(ref_program *program, const tn_graph_view *view, t
     for (uint32_t i = 0; status == TN_OK && i < view->constants.count; ++i) {
         status = tni_ref_constant_open(program, i, error);
     }
-    return status == TN_OK ? place_values(program, error) : status;
+    status = status == TN_OK ? place_values(program, error) : status;
+    if (status == TN_OK) {
+        tni_ref_find_states(program);
+    }
+    return status;
 }
 
 tn_status tni_ref_compile(const tn_helper_host *host, uint32_t device_index,
@@ -270,6 +282,13 @@ static tn_status fill_ports(const ref_program *program, const tn_port_query *que
         const uint32_t value = tn_view_graph_output(view, graph, i);
         fill_port(&ports[program->input_count + i], TN_PORT_OUTPUT,
                   program->places[value].data_dependent, &tensors[value]);
+        if (program->appends_to[i] != TN_NONE) {
+            tn_port_info *output = &ports[program->input_count + i];
+            output->flags |= TN_PORT_IN_PLACE;
+            output->alias_of = program->appends_to[i];
+            output->accepts_strides = 1;
+            ports[output->alias_of].accepts_strides = 1;
+        }
     }
     if (program->workspace_count != 0) {
         const ref_tensor workspace = {.dtype = TN_DTYPE_UINT8,

@@ -42,6 +42,7 @@ typedef struct ref_program {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t workspace_count;  // 0 or 1
+    uint32_t *appends_to;      // per output: the input it may grow in place, or TN_NONE (state.h)
     uint32_t operand_capacity; // most inputs, and most outputs, of one node
 } ref_program;
 

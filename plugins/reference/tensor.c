@@ -78,7 +78,10 @@ static void store_code(ref_tensor *tensor, int64_t index, uint32_t code) {
         return (result_type)element;                                                               \
     } while (0)
 
-double tni_ref_load(const ref_tensor *tensor, int64_t index) {
+static int64_t load_int_at(const ref_tensor *tensor, int64_t index);
+
+// For both: the element that lies index elements after data.
+static double load_at(const ref_tensor *tensor, int64_t index) {
     const unsigned char *at = tensor->data + index * tni_ref_element_bytes(tensor->dtype);
     switch (tensor->dtype) {
     case TN_DTYPE_FLOAT:
@@ -90,7 +93,7 @@ double tni_ref_load(const ref_tensor *tensor, int64_t index) {
     default:
         return tni_ref_is_small_float(tensor->dtype)
                    ? tni_ref_widen(tensor->dtype, load_code(tensor, index))
-                   : (double)tni_ref_load_int(tensor, index);
+                   : (double)load_int_at(tensor, index);
     }
 }
 
@@ -105,7 +108,7 @@ static int64_t saturate_to_int(double value, double low, double high) {
     return value <= low ? (int64_t)low : (int64_t)value;
 }
 
-int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index) {
+static int64_t load_int_at(const ref_tensor *tensor, int64_t index) {
     const unsigned char *at = tensor->data + index * tni_ref_element_bytes(tensor->dtype);
     switch (tensor->dtype) {
     case TN_DTYPE_UINT8:
@@ -137,10 +140,18 @@ int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index) {
     }
     default:
         return tni_ref_is_float(tensor->dtype)
-                   ? saturate_to_int(tni_ref_load(tensor, index), -9223372036854775808.0,
+                   ? saturate_to_int(load_at(tensor, index), -9223372036854775808.0,
                                      9223372036854775808.0)
                    : 0;
     }
+}
+
+double tni_ref_load(const ref_tensor *tensor, int64_t index) {
+    return load_at(tensor, tni_ref_place(tensor, index));
+}
+
+int64_t tni_ref_load_int(const ref_tensor *tensor, int64_t index) {
+    return load_int_at(tensor, tni_ref_place(tensor, index));
 }
 
 void tni_ref_store_rounded(ref_tensor *tensor, int64_t index, double value, uint32_t saturate,
@@ -158,8 +169,8 @@ void tni_ref_move(ref_tensor *to, int64_t to_index, const ref_tensor *from, int6
         store_code(to, to_index, load_code(from, from_index));
         return;
     }
-    memcpy(to->data + to_index * (bits / 8), from->data + from_index * (bits / 8),
-           (size_t)(bits / 8));
+    memcpy(to->data + to_index * (bits / 8),
+           from->data + tni_ref_place(from, from_index) * (bits / 8), (size_t)(bits / 8));
 }
 
 #define STORE_AS(type, number)                                                                     \
@@ -342,7 +353,7 @@ uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b) {
 
 void tni_ref_add_scaled(double *restrict sums, int64_t count, double weight,
                         const ref_tensor *source, int64_t begin, int64_t stride) {
-    if (source->dtype != TN_DTYPE_FLOAT) {
+    if (source->dtype != TN_DTYPE_FLOAT || source->row != 0) {
         for (int64_t i = 0; i < count; ++i) {
             sums[i] += weight * tni_ref_load(source, begin + i * stride);
         }

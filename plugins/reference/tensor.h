@@ -8,13 +8,17 @@
 
 #include <string.h>
 
-// A dense row-major tensor. data is borrowed; inputs are never written through it.
+// A row-major tensor. data is borrowed; inputs are never written through it. Dense, but for a state
+// that grows in place (state.c): there, `row` elements lie together and the next ones begin `pitch`
+// elements after them. Only ops that read elements through the functions below take such a tensor.
 typedef struct ref_tensor {
     tn_dtype dtype;
     uint32_t rank;
     int64_t dims[TN_MAX_RANK];
     int64_t count;      // of elements: the product of dims
     int64_t size_bytes; // count times the size of an element
+    int64_t row;        // 0: dense
+    int64_t pitch;
     unsigned char *data;
 } ref_tensor;
 
@@ -70,6 +74,11 @@ uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b);
 // loop of convolution and matrix product: contiguous, and in double whatever the tensor's type.
 void tni_ref_add_scaled(double *restrict sums, int64_t count, double weight,
                         const ref_tensor *source, int64_t begin, int64_t stride);
+
+// Where an element lies, counted in elements from data.
+static inline int64_t tni_ref_place(const ref_tensor *tensor, int64_t index) {
+    return tensor->row == 0 ? index : index / tensor->row * tensor->pitch + index % tensor->row;
+}
 
 static inline float tni_ref_float_at(const unsigned char *data, int64_t index) {
     float value;

@@ -81,6 +81,22 @@ TN_API TN_MUST_USE tn_status tn_model_output_get(const tn_model *model, uint32_t
 TN_API TN_MUST_USE tn_status tn_model_value_get(const tn_model *model, uint32_t value,
                                                 tn_tensor_desc *out_desc);
 
+// States that the model shows by its form: an output that is Concat(input, new). For
+// tn_request_config.states, which needs a capacity besides.
+typedef struct tn_state_desc {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t input;
+    uint32_t output;
+    uint32_t axis;
+    uint32_t reserved;
+} tn_state_desc;
+
+TN_API uint32_t tn_model_state_count(const tn_model *model);
+// TN_ERROR_INVALID_ARGUMENT index out of range or bad struct.
+TN_API TN_MUST_USE tn_status tn_model_state_get(const tn_model *model, uint32_t index,
+                                                tn_state_desc *out_desc);
+
 // One node of the canonical outermost graph, in topological order.
 typedef struct tn_node_desc {
     uint32_t struct_size;

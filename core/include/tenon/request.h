@@ -13,13 +13,30 @@ extern "C" {
 // Single owner, one thread at a time, except tn_request_cancel. Holds its compiled model.
 typedef struct tn_request tn_request;
 
+// An input and the output that becomes the same input of the next run, kept by the request. The
+// embedder neither writes the one nor reads the other.
+typedef struct tn_state_config {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t input; // by position in the model
+    uint32_t output;
+    // The dimension along which the output is longer than the input, as in Concat(past, new);
+    // TN_NONE: both have one shape.
+    uint32_t axis;
+    uint32_t reserved; // zero
+    int64_t capacity;  // of that dimension: memory for so many rows is taken at the first prepare
+} tn_state_config;
+
+TN_API void tn_state_config_init(tn_state_config *config);
+
 typedef struct tn_request_config {
     uint32_t struct_size;
     uint32_t struct_type;
     // 1: tn_request_submit works; prepare then starts one thread for this request. Without it
     // submit returns TN_ERROR_UNSUPPORTED and the request starts no thread.
     uint32_t background;
-    uint32_t reserved;
+    uint32_t state_count;
+    const tn_state_config *states; // borrowed for tn_request_create
 } tn_request_config;
 
 TN_API void tn_request_config_init(tn_request_config *config);
@@ -88,6 +105,27 @@ TN_API TN_MUST_USE tn_status tn_request_write_elements(tn_request *request, uint
                                                        const tn_tensor_view *elements,
                                                        uint32_t count, tn_error *error);
 
+// State. The first prepare fixes the shapes of states: from the given shapes, else the model's,
+// with 0 rows where the growing dimension is not known. A run that succeeds replaces the state, one
+// that fails leaves it as it was. After a state has grown, prepare again before the next run;
+// shapes of states need not be given then.
+
+// Rows of a growing state; elements of a fixed one. For all of these: TN_ERROR_INVALID_ARGUMENT no
+// such state, or bad arguments · TN_ERROR_INVALID_STATE not prepared, or running.
+TN_API TN_MUST_USE tn_status tn_request_state_length(tn_request *request, uint32_t state,
+                                                     int64_t *out_length);
+// Bytes of what tn_request_state_read gives: the rows there are, dense row-major.
+TN_API TN_MUST_USE tn_status tn_request_state_bytes(tn_request *request, uint32_t state,
+                                                    uint64_t *out_bytes);
+// Copies a state out, e.g. to keep it elsewhere. size_bytes must be exact.
+TN_API TN_MUST_USE tn_status tn_request_state_read(tn_request *request, uint32_t state, void *data,
+                                                   uint64_t size_bytes);
+// Replaces a state by length rows (ignored for a fixed one). TN_ERROR_LIMIT_EXCEEDED more than the
+// capacity. Prepare again before the next run.
+TN_API TN_MUST_USE tn_status tn_request_state_write(tn_request *request, uint32_t state,
+                                                    int64_t length, const void *data,
+                                                    uint64_t size_bytes);
+
 // What became of one output in the last run: TN_OK, or the status of the first failure it depends
 // on. After a run that failed, outputs that do not depend on the failure are good.
 // TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_INVALID_ARGUMENT no such output.
@@ -147,6 +185,8 @@ typedef struct tn_run_stats {
     uint64_t device_arena_bytes;
     // Models of several stages: parts that had to be made ready for new shapes during this run.
     uint64_t prepared_regions;
+    uint64_t state_bytes;     // written into states, or to bring them where the run needs them
+    uint64_t states_in_place; // of the states, those that a plugin updates where they lie
 } tn_run_stats;
 
 TN_API TN_MUST_USE tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats);

@@ -58,8 +58,13 @@ tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *conf
         request->cond_ready = status == TN_OK;
     }
     if (status != TN_OK) {
+        (void)tni_fail_plain(error, status, "a request");
+    } else {
+        status = tni_request_states_init(request, config, error);
+    }
+    if (status != TN_OK) {
         tn_request_destroy(request);
-        return tni_fail_plain(error, status, "a request");
+        return status;
     }
     *out_request = request;
     return TN_OK;
@@ -72,6 +77,7 @@ void tn_request_destroy(tn_request *request) {
     tn_request_cancel(request);
     tni_worker_destroy(request->worker); // a cancelled run ends at its next look
     drop_prepared(request);
+    tni_states_release(request->states);
     if (request->cond_ready) {
         tni_cond_deinit(&request->finished_cond);
     }
@@ -86,15 +92,22 @@ void tn_request_destroy(tn_request *request) {
     tni_host_drop(host);
 }
 
+// Working arrays of one prepare, one entry an input of graph 0.
+typedef struct prepare_arrays {
+    tni_shape_input *inputs;
+    int64_t *dims;  // TN_MAX_RANK each
+    uint8_t *given; // the embedder gave the shape
+} prepare_arrays;
+
 // Every input once, with the given dims or the model's own.
-static tn_status gather_shapes(const tn_request *request, const tn_input_shape *shapes,
-                               uint32_t shape_count, tni_shape_input *inputs, int64_t *dims,
-                               tn_error *error) {
+static tn_status gather_shapes(tn_request *request, const tn_input_shape *shapes,
+                               uint32_t shape_count, prepare_arrays *a, tn_error *error) {
+    tni_shape_input *inputs = a->inputs;
     const tni_model *model = request->compiled->flow->model;
     const tni_graph *graph = &model->graphs[0];
     for (uint32_t i = 0; i < graph->input_count; i++) {
         const tni_value *value = &model->values[graph->inputs[i]];
-        int64_t *own = dims + (uint64_t)i * TN_MAX_RANK;
+        int64_t *own = a->dims + (uint64_t)i * TN_MAX_RANK;
         bool ranked = value->kind == TN_VALUE_TENSOR && value->rank != TN_RANK_UNKNOWN;
         uint32_t rank = ranked ? value->rank : 0;
         for (uint32_t k = 0; k < rank; k++) {
@@ -111,8 +124,10 @@ static tn_status gather_shapes(const tn_request *request, const tn_input_shape *
         }
         inputs[shapes[i].input].rank = shapes[i].rank;
         inputs[shapes[i].input].dims = shapes[i].dims;
+        a->given[shapes[i].input] = 1;
     }
-    for (uint32_t i = 0; i < graph->input_count; i++) {
+    tn_status status = tni_request_states_shape(request, inputs, a->given, error);
+    for (uint32_t i = 0; i < graph->input_count && status == TN_OK; i++) {
         for (uint32_t k = 0; k < inputs[i].rank; k++) {
             if (inputs[i].dims[k] < 0) {
                 const tni_value *value = &model->values[graph->inputs[i]];
@@ -122,7 +137,7 @@ static tn_status gather_shapes(const tn_request *request, const tn_input_shape *
             }
         }
     }
-    return TN_OK;
+    return status;
 }
 
 static tni_prepare_context context_of(const tn_request *request) {
@@ -133,6 +148,7 @@ static tni_prepare_context context_of(const tn_request *request) {
         .trace = &request->host->trace,
         .memory_cap_bytes = compiled->memory_cap_bytes,
         .sensitive = compiled->model->sensitive,
+        .states = request->states,
         .keeper = tni_compiled_keeper(compiled),
     };
 }
@@ -165,6 +181,7 @@ static tn_status prepare_stages(tn_request *request, const tni_shape_input *inpu
     const tni_model *model = request->compiled->flow->model;
     const tni_graph *graph = &model->graphs[0];
     tni_prepare_context context = context_of(request);
+    context.states = NULL; // between stages, values are tensors of their own
     tni_flow_limits limits = {
         .memory_cap_bytes = request->compiled->memory_cap_bytes,
         .max_iterations = request->compiled->max_iterations,
@@ -188,17 +205,25 @@ static tn_status prepare(tn_request *request, const tn_input_shape *shapes, uint
                          tn_error *error) {
     const tni_alloc *alloc = &request->host->alloc;
     uint64_t count = (uint64_t)request->compiled->flow->model->graphs[0].input_count + 1;
-    tni_shape_input *inputs = tni_alloc_array(alloc, count, sizeof(*inputs));
-    int64_t *dims = tni_alloc_array(alloc, count * TN_MAX_RANK, sizeof(*dims));
-    tn_status status = inputs != NULL && dims != NULL
-                           ? gather_shapes(request, shapes, shape_count, inputs, dims, error)
+    prepare_arrays a = {
+        .inputs = tni_alloc_array(alloc, count, sizeof(*a.inputs)),
+        .dims = tni_alloc_array(alloc, count * TN_MAX_RANK, sizeof(*a.dims)),
+        .given = tni_alloc_array(alloc, count, sizeof(*a.given)),
+    };
+    tn_status status = a.inputs != NULL && a.dims != NULL && a.given != NULL
+                           ? gather_shapes(request, shapes, shape_count, &a, error)
                            : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "input shapes");
     if (status == TN_OK) {
-        status = request->compiled->flow->simple ? prepare_region(request, inputs, error)
-                                                 : prepare_stages(request, inputs, error);
+        status = request->compiled->flow->simple ? prepare_region(request, a.inputs, error)
+                                                 : prepare_stages(request, a.inputs, error);
     }
-    tni_free_array(alloc, inputs, count, sizeof(*inputs));
-    tni_free_array(alloc, dims, count * TN_MAX_RANK, sizeof(*dims));
+    if (status == TN_OK) {
+        request->grown = false;
+        status = tni_request_states_fit(request, error);
+    }
+    tni_free_array(alloc, a.inputs, count, sizeof(*a.inputs));
+    tni_free_array(alloc, a.dims, count * TN_MAX_RANK, sizeof(*a.dims));
+    tni_free_array(alloc, a.given, count, sizeof(*a.given));
     if (status == TN_OK && request->background && request->worker == NULL) {
         status = tni_worker_create(alloc, "tenon-request", &request->worker);
         if (status != TN_OK) {

@@ -62,7 +62,8 @@ tn_status tn_request_input(tn_request *request, uint32_t input, tn_tensor_view *
     if (request == NULL || !tni_request_is_prepared(request)) {
         return TN_ERROR_INVALID_STATE;
     }
-    if (!is_view(out_view) || input >= graph_of(request)->input_count) {
+    if (!is_view(out_view) || input >= graph_of(request)->input_count ||
+        tni_request_is_state(request, false, input)) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     if (request->prepared != NULL) {
@@ -101,7 +102,7 @@ tn_status tn_request_output_element(tn_request *request, uint32_t output, uint64
     if (status != TN_OK) {
         return status;
     }
-    if (!is_view(out_view) || index >= length) {
+    if (!is_view(out_view) || index >= length || tni_request_is_state(request, true, output)) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     if (request->prepared != NULL) {
@@ -122,7 +123,8 @@ tn_status tn_request_output(tn_request *request, uint32_t output, tn_tensor_view
     if (request == NULL || request->prepared == NULL) {
         return TN_ERROR_INVALID_STATE;
     }
-    if (!is_view(out_view) || output >= graph_of(request)->output_count) {
+    if (!is_view(out_view) || output >= graph_of(request)->output_count ||
+        tni_request_is_state(request, true, output)) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     view_of_place(request, request->prepared->execution->schedule->output_places[output], out_view);

@@ -17,6 +17,9 @@ struct tn_request {
     tn_host *host;
     bool background;
     tni_worker *worker;     // of a background request, from prepare on
+    tni_state_set *states;  // null: none
+    bool grown;             // a state has grown since prepare
+    uint64_t state_bytes;   // of the last run
     tni_prepared *prepared; // of a simple model; null until prepared
     tni_flow_run *stages;   // of any other; null until prepared
     uint64_t prepare_ns;
@@ -39,6 +42,23 @@ struct tn_request {
 static inline bool tni_request_is_prepared(const tn_request *request) {
     return request->prepared != NULL || request->stages != NULL;
 }
+
+// States (request_state.c). Checks and keeps the pairs of a configuration. TN_OK ·
+// TN_ERROR_INVALID_ARGUMENT · TN_ERROR_OUT_OF_MEMORY.
+TN_MUST_USE tn_status tni_request_states_init(tn_request *request, const tn_request_config *config,
+                                              tn_error *error);
+// Fixes the shapes of states at the first prepare, and puts what they are now into inputs. given:
+// per input, 1 when the embedder gave its shape. Errors as tn_request_prepare.
+TN_MUST_USE tn_status tni_request_states_shape(tn_request *request, tni_shape_input *inputs,
+                                               const uint8_t *given, tn_error *error);
+// Whether the rows that a prepared run will make have room. TN_ERROR_LIMIT_EXCEEDED.
+TN_MUST_USE tn_status tni_request_states_fit(const tn_request *request, tn_error *error);
+// Before a run: brings states that are not in place to their inputs.
+TN_MUST_USE tn_status tni_request_states_bring(tn_request *request, tn_error *error);
+// After one that succeeded: takes what it made. Errors as tni_request_states_fit.
+TN_MUST_USE tn_status tni_request_states_commit(tn_request *request, tn_error *error);
+// Whether an input or output belongs to a state.
+bool tni_request_is_state(const tn_request *request, bool is_output, uint32_t index);
 
 // TN_OK · TN_ERROR_INVALID_ARGUMENT null · TN_ERROR_INVALID_STATE not prepared, or running.
 TN_MUST_USE tn_status tni_request_check(const tn_request *request, tn_error *error);

@@ -16,9 +16,15 @@ static void allow(tn_request *request) {
 
 static tn_status go(tn_request *request, uint64_t deadline_ns, tn_error *error) {
     uint64_t begin = tni_clock_ns();
-    tn_status status = request->prepared != NULL
-                           ? tni_execution_run(request->prepared->execution, deadline_ns, error)
-                           : tni_flow_run_go(request->stages, deadline_ns, error);
+    tn_status status = tni_request_states_bring(request, error);
+    if (status == TN_OK) {
+        status = request->prepared != NULL
+                     ? tni_execution_run(request->prepared->execution, deadline_ns, error)
+                     : tni_flow_run_go(request->stages, deadline_ns, error);
+    }
+    if (status == TN_OK) {
+        status = tni_request_states_commit(request, error);
+    }
     request->run_ns = tni_clock_ns() - begin;
     request->last = status;
     return status;
@@ -158,6 +164,11 @@ static tn_run_stats stats_of_stages(const tn_request *request) {
     };
 }
 
+static uint64_t count_in_place(const tn_request *request) {
+    const tni_state_set *kept = request->prepared != NULL ? request->prepared->states : NULL;
+    return kept != NULL ? kept->external_count / 2 : 0;
+}
+
 tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
     if (request == NULL || !tni_request_is_prepared(request)) {
         return TN_ERROR_INVALID_STATE;
@@ -169,6 +180,8 @@ tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
         request->prepared != NULL ? stats_of_region(request) : stats_of_stages(request);
     stats.run_ns = request->run_ns;
     stats.prepare_ns = request->prepare_ns;
+    stats.state_bytes = request->state_bytes;
+    stats.states_in_place = count_in_place(request);
     tni_struct_out(out_stats, &stats, sizeof(stats));
     return TN_OK;
 }

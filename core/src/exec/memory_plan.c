@@ -138,7 +138,7 @@ static bool plan_space(planner *p, uint32_t space) {
     for (uint32_t i = 0; i < s->place_count; i++) {
         tni_place *place = &s->places[p->by_size[i]];
         uint64_t end;
-        if (place->space != space) {
+        if (place->space != space || place->external != NULL) {
             continue;
         }
         if (!find_offset(p, p->by_size[i], &place->offset_bytes) ||

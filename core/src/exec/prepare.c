@@ -110,9 +110,10 @@ static tn_memory *find_mount(const tni_execution *e, const tni_device *device, u
     return NULL;
 }
 
-static tn_status import_host_arena(tni_execution *e, tni_device *device, tn_error *error) {
-    if (e->host_arena == NULL || !tni_device_shares_host(device) ||
-        find_mount(e, device, 0) != NULL) {
+// Imports host memory under the number of a space, unless that was done.
+static tn_status import_host(tni_execution *e, tni_device *device, uint32_t space, void *pointer,
+                             uint64_t size_bytes, tn_error *error) {
+    if (find_mount(e, device, space) != NULL) {
         return TN_OK;
     }
     tn_memory_import_info info = {
@@ -120,10 +121,10 @@ static tn_status import_host_arena(tni_execution *e, tni_device *device, tn_erro
         .struct_type = TN_STRUCT_MEMORY_IMPORT_INFO,
         .heap = device->import_heap,
         .access = TN_ACCESS_READ | TN_ACCESS_WRITE,
-        .pointer = e->host_arena,
-        .size_bytes = e->host_arena_bytes,
+        .pointer = pointer,
+        .size_bytes = size_bytes,
     };
-    tni_mount mount = {.device = device, .space = 0};
+    tni_mount mount = {.device = device, .space = space};
     tn_status status = tni_device_memory_import(device, &info, &mount.memory, error);
     if (status != TN_OK) {
         return status;
@@ -131,9 +132,35 @@ static tn_status import_host_arena(tni_execution *e, tni_device *device, tn_erro
     status = add_mount(e, &mount);
     if (status != TN_OK) {
         tni_device_memory_free(device, mount.memory);
-        return tni_fail_plain(error, status, "an import of the host's arena");
+        return tni_fail_plain(error, status, "an import of the host's memory");
     }
     return TN_OK;
+}
+
+// External buffers count as spaces from the far end of the numbers.
+static uint32_t space_of(const tni_place *place) {
+    return place->external != NULL ? UINT32_MAX - place->external->buffer : place->space;
+}
+
+// What a step's device sees of the host: the arena, and the external buffers its ports lie in.
+static tn_status import_all(tni_execution *e, const tni_step *step, tn_error *error) {
+    const tni_schedule *s = e->schedule;
+    tn_status status = TN_OK;
+    if (!tni_device_shares_host(step->device)) {
+        return TN_OK;
+    }
+    if (e->host_arena != NULL) {
+        status = import_host(e, step->device, 0, e->host_arena, e->host_arena_bytes, error);
+    }
+    for (uint32_t i = 0; i < step->port_count && status == TN_OK; i++) {
+        const tni_place *place = &s->places[s->port_places[step->port_begin + i]];
+        const tni_external *external = place->external;
+        if (external != NULL) {
+            status = import_host(e, step->device, space_of(place), external->data,
+                                 external->size_bytes, error);
+        }
+    }
+    return status;
 }
 
 static tn_status make_fence(tni_device *device, tn_fence **out_fence, tn_error *error) {
@@ -179,10 +206,12 @@ static void bind_ports(tni_execution *e, uint32_t index) {
         const tni_place *place = &s->places[s->port_places[i]];
         int64_t *dims = e->binding_dims + (uint64_t)i * TN_MAX_RANK;
         memcpy(dims, port->dims, sizeof(port->dims));
+        const tni_external *external = place->external;
         e->bindings[i] = (tn_binding){
-            .memory = find_mount(e, step->device, place->space),
-            .offset_bytes = place->offset_bytes,
-            .size_bytes = place->size_bytes,
+            .memory = find_mount(e, step->device, space_of(place)),
+            .offset_bytes = external != NULL ? 0 : place->offset_bytes,
+            .size_bytes = external != NULL ? external->size_bytes : place->size_bytes,
+            .stride_elements = external != NULL ? external->stride_elements : NULL,
             .rank = port->rank,
             .dims = dims,
             .out_shape = place->measured ? e->measured + (uint64_t)i * TNI_MEASURED_SLOTS : NULL,
@@ -203,7 +232,7 @@ static void bind_waits(tni_execution *e, uint32_t index, uint32_t *inout_point) 
 static tn_status make_step(tni_execution *e, uint32_t index, const tn_prepare_info *prepare,
                            uint32_t *inout_point, tn_error *error) {
     const tni_step *step = &e->schedule->steps[index];
-    tn_status status = import_host_arena(e, step->device, error);
+    tn_status status = import_all(e, step, error);
     if (status == TN_OK) {
         status = make_fence(step->device, &e->steps[index].fence, error);
     }

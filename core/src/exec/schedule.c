@@ -20,6 +20,8 @@ typedef struct builder {
     const tni_model *model;
     const tni_shape_table *table;
     tn_port_query query;
+    const tni_external *externals;
+    uint32_t external_count;
     uint32_t *place_of; // [space][value]: place, or TN_NONE; grown with the spaces
     uint32_t place_of_spaces;
     tn_error *error;
@@ -138,6 +140,10 @@ static tn_status link_dependencies(builder *b, tni_step *step, uint32_t inputs_b
 static tn_status copy_place(builder *b, uint32_t from, uint32_t space, uint32_t *out_place) {
     tni_schedule *s = b->s;
     tni_place place = s->places[from];
+    if (place.external != NULL) {
+        return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.state", TN_NONE, place.value,
+                             "value %u would have to be copied", place.value);
+    }
     tni_step step = {.kind = TNI_STEP_COPY, .island = TN_NONE, .from = from};
     step.device = s->spaces[space != HOST_SPACE ? space : place.space].device;
     place.space = space;
@@ -263,6 +269,30 @@ static tn_status check_port(builder *b, const tni_device *device, const tn_port_
     return TN_OK;
 }
 
+static const tni_external *find_external(const builder *b, uint32_t value) {
+    for (uint32_t i = 0; i < b->external_count; i++) {
+        if (value != TN_NONE && b->externals[i].value == value) {
+            return &b->externals[i];
+        }
+    }
+    return NULL;
+}
+
+// Whether the port can be bound to memory that lies apart; what is made must be able to grow what
+// came in.
+static tn_status check_external(const builder *b, const tni_island *island,
+                                const tni_external *external, const tn_port_info *port) {
+    bool good = tni_device_shares_host(island->device) && port->accepts_strides != 0;
+    if (good && port->kind == TN_PORT_OUTPUT) {
+        good = (port->flags & TN_PORT_IN_PLACE) != 0 && port->alias_of < island->input_count &&
+               island->inputs[port->alias_of] == external->past;
+    }
+    return good ? TN_OK
+                : tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.state", TN_NONE,
+                                external->value, "%s cannot keep value %u in place",
+                                island->device->id, external->value);
+}
+
 static void widen(tni_place *place, const tn_port_info *port) {
     place->size_bytes = port->size_bytes > place->size_bytes ? port->size_bytes : place->size_bytes;
     place->alignment_bytes = port->alignment_bytes > place->alignment_bytes
@@ -292,6 +322,12 @@ static tn_status place_inputs(builder *b, const tni_island *island, uint32_t por
                                  "%s: reads a value whose size is known only while running",
                                  island->device->id);
         }
+        if (b->s->places[place].external != NULL) {
+            status = check_external(b, island, b->s->places[place].external, &port);
+            if (status != TN_OK) {
+                return status;
+            }
+        }
         widen(&b->s->places[place], &port);
         b->s->port_places[port_begin + i] = place;
     }
@@ -308,6 +344,7 @@ static tn_status place_outputs(builder *b, const tni_island *island, uint32_t po
             .writer = b->s->step_count,
             .measured = (port.flags & TN_PORT_DATA_DEPENDENT) != 0,
         };
+        place.external = find_external(b, place.value);
         b->s->measures = b->s->measures || place.measured;
         bool kind_fits =
             port.kind == (k < island->output_count ? TN_PORT_OUTPUT : TN_PORT_WORKSPACE);
@@ -316,6 +353,9 @@ static tn_status place_outputs(builder *b, const tni_island *island, uint32_t po
                             "%s: port %u has kind %u", island->device->id, i, port.kind);
         }
         tn_status status = check_port(b, island->device, &port, place.value);
+        if (status == TN_OK && place.external != NULL) {
+            status = check_external(b, island, place.external, &port);
+        }
         if (status == TN_OK) {
             status = space_of_port(b, island->device, &port, &place.space);
         }
@@ -368,6 +408,7 @@ static tn_status place_region_inputs(builder *b) {
             .lasting = true,
             .size_bytes = b->table->shapes[value].size_bytes,
             .alignment_bytes = 64,
+            .external = find_external(b, value),
         };
         tn_status status = add_place(b, &place, &b->s->input_places[i]);
         if (status != TN_OK) {
@@ -412,7 +453,9 @@ static tn_status build(builder *b) {
 
 tn_status tni_schedule_create(const tni_alloc *alloc, const tni_plan *plan,
                               const tni_shape_table *table, const tn_symbol_value *symbols,
-                              uint32_t symbol_count, tni_schedule **out_schedule, tn_error *error) {
+                              uint32_t symbol_count, const tni_external *externals,
+                              uint32_t external_count, tni_schedule **out_schedule,
+                              tn_error *error) {
     *out_schedule = NULL;
     tni_schedule *s = tni_alloc_zeroed(alloc, sizeof(*s));
     if (s == NULL) {
@@ -426,6 +469,8 @@ tn_status tni_schedule_create(const tni_alloc *alloc, const tni_plan *plan,
         .model = plan->model,
         .table = table,
         .query = {sizeof(b.query), TN_STRUCT_PORT_QUERY, symbols, symbol_count},
+        .externals = externals,
+        .external_count = external_count,
         .error = error,
     };
     tn_status status = build(&b);

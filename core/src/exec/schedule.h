@@ -5,6 +5,7 @@
 #ifndef TENON_EXEC_SCHEDULE_H
 #define TENON_EXEC_SCHEDULE_H
 
+#include "exec/external.h"
 #include "graph/shape/shape.h"
 #include "plan/plan.h"
 
@@ -25,7 +26,8 @@ typedef struct tni_place {
     bool measured;   // size_bytes is the most there can be; the run tells the shape
     uint64_t size_bytes;
     uint64_t alignment_bytes;
-    uint64_t offset_bytes; // in the space's arena, after tni_memory_plan
+    uint64_t offset_bytes;        // in the space's arena, after tni_memory_plan
+    const tni_external *external; // where it lies instead, or null
 } tni_place;
 
 typedef enum tni_step_kind {
@@ -94,13 +96,15 @@ typedef struct tni_schedule {
 } tni_schedule;
 
 // Lays out one run of plan for the shapes in table. Every symbol of the model must have a size
-// there. TN_OK · TN_ERROR_UNSUPPORTED a port kind or layout this host cannot serve ·
-// TN_ERROR_INVALID_DATA a plugin's ports contradict the island · TN_ERROR_LIMIT_EXCEEDED ·
+// there. externals must outlive the schedule. TN_OK · TN_ERROR_UNSUPPORTED a port kind or layout
+// this host cannot serve, with id "schedule.state" when it is an external that a plugin cannot use
+// · TN_ERROR_INVALID_DATA a plugin's ports contradict the island · TN_ERROR_LIMIT_EXCEEDED ·
 // TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_schedule is null on failure; free with
 // tni_schedule_destroy.
 TN_MUST_USE tn_status tni_schedule_create(const tni_alloc *alloc, const tni_plan *plan,
                                           const tni_shape_table *table,
                                           const tn_symbol_value *symbols, uint32_t symbol_count,
+                                          const tni_external *externals, uint32_t external_count,
                                           tni_schedule **out_schedule, tn_error *error);
 void tni_schedule_destroy(tni_schedule *schedule); // null is ignored
 

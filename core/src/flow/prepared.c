@@ -12,16 +12,40 @@ static void destroy(void *user_data) {
     tni_alloc alloc = prepared->alloc;
     tni_shape_table_destroy(prepared->table);
     tni_plan_destroy(prepared->plan);
+    tni_states_release(prepared->states);
     tni_free(&alloc, prepared, sizeof(*prepared));
     keeper.let_go(keeper.user_data);
+}
+
+// With states in place if all plugins can, else without.
+static tn_status lay_out(const tni_prepare_context *context, const tni_plan *plan,
+                         tni_prepared *prepared, const tn_symbol_value *symbols,
+                         uint32_t symbol_count, tni_schedule **out_schedule, tn_error *error) {
+    tni_state_set *states = context->states;
+    if (states != NULL && states->external_count > 0) {
+        tn_error reason;
+        tni_error_init(&reason);
+        tn_status status =
+            tni_schedule_create(&context->alloc, plan, prepared->table, symbols, symbol_count,
+                                states->externals, states->external_count, out_schedule, &reason);
+        if (status == TN_OK) {
+            tni_states_retain(states);
+            prepared->states = states;
+        }
+        if (status != TN_ERROR_UNSUPPORTED || strcmp(reason.id, "schedule.state") != 0) {
+            tni_error_copy(error, &reason);
+            return status;
+        }
+    }
+    return tni_schedule_create(&context->alloc, plan, prepared->table, symbols, symbol_count, NULL,
+                               0, out_schedule, error);
 }
 
 static tn_status make_execution(const tni_prepare_context *context, const tni_plan *plan,
                                 tni_prepared *prepared, const tn_symbol_value *symbols,
                                 uint32_t symbol_count, tn_error *error) {
     tni_schedule *schedule = NULL;
-    tn_status status = tni_schedule_create(&context->alloc, plan, prepared->table, symbols,
-                                           symbol_count, &schedule, error);
+    tn_status status = lay_out(context, plan, prepared, symbols, symbol_count, &schedule, error);
     if (status == TN_OK) {
         status = tni_memory_plan(schedule, context->memory_cap_bytes, error);
     }

@@ -5,6 +5,7 @@
 #define TENON_FLOW_PREPARED_H
 
 #include "exec/request.h"
+#include "exec/state.h"
 #include "flow/flow.h"
 
 // Who keeps what executions point into, and takes those that a device may still be at.
@@ -22,6 +23,7 @@ typedef struct tni_prepare_context {
     tni_trace *trace;
     uint64_t memory_cap_bytes; // of one region's arenas; 0: none
     bool sensitive;
+    tni_state_set *states; // may be null
     tni_keeper keeper;
 } tni_prepare_context;
 
@@ -32,12 +34,14 @@ typedef struct tni_prepared {
     tni_shape_table *table;
     tni_plan *plan; // its own; null: the flow's
     tni_execution *execution;
-    uint64_t arena_bytes; // of all spaces
+    tni_state_set *states; // when they are kept in place; else null
+    uint64_t arena_bytes;  // of all spaces
 } tni_prepared;
 
 // Makes a region ready for the shapes in table, which is taken over on success. plan is the flow's,
-// or null. TN_OK · errors of tni_flow_plan_for, tni_schedule_create, tni_memory_plan and
-// tni_execution_create. *out_prepared is null on failure.
+// or null. States that the plugins can keep in place are; where one cannot, none is. TN_OK · errors
+// of tni_flow_plan_for, tni_schedule_create, tni_memory_plan and tni_execution_create.
+// *out_prepared is null on failure.
 TN_MUST_USE tn_status tni_prepared_create(const tni_prepare_context *context,
                                           const tni_region *region, const tni_plan *plan,
                                           tni_shape_table *table, tni_prepared **out_prepared,

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// State that grows in place: Concat(past, new) where past comes in and the result goes out. Bound
+// to the same memory with room to spare along the axis, only the new rows are written.
+#ifndef TENON_REFERENCE_STATE_H
+#define TENON_REFERENCE_STATE_H
+
+#include "program.h"
+
+// Marks the outputs that may be updated in place (ref_program.appends_to). past must be read by
+// nothing else, and the result only by ops that do not mind rows that lie apart.
+void tni_ref_find_states(ref_program *program);
+
+// Takes the layout of a bound port over into its tensor. TN_ERROR_INVALID_ARGUMENT strides that are
+// not dense rows with one gap.
+tn_status tni_ref_take_strides(ref_tensor *tensor, const tn_helper_port *port, tn_error *error);
+
+// Concat where the result lies apart: rows of past are there already, or are copied.
+tn_status tni_ref_append(const ref_call *call, uint32_t axis);
+
+#endif // TENON_REFERENCE_STATE_H
