@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,11 +70,10 @@ static int tear_down(void **state) {
 // One head of x, [1, n, HEADS * WIDTH], as [1, HEADS, n, WIDTH] under another name.
 static void split_heads(fixture *f, const char *from, const char *to) {
     static const int64_t perm[] = {0, 2, 1, 3};
-    char middle[16] = "r_";
-    strncat(middle, to, sizeof(middle) - 3);
+    char middle[16];
     char inputs[32];
-    strcpy(inputs, from);
-    strcat(inputs, ",split");
+    snprintf(middle, sizeof(middle), "r_%s", to);
+    snprintf(inputs, sizeof(inputs), "%s,split", from);
     onnx_node(&f->b, "Reshape", inputs, middle);
     onnx_node(&f->b, "Transpose", middle, to);
     onnx_attr_ints(&f->b, "perm", 4, perm);
