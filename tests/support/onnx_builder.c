@@ -260,6 +260,24 @@ void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_
     pb_message(&b->node, 5, &attr);
 }
 
+void onnx_attr_type(onnx_builder *b, const char *name, uint32_t kind, uint32_t dtype) {
+    pb tensor = {NULL, 0, 0};
+    pb type = {NULL, 0, 0};
+    pb attr = {NULL, 0, 0};
+    pb_varint(&tensor, 1, dtype);
+    pb_message(&type, 1, &tensor);
+    if (kind == TN_VALUE_SEQUENCE) {
+        pb sequence = {NULL, 0, 0};
+        pb_message(&sequence, 1, &type);
+        type = (pb){NULL, 0, 0};
+        pb_message(&type, 4, &sequence);
+    }
+    pb_text(&attr, 1, name);
+    pb_message(&attr, 14, &type);
+    pb_varint(&attr, 20, 13);
+    pb_message(&b->node, 5, &attr);
+}
+
 void onnx_attr_graph(onnx_builder *b, const char *name, pb *graph) {
     pb attr = {NULL, 0, 0};
     pb_text(&attr, 1, name);

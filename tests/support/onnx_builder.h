@@ -69,6 +69,8 @@ void onnx_attr_float(onnx_builder *b, const char *name, float value);
 void onnx_attr_text(onnx_builder *b, const char *name, const char *value);
 void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                       const int64_t *dims, const void *data, size_t size);
+// A type: kind TN_VALUE_TENSOR or TN_VALUE_SEQUENCE, without a shape.
+void onnx_attr_type(onnx_builder *b, const char *name, uint32_t kind, uint32_t dtype);
 // Takes the graph over and frees it.
 void onnx_attr_graph(onnx_builder *b, const char *name, pb *graph);
 // Writes the finished GraphProto to *out_graph and frees the builder.

@@ -21,15 +21,18 @@
 // Texts, arrays of ids and dims live in the model's arena; records live in growing arrays, so a
 // pointer to a record is valid until the next record of its kind is added. Ids are never reused.
 
+// ONNX's number for an attribute that is a type (of an empty optional). Views do not show it.
+#define TNI_ATTR_TYPE 13u
+
 // One attribute of a node. Which array is set follows from kind; scalars have count 1.
 typedef struct tni_attr {
     tn_string name;
-    tn_attr_kind kind;
+    tn_attr_kind kind; // TN_ATTR_ or TNI_ATTR_TYPE
     uint32_t count;
     int64_t *ints;     // INT, INTS
     float *floats;     // FLOAT, FLOATS
     tn_string *texts;  // STRING, STRINGS: any bytes
-    uint32_t *indices; // TENSOR(S): constants; GRAPH(S): graphs
+    uint32_t *indices; // TENSOR(S): constants; GRAPH(S): graphs; TYPE: a value that is only a type
 } tni_attr;
 
 typedef struct tni_node {

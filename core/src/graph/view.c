@@ -94,9 +94,13 @@ static tn_range put_attr_values(filler *f, const tni_attr *attr) {
 }
 
 static tn_range put_attributes(filler *f, const tni_node *node) {
-    const tn_range range = {f->attributes, node->attr_count};
+    tn_range range = {f->attributes, 0};
     for (uint32_t i = 0; i < node->attr_count; i++) {
         const tni_attr *attr = &node->attrs[i];
+        if (attr->kind == TNI_ATTR_TYPE) {
+            continue;
+        }
+        range.count++;
         const tn_text_ref name = put_text(f, attr->name);
         const tn_range values = put_attr_values(f, attr);
         POOL(f, tn_graph_attribute, attributes)

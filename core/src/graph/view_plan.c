@@ -110,6 +110,9 @@ static tn_status add_graph(tni_view_plan *plan, uint32_t graph) {
 
 static tn_status count_attr(tni_view_plan *plan, const tni_attr *attr) {
     tn_status status = TN_OK;
+    if (attr->kind == TNI_ATTR_TYPE) {
+        return TN_OK; // The node's output has the type, too.
+    }
     add_text(plan, attr->name);
     plan->attributes++;
     for (uint32_t i = 0; i < attr->count && status == TN_OK; i++) {

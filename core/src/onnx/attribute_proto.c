@@ -39,6 +39,9 @@ static uint32_t field_of_kind(tn_attr_kind kind) {
     static const uint32_t fields[] = {
         0,          FIELD_F,       FIELD_I,       FIELD_S,     FIELD_T, FIELD_G, FIELD_FLOATS,
         FIELD_INTS, FIELD_STRINGS, FIELD_TENSORS, FIELD_GRAPHS};
+    if (kind == TNI_ATTR_TYPE) {
+        return FIELD_TYPE_PROTO;
+    }
     return kind <= TN_ATTR_GRAPHS ? fields[kind] : 0;
 }
 
@@ -48,7 +51,7 @@ static tn_attr_kind kind_of_field(uint32_t field) {
             return kind;
         }
     }
-    return 0;
+    return field == FIELD_TYPE_PROTO ? TNI_ATTR_TYPE : 0;
 }
 
 static const char *name_of_field(uint32_t field) {
@@ -59,6 +62,8 @@ static const char *name_of_field(uint32_t field) {
         return "g";
     case FIELD_TENSORS:
         return "tensors";
+    case FIELD_TYPE_PROTO:
+        return "tp";
     default:
         return "graphs";
     }
@@ -102,7 +107,7 @@ static tn_status survey_value(tni_importer *in, survey *out, const tni_field *fi
     }
     out->field = field->number;
     out->count += count_items(in, field);
-    const bool scalar = field->number <= FIELD_G;
+    const bool scalar = field->number <= FIELD_G || field->number == FIELD_TYPE_PROTO;
     if (scalar && out->count > 1) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.attribute-values", field->at,
                              "a single value is given twice");
@@ -131,13 +136,14 @@ static tn_status survey_field(tni_importer *in, survey *out, const tni_field *fi
     case FIELD_STRINGS:
     case FIELD_TENSORS:
     case FIELD_GRAPHS:
-        return survey_value(in, out, field);
     case FIELD_TYPE_PROTO:
+        return survey_value(in, out, field);
     case FIELD_TYPE_PROTOS:
     case FIELD_SPARSE:
     case FIELD_SPARSES:
         return tni_wire_fail(&in->wire, TN_ERROR_UNSUPPORTED, "onnx.attribute-kind", field->at,
-                             "sparse tensors and types are not supported as attributes");
+                             "sparse tensors and lists of types are not supported as "
+                             "attributes");
     default:
         return in->wire.status;
     }
@@ -145,14 +151,15 @@ static tn_status survey_field(tni_importer *in, survey *out, const tni_field *fi
 
 static tn_status check_kind(tni_importer *in, const survey *found, tni_attr *attr) {
     attr->kind = found->type != 0 ? (tn_attr_kind)found->type : kind_of_field(found->field);
-    if (found->type > TN_ATTR_GRAPHS || attr->kind == 0) {
+    if (attr->kind == 0 || field_of_kind(attr->kind) == 0) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.attribute-type", found->at,
                              "attribute '%.*s' has type %llu and no value of a known type",
                              TNI_TEXT(found->name), (unsigned long long)found->type);
     }
     // A scalar that was left out has its default, zero; so has an empty list.
-    const bool tensor_or_graph = attr->kind == TN_ATTR_TENSOR || attr->kind == TN_ATTR_GRAPH;
-    const bool missing = found->field == 0 && tensor_or_graph;
+    const bool is_message = attr->kind == TN_ATTR_TENSOR || attr->kind == TN_ATTR_GRAPH ||
+                            attr->kind == TNI_ATTR_TYPE;
+    const bool missing = found->field == 0 && is_message;
     if (missing || (found->field != 0 && found->field != field_of_kind(attr->kind))) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.attribute-type", found->at,
                              "attribute '%.*s' of type %u has its value in field %u",
@@ -163,7 +170,8 @@ static tn_status check_kind(tni_importer *in, const survey *found, tni_attr *att
                              "attribute '%.*s' has more than %u values", TNI_TEXT(found->name),
                              in->limits.attribute_values);
     }
-    attr->count = attr->kind <= TN_ATTR_GRAPH ? 1 : (uint32_t)found->count;
+    const bool list = attr->kind > TN_ATTR_GRAPH && attr->kind <= TN_ATTR_GRAPHS;
+    attr->count = list ? (uint32_t)found->count : 1;
     return TN_OK;
 }
 
@@ -223,6 +231,18 @@ static tn_status read_body(tni_importer *in, const tni_field *field, uint32_t no
     return in->wire.status;
 }
 
+// A type is kept as a value that nothing computes and nothing reads.
+static tn_status read_type(tni_importer *in, const tni_field *field, uint32_t *out_value) {
+    if (in->model->value_count >= in->limits.values) {
+        return tni_wire_fail(&in->wire, TN_ERROR_LIMIT_EXCEEDED, "onnx.too-many-values", field->at,
+                             "more than %u values", in->limits.values);
+    }
+    const tn_status status =
+        tni_model_add_value(in->model, in->graph, TNI_LITERAL(""), out_value);
+    return status == TN_OK ? tni_import_type(in, field->bytes, *out_value)
+                           : tni_import_plain(in, status, field->at, "type");
+}
+
 static void fill_numbers(tni_importer *in, const tni_field *field, tni_attr *attr,
                          uint32_t *index) {
     tni_bytes packed = field->bytes;
@@ -247,7 +267,7 @@ static tn_status fill_value(tni_importer *in, const tni_field *field, uint32_t n
         fill_numbers(in, field, attr, index);
         return in->wire.status;
     }
-    const bool list = attr->kind > TN_ATTR_GRAPH;
+    const bool list = attr->kind > TN_ATTR_GRAPH && attr->kind <= TN_ATTR_GRAPHS;
     const uint32_t at = (*index)++;
     if (attr->texts != NULL) {
         const tn_status status =
@@ -257,6 +277,8 @@ static tn_status fill_value(tni_importer *in, const tni_field *field, uint32_t n
     tni_wire_enter(&in->wire, name_of_field(field->number), list ? at : TN_NONE);
     if (field->number == FIELD_T || field->number == FIELD_TENSORS) {
         tni_import_tensor(in, field->bytes, NULL, &attr->indices[at]);
+    } else if (field->number == FIELD_TYPE_PROTO) {
+        read_type(in, field, &attr->indices[at]);
     } else {
         read_body(in, field, node, &attr->indices[at]);
     }

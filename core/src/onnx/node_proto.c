@@ -129,7 +129,7 @@ static tn_status resolve_version(tni_importer *in, const node_parts *node, uint3
                              TNI_TEXT(node->domain), TNI_TEXT(node->op_type));
     }
     const tni_schema *schema = tni_schema_find(node->domain, node->op_type, node->opset);
-    if (schema == NULL || schema->deprecated != 0) {
+    if (schema == NULL) {
         const bool known = tni_schema_op_known(node->domain, node->op_type);
         return tni_wire_fail(
             &in->wire, TN_ERROR_UNSUPPORTED, known ? "onnx.op-version" : "onnx.unknown-op",

@@ -149,6 +149,25 @@ static void sequences__keep_the_type_of_their_elements(void **state) {
     assert_int_equal(value_of(f, "g")->kind, TN_VALUE_SEQUENCE);
 }
 
+// An optional that is made empty has the type that its attribute says.
+static void optional__takes_its_type_from_the_attribute(void **state) {
+    model_fixture *f = *state;
+    onnx_begin(&f->b, 17);
+    onnx_node(&f->b, "Optional", "", "o");
+    onnx_attr_type(&f->b, "type", TN_VALUE_SEQUENCE, TN_DTYPE_FLOAT16);
+    onnx_node(&f->b, "Optional", "", "p");
+    onnx_attr_type(&f->b, "type", TN_VALUE_TENSOR, TN_DTYPE_INT8);
+    onnx_output_untyped(&f->b, "o");
+    onnx_output_untyped(&f->b, "p");
+    import_built(f);
+    must(f, tni_shapes_infer(f->model, &f->error));
+    assert_int_equal(value_of(f, "o")->kind, TN_VALUE_OPTIONAL_SEQUENCE);
+    assert_int_equal(value_of(f, "o")->dtype, TN_DTYPE_FLOAT16);
+    assert_int_equal(value_of(f, "p")->kind, TN_VALUE_OPTIONAL_TENSOR);
+    assert_int_equal(value_of(f, "p")->dtype, TN_DTYPE_INT8);
+    must(f, tni_model_validate(f->model, &f->error));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, model_set_up, model_tear_down)
 
 int main(void) {
@@ -158,6 +177,7 @@ int main(void) {
         CASE(loop__forgets_the_rank_that_its_body_changes),
         CASE(scan__takes_an_axis_away_and_adds_it_again),
         CASE(sequences__keep_the_type_of_their_elements),
+        CASE(optional__takes_its_type_from_the_attribute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

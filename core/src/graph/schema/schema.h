@@ -27,7 +27,7 @@ typedef struct tni_schema {
     const char *domain; // "" for ai.onnx
     const char *op_type;
     uint32_t since_version;
-    uint32_t deprecated; // 1: this form says the op is gone
+    uint32_t deprecated; // 1: valid, but not to be used: the op is gone, or its next form differs
     uint32_t min_inputs;
     uint32_t max_inputs;
     uint32_t min_outputs;

@@ -343,15 +343,21 @@ tn_status tni_rule_of_container(tni_inference *in) {
     return tni_state(in, 0, length ? TN_DTYPE_INT64 : TN_DTYPE_BOOL, 0, NULL);
 }
 
+static tn_value_kind optional_of(tn_value_kind element) {
+    return element == TN_VALUE_SEQUENCE ? TN_VALUE_OPTIONAL_SEQUENCE : TN_VALUE_OPTIONAL_TENSOR;
+}
+
 tn_status tni_rule_optional(tni_inference *in) {
     const tni_fact *from = tni_in(in, 0);
     if (from == NULL) {
-        return TN_OK; // Its type is an attribute; the declaration has it.
+        const tni_attr *type = tni_node_attr(in->node, "type");
+        if (type == NULL || type->kind != TNI_ATTR_TYPE) {
+            return TN_OK;
+        }
+        const tni_value *element = &in->model->values[type->indices[0]];
+        return state_kind(in, 0, optional_of(element->kind), element->dtype);
     }
-    return state_kind(in, 0,
-                      from->kind == TN_VALUE_SEQUENCE ? TN_VALUE_OPTIONAL_SEQUENCE
-                                                      : TN_VALUE_OPTIONAL_TENSOR,
-                      from->dtype);
+    return state_kind(in, 0, optional_of(from->kind), from->dtype);
 }
 
 tn_status tni_rule_optional_get(tni_inference *in) {

@@ -154,5 +154,7 @@ bool tni_step_broadcast_drop(tni_draft *d);
 bool tni_step_broadcast_set(tni_draft *d);
 bool tni_step_same_shapes(tni_draft *d);
 bool tni_step_slope_per_channel(tni_draft *d);
+bool tni_step_group_norm_per_channel(tni_draft *d);
+bool tni_step_group_norm_per_group(tni_draft *d);
 
 #endif // TENON_GRAPH_DRAFT_H

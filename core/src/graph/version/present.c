@@ -103,6 +103,10 @@ static tn_status present_node(presenting *p, uint32_t id) {
         !known_range(p, &node, &oldest, &newest)) {
         return TN_OK;
     }
+    // A form that says the op is gone computes what the one before it does.
+    if (row->deprecated != 0 && tni_schema_older(row) != NULL) {
+        row = tni_schema_older(row);
+    }
     bool needed = false;
     const tni_schema *next = next_row(row, oldest, newest, &needed);
     while (next != NULL) {

@@ -30,6 +30,7 @@ static const tni_step_rule rules[] = {
     {"GlobalLpPool", 2, tni_step_power_to_int, tni_step_power_to_float},
     {"Greater", 7, BROADCASTS},
     {"GridSample", 20, tni_step_grid_modes_new, tni_step_grid_modes_old},
+    {"GroupNormalization", 21, tni_step_group_norm_per_channel, tni_step_group_norm_per_group},
     {"Hardmax", 13, SOFTMAX},
     {"Less", 7, BROADCASTS},
     {"LogSoftmax", 13, SOFTMAX},

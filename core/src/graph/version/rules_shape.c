@@ -190,3 +190,37 @@ bool tni_step_softmax_as_matrix(tni_draft *d) {
     (void)tni_build_node(b, "Transpose", 1, &result, output, &attr, 1);
     return true;
 }
+
+// Whether every channel is a group of its own, so that both forms of GroupNormalization agree.
+static bool groups_are_channels(const tni_draft *d) {
+    const tni_value *x = value_of(d, 0);
+    return ranked(x) && x->rank > 1 && x->dims[1].size > 0 &&
+           x->dims[1].size == tni_draft_int(d, "num_groups", 0);
+}
+
+// Scale and bias have an element a group before 21, and one a channel from then on.
+bool tni_step_group_norm_per_channel(tni_draft *d) {
+    const tni_value *x = value_of(d, 0);
+    const int64_t groups = tni_draft_int(d, "num_groups", 0);
+    if (groups_are_channels(d)) {
+        return true;
+    }
+    if (!d->helpers || !ranked(x) || x->rank < 2 || groups < 1 || x->dims[1].size < groups ||
+        x->dims[1].size % groups != 0) {
+        return false;
+    }
+    const int64_t channels = x->dims[1].size;
+    const int64_t column[2] = {groups, 1};
+    const int64_t table[2] = {groups, channels / groups};
+    tni_builder *b = tni_draft_builder(d);
+    for (uint32_t i = 1; i < 3; i++) {
+        uint32_t operand = tni_build_reshape(b, tni_draft_input(d, i), column, 2, TN_NONE);
+        operand = tni_build_expand(b, operand, table, 2, TN_NONE);
+        tni_draft_set_input(d, i, tni_build_reshape(b, operand, &channels, 1, TN_NONE));
+    }
+    return true;
+}
+
+bool tni_step_group_norm_per_group(tni_draft *d) {
+    return groups_are_channels(d);
+}

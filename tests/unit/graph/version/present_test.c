@@ -370,6 +370,28 @@ static void build_scatter(onnx_builder *b) {
     onnx_node(b, "Scatter", "x,i,u", "y");
 }
 
+static void build_upsample_gone(onnx_builder *b) {
+    onnx_initializer_floats(b, "s", 1, (const int64_t[]){4}, 16);
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 4, image);
+    onnx_node(b, "Upsample", "x,s", "y");
+}
+
+static void group_norm(onnx_builder *b, int64_t channels, int64_t scales, int64_t groups) {
+    onnx_input(b, "x", TN_DTYPE_FLOAT, 3, (const int64_t[]){1, channels, 2});
+    onnx_input(b, "s", TN_DTYPE_FLOAT, 1, &scales);
+    onnx_input(b, "b", TN_DTYPE_FLOAT, 1, &scales);
+    onnx_node(b, "GroupNormalization", "x,s,b", "y");
+    onnx_attr_int(b, "num_groups", groups);
+}
+
+static void build_group_norm(onnx_builder *b) {
+    group_norm(b, 4, 2, 2);
+}
+
+static void build_group_norm_single(onnx_builder *b) {
+    group_norm(b, 4, 4, 4);
+}
+
 static void build_roi_align(onnx_builder *b) {
     onnx_initializer_ints(b, "i", 1, (const int64_t[]){0});
     onnx_input(b, "x", TN_DTYPE_FLOAT, 4, image);
@@ -411,6 +433,31 @@ static const version_case cases[] = {
      0,
      {"", "ScatterElements", 18, 16},
      "ScatterElements-18(x,[0],u)"},
+    {"a gone op where its successor is unknown",
+     build_upsample_gone,
+     13,
+     0,
+     {"", "Upsample", 9, 7},
+     "Upsample-9(x,[1 -1 -0.875 -0.75])"},
+    {"a scale a group for a device that wants one a channel",
+     build_group_norm,
+     18,
+     0,
+     {"", "GroupNormalization", 21, 21},
+     "Reshape-21(s,[2 1]) Expand-13(?,[2 2]) Reshape-21(?,[4]) Reshape-21(b,[2 1]) "
+     "Expand-13(?,[2 2]) Reshape-21(?,[4]) GroupNormalization-21(x,?,?){num_groups=2}"},
+    {"a scale a group for a device that knows it",
+     build_group_norm,
+     18,
+     0,
+     {"", "GroupNormalization", 21, 18},
+     "GroupNormalization-18(x,s,b){num_groups=2}"},
+    {"a scale a channel that is a group",
+     build_group_norm_single,
+     18,
+     0,
+     {"", "GroupNormalization", 21, 21},
+     "GroupNormalization-21(x,s,b){num_groups=4}"},
     {"regions without a shift",
      build_roi_align,
      10,
