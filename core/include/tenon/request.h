@@ -185,6 +185,8 @@ typedef struct tn_run_stats {
     uint64_t device_arena_bytes;
     // Models of several stages: parts that had to be made ready for new shapes during this run.
     uint64_t prepared_regions;
+    // Parts that run by a plan made for these very shapes: the general one did not hold for them.
+    uint64_t replanned_regions;
     uint64_t state_bytes;     // written into states, or to bring them where the run needs them
     uint64_t states_in_place; // of the states, those that a plugin updates where they lie
 } tn_run_stats;

@@ -136,6 +136,7 @@ static tn_run_stats stats_of_region(const tn_request *request) {
         .wait_ns = atomic_load(&e->wait_ns),
         .kernel_ns = atomic_load(&e->kernel_ns),
         .host_arena_bytes = s->spaces[0].arena_bytes,
+        .replanned_regions = request->prepared->plan != NULL,
     };
     for (uint32_t i = 1; i < s->space_count; i++) {
         stats.device_arena_bytes += s->spaces[i].arena_bytes;
@@ -161,6 +162,7 @@ static tn_run_stats stats_of_stages(const tn_request *request) {
         .kernel_ns = c->kernel_ns,
         .host_arena_bytes = request->stages->store.live_bytes,
         .prepared_regions = c->prepared,
+        .replanned_regions = c->replanned,
     };
 }
 

@@ -70,7 +70,8 @@ static tn_status make(const tni_prepare_context *context, const tni_region *regi
                       const tni_plan *plan, tni_prepared *prepared, tn_error *error) {
     const tni_shape_table *table = prepared->table;
     tn_status status = TN_OK;
-    if (plan == NULL || !tni_shapes_agree(context->flow->model, region, table)) {
+    if (plan == NULL || !tni_plan_holds(plan, table) ||
+        !tni_shapes_agree(context->flow->model, region, table)) {
         status = tni_flow_plan_for(context->flow, region, table, &prepared->plan, error);
         plan = prepared->plan;
     }

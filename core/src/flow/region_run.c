@@ -122,6 +122,7 @@ static tn_status prepare(tni_flow_run *run, const tni_stage *stage, tni_profile 
     }
     profile->prepared = prepared;
     run->counts.prepared++;
+    run->counts.replanned += prepared->plan != NULL;
     run->counts.prepare_ns += tni_clock_ns() - begin;
     tni_trace_add(run->context.trace, TN_TRACE_PREPARE, TN_NONE, TN_NONE, 0, begin, 0);
     return TN_OK;

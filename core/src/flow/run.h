@@ -31,7 +31,8 @@ typedef struct tni_flow_counts {
     tni_counts counted;
     uint32_t submits;
     uint32_t bridged;
-    uint32_t prepared; // regions made ready during the run
+    uint32_t prepared;  // regions made ready during the run
+    uint32_t replanned; // of them, with a plan for their very shapes
     uint64_t wait_ns;
     uint64_t transfer_ns;
     uint64_t kernel_ns;

@@ -84,6 +84,10 @@ void tni_plan_clear_islands(tni_plan *plan);
 // plan again · the errors above.
 TN_MUST_USE tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *error);
 
+// Whether the verdicts that the plan rests on hold for these sizes (bounds.c). If not, it has to be
+// made anew for them.
+bool tni_plan_holds(const tni_plan *plan, const tni_shape_table *table);
+
 // "DTYPE operand 1: 8, limit 0" and the like, for messages. Always terminated.
 void tni_option_text(const tni_option *option, char *text, uint32_t capacity);
 

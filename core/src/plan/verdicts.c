@@ -209,6 +209,31 @@ tn_status tni_verdicts_present(tni_model *model, tni_device *device,
     return status == TN_OK && changed ? tni_shapes_infer(model, error) : status;
 }
 
+// Keeps the bounds, about the model's nodes. Strides as the plugin was told them.
+static tn_status read_bounds(tni_verdict_set *set, const answer_arrays *arrays,
+                             const tni_model *model, const tni_view *view, tn_error *error) {
+    const tn_verdicts *v = &arrays->verdicts;
+    if (v->bound_count == 0) {
+        return TN_OK;
+    }
+    set->bounds = tni_alloc_array(&set->alloc, v->bound_count, sizeof(*set->bounds));
+    if (set->bounds == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
+    }
+    set->bound_count = v->bound_count;
+    for (uint32_t i = 0; i < v->bound_count; i++) {
+        set->bounds[i] = v->bounds[i];
+        if (v->bounds[i].node >= view->node_count || v->bounds[i].symbol >= model->symbol_count) {
+            return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.bound",
+                            "%s: bound %u names node %u of %u and symbol %u of %u", set->device->id,
+                            i, v->bounds[i].node, view->node_count, v->bounds[i].symbol,
+                            model->symbol_count);
+        }
+        set->bounds[i].node = tni_node_owner(model, view->node_of[v->bounds[i].node]);
+    }
+    return TN_OK;
+}
+
 tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_verdict_set *out_set,
                            tn_error *error) {
     const tni_model *model = query->model;
@@ -245,6 +270,7 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
     }
     if (status == TN_OK) {
         read_answer(out_set, &arrays, model, view);
+        status = read_bounds(out_set, &arrays, model, view, error);
     }
     arrays_deinit(&arrays);
     tni_view_destroy(view);
@@ -254,6 +280,7 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
 void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->options));
+    tni_free_array(&set->alloc, set->bounds, set->bound_count, sizeof(*set->bounds));
     memset(set, 0, sizeof(*set));
 }
 

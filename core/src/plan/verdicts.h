@@ -27,6 +27,8 @@ typedef struct tni_verdict_set {
     tni_device *device;
     tni_option *options; // node_count
     uint32_t node_count;
+    tn_verdict_bound *bounds; // node: of the model; the answers hold only while sizes are inside
+    uint32_t bound_count;
     const tni_presentation *presentation; // how this device sees the model
     bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;

@@ -63,10 +63,36 @@ static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
             return;
         }
     }
+    const tn_graph_value *result = tn_view_value(view, output);
+    for (uint32_t i = 0; control.most_size > 0 && i < result->dims.count; i++) {
+        int64_t size = tn_view_value_dim(view, result, i)->size;
+        if (size > control.most_size) {
+            tn_helper_no(out_verdict, TN_REASON_DIM_LIMIT, i, control.most_size, size);
+            return;
+        }
+    }
     tn_helper_yes(out_verdict, TN_NUMERICS_EXACT);
     if (control.cost_ns != 0) {
         out_verdict->cost_ns = control.cost_ns;
         out_verdict->origin = TN_COST_DECLARED;
+    }
+}
+
+// The verdict on a node holds while no size of its result is above the device's most.
+static void put_bounds(const tn_device *device, const tn_graph_view *view, uint32_t index,
+                       tn_verdicts *verdicts) {
+    int64_t most = fake_device(device->index)->most_size;
+    const tn_graph_value *value =
+        tn_view_value(view, tn_view_node_output(view, tn_view_node(view, index), 0));
+    for (uint32_t i = 0; most > 0 && i < value->dims.count; i++) {
+        const tn_graph_dim *dim = tn_view_value_dim(view, value, i);
+        if (dim->size < 0 && dim->symbol != TN_NONE) {
+            if (verdicts->bound_count < verdicts->bound_capacity) {
+                verdicts->bounds[verdicts->bound_count] =
+                    (tn_verdict_bound){index, dim->symbol, 0, most};
+            }
+            verdicts->bound_count++;
+        }
     }
 }
 
@@ -80,8 +106,10 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
         tn_node_verdict verdict = {0};
         judge(device, view, i, &verdict);
         tn_helper_put_verdict(inout_verdicts, i, &verdict);
+        put_bounds(device, view, i, inout_verdicts);
     }
-    return status;
+    return inout_verdicts->bound_count > inout_verdicts->bound_capacity ? TN_ERROR_LIMIT_EXCEEDED
+                                                                        : status;
 }
 
 // The lowest node that index is connected to, as far as linked nodes say.
