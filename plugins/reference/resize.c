@@ -18,6 +18,7 @@ typedef struct resize_axis {
     int64_t in;
     int64_t out;
     double scale;
+    uint32_t by_size; // the scale is out / in, and dividing by it is exact where that is possible
     double roi_begin;
     double roi_end;
     int64_t taps;
@@ -124,6 +125,7 @@ static tn_status read_scales(const ref_call *call, resize_job *job) {
         if (by_size) {
             wanted = ratio > 0.0 ? floor(ratio * in + 0.5) : tni_ref_load(sizes, i);
             axis->scale = ratio > 0.0 ? ratio : wanted / in;
+            axis->by_size = ratio > 0.0 ? 0 : 1;
         } else {
             axis->scale = list != NULL ? tni_ref_load(list, i) : attribute_scale(call, axes[i]);
             wanted = floor(in * axis->scale);
@@ -152,6 +154,10 @@ static uint32_t read_roi(const ref_call *call, resize_job *job) {
     return 1;
 }
 
+static double unscale(const resize_axis *axis, double x) {
+    return axis->by_size ? x * (double)axis->in / (double)axis->out : x / axis->scale;
+}
+
 // The coordinate in the input that an output coordinate comes from.
 static double source_coordinate(const ref_call *call, const resize_axis *axis, int64_t at) {
     static const char name[] = "coordinate_transformation_mode";
@@ -159,7 +165,7 @@ static double source_coordinate(const ref_call *call, const resize_axis *axis, i
     const double resized = axis->scale * (double)axis->in;
     const double last = (double)axis->in - 1.0;
     if (call->node->since_version < 11 || mode_is(call, name, "asymmetric")) {
-        return x / axis->scale;
+        return unscale(axis, x);
     }
     if (mode_is(call, name, "align_corners")) {
         return resized == 1.0 ? 0.0 : x * last / (resized - 1.0);
@@ -169,12 +175,12 @@ static double source_coordinate(const ref_call *call, const resize_axis *axis, i
         return axis->roi_begin * last + (resized == 1.0 ? span / 2 : x * span / (resized - 1.0));
     }
     if (mode_is(call, name, "tf_half_pixel_for_nn")) {
-        return (x + 0.5) / axis->scale;
+        return unscale(axis, x + 0.5);
     }
-    if (mode_is(call, name, "pytorch_half_pixel") && resized == 1.0) {
-        return -0.5;
+    if (mode_is(call, name, "pytorch_half_pixel") && axis->out == 1) {
+        return 0.0;
     }
-    const double plain = (x + 0.5) / axis->scale - 0.5;
+    const double plain = unscale(axis, x + 0.5) - 0.5;
     if (mode_is(call, name, "half_pixel_symmetric")) {
         return (double)axis->in / 2 * (1.0 - (double)axis->out / resized) + plain;
     }

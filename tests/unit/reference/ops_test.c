@@ -188,6 +188,80 @@ static void quantize__rounds_half_to_even(void **state) {
 }
 
 // What a refusal says, for one way to be refused each.
+static void set_unsaturated(view_builder *b) {
+    view_builder_int(b, "saturate", 0);
+}
+
+// Codes worked out by hand from the tables in the ONNX documents.
+static void cast__gives_the_codes_of_narrow_formats(void **state) {
+    (void)state;
+    const double half_in[] = {1.0, 65520.0, 65519.0, 0x1p-24, 0x1p-25, -2.0};
+    const uint16_t half_out[] = {0x3c00, 0x7c00, 0x7bff, 0x0001, 0x0000, 0xc000};
+    const double e4m3_in[] = {448.0, 464.0, 465.0, -1e9, 1.0625, -0.0};
+    const uint8_t e4m3_out[] = {0x7e, 0x7e, 0x7e, 0xfe, 0x38, 0x80};
+    const uint8_t e4m3_unsaturated[] = {0x7e, 0x7e, 0x7f, 0xff, 0x38, 0x80};
+    const uint8_t fnuz_unsaturated[] = {0x80, 0x80, 0x80, 0x80, 0x40, 0x00};
+    const double e5m2_in[] = {57344.0, 1e9, -1e9, 1.125, 1.375, 0x1p-17};
+    const uint8_t e5m2_unsaturated[] = {0x7b, 0x7c, 0xfc, 0x3c, 0x3e, 0x00};
+    const double e2m1_in[] = {100.0, 5.0, 0.25, -0.75, 2.5, -1.0};
+    const uint8_t e2m1_out[] = {0x67, 0xa0, 0xa4}; // two to a byte, the first one low
+    const double power_in[] = {1.0, 2.5, 4.0, 0x1p-127, 3.0, 0x1p200};
+    const uint8_t power_out[] = {127, 129, 129, 0, 129, 0xfe};
+    const operand half = OPERAND(TN_DTYPE_DOUBLE, half_in, 6);
+    const operand e4m3 = OPERAND(TN_DTYPE_DOUBLE, e4m3_in, 6);
+    const operand e5m2 = OPERAND(TN_DTYPE_DOUBLE, e5m2_in, 6);
+    const operand e2m1 = OPERAND(TN_DTYPE_DOUBLE, e2m1_in, 6);
+    const operand power = OPERAND(TN_DTYPE_DOUBLE, power_in, 6);
+    check_op("Cast", 28, &half, 1, &(operand)OPERAND(TN_DTYPE_FLOAT16, half_out, 6), NULL);
+    check_op("Cast", 28, &e4m3, 1, &(operand)OPERAND(TN_DTYPE_FLOAT8E4M3FN, e4m3_out, 6), NULL);
+    check_op("Cast", 28, &e4m3, 1, &(operand)OPERAND(TN_DTYPE_FLOAT8E4M3FN, e4m3_unsaturated, 6),
+             set_unsaturated);
+    check_op("Cast", 28, &e4m3, 1, &(operand)OPERAND(TN_DTYPE_FLOAT8E4M3FNUZ, fnuz_unsaturated, 6),
+             set_unsaturated);
+    check_op("Cast", 28, &e5m2, 1, &(operand)OPERAND(TN_DTYPE_FLOAT8E5M2, e5m2_unsaturated, 6),
+             set_unsaturated);
+    check_op("Cast", 28, &e2m1, 1, &(operand)OPERAND(TN_DTYPE_FLOAT4E2M1, e2m1_out, 6), NULL);
+    check_op("Cast", 28, &power, 1, &(operand)OPERAND(TN_DTYPE_FLOAT8E8M0, power_out, 6), NULL);
+}
+
+static void set_floor(view_builder *b) {
+    view_builder_text(b, "mode", "nearest");
+    view_builder_text(b, "nearest_mode", "floor");
+}
+
+// A coordinate that is a whole number must not fall below it: 1.5 * 7 / 3 - 0.5 is 3.
+static void resize__keeps_whole_coordinates_whole(void **state) {
+    (void)state;
+    const float x[] = {0, 1, 2, 3, 4, 5, 6};
+    const int64_t sizes[] = {3};
+    const float y[] = {0, 3, 5};
+    view_builder *b = view_builder_create();
+    const uint32_t in = view_builder_value(b, TN_DTYPE_FLOAT, 1, (const int64_t[]){7});
+    const uint32_t s = view_builder_constant_value(b, TN_DTYPE_INT64, 1, (const int64_t[]){1},
+                                                   sizes, sizeof sizes, TN_CONSTANT_MAPPABLE);
+    const uint32_t out = view_builder_value(b, TN_DTYPE_FLOAT, 1, (const int64_t[]){3});
+    view_builder_node(b, "Resize", 19, (const uint32_t[]){in, TN_NONE, TN_NONE, s}, 4, &out, 1);
+    set_floor(b);
+    view_builder_input(b, in);
+    view_builder_output(b, out);
+    tn_error error = {.struct_size = (uint32_t)sizeof error, .struct_type = TN_STRUCT_ERROR};
+    abi_host host;
+    abi_plugin plugin;
+    abi_program program;
+    float input[7];
+    float output[3];
+    memcpy(input, x, sizeof x);
+    abi_host_init(&host, b);
+    assert_int_equal(abi_plugin_open(&host, tn_plugin_entry_1_reference, &plugin, &error), TN_OK);
+    assert_int_equal(
+        abi_program_open(&plugin, view_builder_finish(b, 0), NULL, 0, &program, &error), TN_OK);
+    assert_int_equal(abi_program_run(&program, (void *[]){input, output}, &error), TN_OK);
+    assert_memory_equal(output, y, sizeof y);
+    abi_program_close(&program);
+    assert_int_equal(abi_plugin_close(&plugin), TN_OK);
+    view_builder_destroy(b);
+}
+
 typedef struct refusal {
     const char *op;
     uint32_t version;
@@ -259,6 +333,8 @@ int main(void) {
         cmocka_unit_test(gemm__scales_integers_too),
         cmocka_unit_test(not_a_number__passes_through),
         cmocka_unit_test(quantize__rounds_half_to_even),
+        cmocka_unit_test(cast__gives_the_codes_of_narrow_formats),
+        cmocka_unit_test(resize__keeps_whole_coordinates_whole),
         cmocka_unit_test(refusals__say_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,8 +116,8 @@ tn_status tni_rule_window(tni_inference *in) {
 
 // [dft_length / 2 + 1, mel bins].
 tn_status tni_rule_mel(tni_inference *in) {
-    tni_element bins;
-    tni_element length;
+    tni_element bins = tni_element_unknown();
+    tni_element length = tni_element_unknown();
     tn_status status = read_scalar(in, 0, &bins);
     if (status == TN_OK) {
         status = read_scalar(in, 1, &length);
