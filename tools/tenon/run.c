@@ -247,7 +247,15 @@ static int write_inputs(run_session *s, const tensor *tensors) {
             }
             continue;
         }
+        tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
         tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
+        if (tn_model_input_get(s->model, i, &desc) == TN_OK && desc.kind != TN_VALUE_TENSOR) {
+            cli_message(command,
+                        "input \"%s\" is a sequence or an optional: only the embedding "
+                        "API can set it",
+                        desc.name);
+            return CLI_USAGE;
+        }
         if (tn_request_input(s->request, i, &view) != TN_OK) {
             return CLI_INTERNAL;
         }
@@ -338,6 +346,22 @@ void run_output_path(char *path, size_t capacity, const char *dir, const char *n
     snprintf(path + at, capacity - at, ".npy");
 }
 
+bool run_output_get(run_session *s, uint32_t output, uint64_t index, run_output *out) {
+    tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
+    out->view =
+        (tn_tensor_view){.struct_size = sizeof(out->view), .struct_type = TN_STRUCT_TENSOR_VIEW};
+    if (tn_model_output_get(s->model, output, &desc) != TN_OK ||
+        tn_request_output_element(s->request, output, index, &out->view) != TN_OK) {
+        return false;
+    }
+    if (desc.kind == TN_VALUE_SEQUENCE || desc.kind == TN_VALUE_OPTIONAL_SEQUENCE) {
+        snprintf(out->label, sizeof(out->label), "%s.%llu", desc.name, (unsigned long long)index);
+    } else {
+        snprintf(out->label, sizeof(out->label), "%s", desc.name);
+    }
+    return true;
+}
+
 static int write_outputs(run_session *s) {
     const char *dir = s->options.output_dir;
     if (dir == NULL) {
@@ -350,16 +374,13 @@ static int write_outputs(run_session *s) {
     for (uint32_t i = 0; i < tn_model_output_count(s->model); i++) {
         char path[4096];
         char text[TENSOR_TEXT_BYTES];
-        tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
-        tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-        if (tn_model_output_get(s->model, i, &desc) != TN_OK ||
-            tn_request_output(s->request, i, &view) != TN_OK) {
-            return CLI_INTERNAL;
-        }
-        run_output_path(path, sizeof(path), dir, desc.name);
-        if (!tensor_write_npy(path, &view, text)) {
-            cli_message(command, "%s", text);
-            return CLI_ENVIRONMENT;
+        run_output one;
+        for (uint64_t k = 0; run_output_get(s, i, k, &one); k++) {
+            run_output_path(path, sizeof(path), dir, one.label);
+            if (!tensor_write_npy(path, &one.view, text)) {
+                cli_message(command, "%s", text);
+                return CLI_ENVIRONMENT;
+            }
         }
     }
     return CLI_OK;

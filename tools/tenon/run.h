@@ -45,6 +45,15 @@ typedef struct run_session {
 // Writes DIR/NAME.npy for an output's name, which may hold any bytes.
 void run_output_path(char *path, size_t capacity, const char *dir, const char *name);
 
+// One tensor among the outputs; sequences and optionals have any number of them.
+typedef struct run_output {
+    char label[512]; // the output's name; of an element of a sequence: NAME.INDEX
+    tn_tensor_view view;
+} run_output;
+
+// Reads element index of an output. Returns false when there is none.
+bool run_output_get(run_session *session, uint32_t output, uint64_t index, run_output *out);
+
 // Prints the report as text or JSON. An exit code.
 int run_report(run_session *session);
 

@@ -96,36 +96,31 @@ static json_t *top_json(const tn_tensor_view *view, uint64_t top) {
     return list;
 }
 
-static bool get_output(run_session *s, uint32_t index, tn_tensor_desc *desc, tn_tensor_view *view) {
-    *desc = (tn_tensor_desc){.struct_size = sizeof(*desc), .struct_type = TN_STRUCT_TENSOR_DESC};
-    *view = (tn_tensor_view){.struct_size = sizeof(*view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-    return tn_model_output_get(s->model, index, desc) == TN_OK &&
-           tn_request_output(s->request, index, view) == TN_OK;
-}
-
 static const char *device_id(const run_session *s, uint32_t device, tn_device_desc *desc) {
     *desc = (tn_device_desc){.struct_size = sizeof(*desc), .struct_type = TN_STRUCT_DEVICE_DESC};
     return tn_host_device_get(s->host, device, desc) == TN_OK ? desc->id : "?";
 }
 
+static void print_output(const run_session *s, const run_output *one) {
+    const tn_tensor_view *view = &one->view;
+    char shape[256];
+    summary sum = summarise(view);
+    shape_of_view(view, shape, sizeof(shape));
+    printf("%soutput %s%s  %s %s  min %.6g  max %.6g  mean %.6g", cli_bold(), one->label,
+           cli_plain(), tn_dtype_text(view->dtype), shape, sum.min, sum.max, sum.mean);
+    if (sum.not_finite > 0) {
+        printf("  %s%llu not finite%s", cli_bad(), (unsigned long long)sum.not_finite, cli_plain());
+    }
+    putchar('\n');
+    print_top(view, s->options.top);
+}
+
 static void print_outputs(run_session *s) {
+    run_output one;
     for (uint32_t i = 0; i < tn_model_output_count(s->model); i++) {
-        char shape[256];
-        tn_tensor_desc desc;
-        tn_tensor_view view;
-        if (!get_output(s, i, &desc, &view)) {
-            continue;
+        for (uint64_t k = 0; run_output_get(s, i, k, &one); k++) {
+            print_output(s, &one);
         }
-        summary sum = summarise(&view);
-        shape_of_view(&view, shape, sizeof(shape));
-        printf("%soutput %s%s  %s %s  min %.6g  max %.6g  mean %.6g", cli_bold(), desc.name,
-               cli_plain(), tn_dtype_text(view.dtype), shape, sum.min, sum.max, sum.mean);
-        if (sum.not_finite > 0) {
-            printf("  %s%llu not finite%s", cli_bad(), (unsigned long long)sum.not_finite,
-                   cli_plain());
-        }
-        putchar('\n');
-        print_top(&view, s->options.top);
     }
 }
 
@@ -145,6 +140,13 @@ static void print_phases(const run_session *s) {
 static void print_placement(run_session *s, const tn_plan_summary *plan) {
     printf("%splacement%s  %u island%s", cli_bold(), cli_plain(), plan->island_count,
            plan->island_count == 1 ? "" : "s");
+    if (plan->stage_count > 1 || plan->host_nodes > 0) {
+        printf(" in %u stages, %u nodes carried out by the host", plan->stage_count,
+               plan->host_nodes);
+    }
+    if (plan->unplanned_nodes > 0) {
+        printf(", %u nodes planned while running", plan->unplanned_nodes);
+    }
     if (plan->fallback_count > 0) {
         printf("  %s%u nodes on a device that was not listed%s", cli_bad(), plan->fallback_count,
                cli_plain());
@@ -178,27 +180,29 @@ static void print_counts(const tn_run_stats *stats) {
            cli_bytes_text(stats->device_arena_bytes, text[3]));
 }
 
+static json_t *output_json(const run_session *s, const run_output *one) {
+    const tn_tensor_view *view = &one->view;
+    char path[4096];
+    json_t *shape = json_array();
+    for (uint32_t k = 0; k < view->rank; k++) {
+        json_array_append_new(shape, json_integer(view->dims[k]));
+    }
+    summary sum = summarise(view);
+    run_output_path(path, sizeof(path), "", one->label);
+    const char *file = s->options.output_dir == NULL ? "" : strrchr(path, '/') + 1;
+    return json_pack("{s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:I, s:o}", "file", file, "name",
+                     one->label, "dtype", tn_dtype_text(view->dtype), "shape", shape, "min",
+                     sum.min, "max", sum.max, "mean", sum.mean, "not_finite",
+                     (json_int_t)sum.not_finite, "top", top_json(view, s->options.top));
+}
+
 static json_t *outputs_json(run_session *s) {
     json_t *list = json_array();
+    run_output one;
     for (uint32_t i = 0; i < tn_model_output_count(s->model); i++) {
-        tn_tensor_desc desc;
-        tn_tensor_view view;
-        if (!get_output(s, i, &desc, &view)) {
-            continue;
+        for (uint64_t k = 0; run_output_get(s, i, k, &one); k++) {
+            json_array_append_new(list, output_json(s, &one));
         }
-        json_t *shape = json_array();
-        for (uint32_t k = 0; k < view.rank; k++) {
-            json_array_append_new(shape, json_integer(view.dims[k]));
-        }
-        summary sum = summarise(&view);
-        char path[4096];
-        run_output_path(path, sizeof(path), "", desc.name);
-        const char *file = s->options.output_dir == NULL ? "" : strrchr(path, '/') + 1;
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:o, s:f, s:f, s:f, s:I, s:o}", "file", file, "name",
-                            desc.name, "dtype", tn_dtype_text(view.dtype), "shape", shape, "min",
-                            sum.min, "max", sum.max, "mean", sum.mean, "not_finite",
-                            (json_int_t)sum.not_finite, "top", top_json(&view, s->options.top)));
     }
     return list;
 }
@@ -242,16 +246,18 @@ static int print_json(run_session *s, const tn_plan_summary *plan, const tn_run_
         counts_json(stats->handovers, stats->host_waits, stats->transfers, stats->transfer_bytes);
     json_t *planned = counts_json(stats->planned_handovers, stats->planned_host_waits,
                                   stats->planned_transfers, stats->planned_transfer_bytes);
-    return cli_print_json(
-        json_pack("{s:i, s:s, s:s, s:o, s:o, s:{s:o, s:i, s:I, s:I}, s:o, s:o, s:{s:I, s:I, s:I}}",
-                  "schema_version", CLI_SCHEMA_VERSION, "tenon", tn_version_text(), "model",
-                  s->options.model, "outputs", outputs_json(s), "phases", phases_json(s), "plan",
-                  "islands", islands_json(s, plan), "fallback_nodes", (int)plan->fallback_count,
-                  "cost_estimate_ns", (json_int_t)plan->cost_ns, "lower_bound_ns",
-                  (json_int_t)plan->lower_bound_ns, "counted", counted, "planned", planned,
-                  "memory", "host_arena_bytes", (json_int_t)stats->host_arena_bytes,
-                  "device_arena_bytes", (json_int_t)stats->device_arena_bytes,
-                  "packed_weight_bytes", (json_int_t)plan->weight_bytes));
+    return cli_print_json(json_pack(
+        "{s:i, s:s, s:s, s:o, s:o, s:{s:o, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o, s:{s:I, s:I, "
+        "s:I}}",
+        "schema_version", CLI_SCHEMA_VERSION, "tenon", tn_version_text(), "model", s->options.model,
+        "outputs", outputs_json(s), "phases", phases_json(s), "plan", "islands",
+        islands_json(s, plan), "fallback_nodes", (int)plan->fallback_count, "stages",
+        (int)plan->stage_count, "host_nodes", (int)plan->host_nodes, "unplanned_nodes",
+        (int)plan->unplanned_nodes, "cost_estimate_ns", (json_int_t)plan->cost_ns, "lower_bound_ns",
+        (json_int_t)plan->lower_bound_ns, "counted", counted, "planned", planned, "memory",
+        "host_arena_bytes", (json_int_t)stats->host_arena_bytes, "device_arena_bytes",
+        (json_int_t)stats->device_arena_bytes, "packed_weight_bytes",
+        (json_int_t)plan->weight_bytes));
 }
 
 int run_report(run_session *s) {
