@@ -72,14 +72,6 @@ static int64_t pad_index(const grid_job *job, int64_t index, int64_t size) {
     return mirrored < 0 ? 0 : (mirrored >= size ? size - 1 : mirrored);
 }
 
-static double cubic(double x) {
-    x = fabs(x);
-    if (x <= 1.0) {
-        return ((CUBIC_A + 2.0) * x - (CUBIC_A + 3.0)) * x * x + 1.0;
-    }
-    return x < 2.0 ? ((CUBIC_A * x - 5.0 * CUBIC_A) * x + 8.0 * CUBIC_A) * x - 4.0 * CUBIC_A : 0.0;
-}
-
 // The sum over the taps of the spatial axes from `axis` on.
 static double sample(const grid_job *job, const double *at, uint32_t axis, int64_t begin) {
     if (axis == job->axes) {
@@ -93,7 +85,7 @@ static double sample(const grid_job *job, const double *at, uint32_t axis, int64
         const double distance = at[axis] - (double)(lower + i);
         const double weight = job->mode == GRID_NEAREST  ? 1.0
                               : job->mode == GRID_LINEAR ? fmax(0.0, 1.0 - fabs(distance))
-                                                         : cubic(distance);
+                                                         : tni_ref_cubic(CUBIC_A, distance);
         const int64_t index = pad_index(job, lower + i, size);
         if (index >= 0 && weight != 0.0) {
             sum += weight * sample(job, at, axis + 1, begin * size + index);

@@ -2,7 +2,7 @@
 // Small things every kernel uses: look-up in the table, attributes, errors, parallel loops.
 #include "ops.h"
 
-#include <stdio.h>
+#include <math.h>
 
 const ref_op *tni_ref_find_op(const tn_graph_view *view, const tn_graph_node *node) {
     const tn_op_record *record = NULL;
@@ -81,6 +81,35 @@ int64_t tni_ref_int_list(const ref_call *call, uint32_t index, const char *name,
         out_values[i] = tni_ref_load_int(input, i);
     }
     return input->count;
+}
+
+int64_t *tni_ref_sort(int64_t *order, int64_t *other, int64_t count, ref_before before,
+                      const void *user_data) {
+    for (int64_t width = 1; width < count; width *= 2) {
+        for (int64_t begin = 0; begin < count; begin += 2 * width) {
+            const int64_t middle = begin + width < count ? begin + width : count;
+            const int64_t end = middle + width < count ? middle + width : count;
+            int64_t a = begin;
+            int64_t b = middle;
+            for (int64_t i = begin; i < end; ++i) {
+                const uint32_t left =
+                    a < middle && (b >= end || before(user_data, order[a], order[b]));
+                other[i] = left ? order[a++] : order[b++];
+            }
+        }
+        int64_t *swap = order;
+        order = other;
+        other = swap;
+    }
+    return order;
+}
+
+double tni_ref_cubic(double a, double x) {
+    x = fabs(x);
+    if (x <= 1.0) {
+        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+    }
+    return x < 2.0 ? ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a : 0.0;
 }
 
 void tni_ref_parallel(const ref_call *call, int64_t count, int64_t cost, tn_parallel_fn body,

@@ -171,6 +171,15 @@ tn_status tni_ref_stale(const ref_call *call, uint32_t input);
 // An index of [-size, size) made to count from the front. Returns 0 when it lies outside.
 uint32_t tni_ref_wrap(int64_t index, int64_t size, int64_t *out_index);
 
+// Whether a may stand in front of b.
+typedef uint32_t (*ref_before)(const void *user_data, int64_t a, int64_t b);
+// A stable merge sort of count numbers, from runs of one upwards; other has room for as many.
+// Returns which of the two holds the result.
+int64_t *tni_ref_sort(int64_t *order, int64_t *other, int64_t count, ref_before before,
+                      const void *user_data);
+// The weight of a sample at distance x in cubic convolution with coefficient a (Keys, 1981).
+double tni_ref_cubic(double a, double x);
+
 // Runs body over [0, count) on the host's workers; cost is the rough work of one item in
 // nanoseconds, from which the grain follows.
 void tni_ref_parallel(const ref_call *call, int64_t count, int64_t cost, tn_parallel_fn body,

@@ -187,14 +187,6 @@ static double source_coordinate(const ref_call *call, const resize_axis *axis, i
     return plain;
 }
 
-static double cubic(double a, double x) {
-    x = fabs(x);
-    if (x <= 1.0) {
-        return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-    }
-    return x < 2.0 ? ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a : 0.0;
-}
-
 // Taps reach this far to each side of a coordinate; antialiasing widens them as the axis shrinks.
 static int64_t reach_of(const resize_job *job, const resize_axis *axis) {
     const double reach = job->mode == MODE_CUBIC ? 2.0 : 1.0;
@@ -253,7 +245,7 @@ static void fill_taps(const resize_job *job, const resize_axis *axis, int64_t at
         const double distance = ((double)(start + i) - ratio) * squeeze;
         const int64_t from = axis->first[at] + i;
         const uint32_t outside = from < 0 || from >= axis->in ? 1u : 0u;
-        weights[i] = job->mode == MODE_CUBIC ? cubic(job->cubic_a, distance)
+        weights[i] = job->mode == MODE_CUBIC ? tni_ref_cubic(job->cubic_a, distance)
                                              : fmax(0.0, 1.0 - fabs(distance));
         weights[i] = outside && job->exclude_outside ? 0.0 : weights[i];
         sum += weights[i];

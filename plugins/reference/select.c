@@ -181,27 +181,19 @@ static int compare_slices(const unique_job *job, int64_t a, int64_t b) {
     return 0;
 }
 
-// A stable merge sort, from runs of one upwards: equal slices stay in the order of the input.
+static uint32_t slice_before(const void *user_data, int64_t a, int64_t b) {
+    return compare_slices(user_data, a, b) <= 0 ? 1u : 0u;
+}
+
+// Equal slices stay in the order of the input.
 static void sort_slices(unique_job *job) {
     for (int64_t i = 0; i < job->size; ++i) {
         job->order[i] = i;
     }
-    for (int64_t width = 1; width < job->size; width *= 2) {
-        for (int64_t begin = 0; begin < job->size; begin += 2 * width) {
-            const int64_t middle = begin + width < job->size ? begin + width : job->size;
-            const int64_t end = middle + width < job->size ? middle + width : job->size;
-            int64_t a = begin;
-            int64_t b = middle;
-            for (int64_t i = begin; i < end; ++i) {
-                const uint32_t left =
-                    a < middle &&
-                    (b >= end || compare_slices(job, job->order[a], job->order[b]) <= 0);
-                job->other[i] = left ? job->order[a++] : job->order[b++];
-            }
-        }
-        int64_t *swap = job->order;
-        job->order = job->other;
-        job->other = swap;
+    if (tni_ref_sort(job->order, job->other, job->size, slice_before, job) == job->other) {
+        int64_t *sorted = job->other;
+        job->other = job->order;
+        job->order = sorted;
     }
 }
 

@@ -14,6 +14,7 @@ typedef struct suppress_job {
     uint32_t has_least;
     int64_t most;
     int64_t count;
+    int64_t scores_at; // where the scores of the class at hand begin
     int64_t *order;
     int64_t *other;
 } suppress_job;
@@ -46,31 +47,26 @@ static double overlap_of(box a, box b) {
     return area_a <= 0.0 || area_b <= 0.0 ? 0.0 : both / (area_a + area_b - both);
 }
 
-// Candidates of one class in falling order of score, by a stable merge sort; returns their count.
-static int64_t sort_candidates(suppress_job *job, int64_t scores_at) {
+static uint32_t score_before(const void *user_data, int64_t a, int64_t b) {
+    const suppress_job *job = user_data;
+    return tni_ref_load(job->scores, job->scores_at + a) >=
+                   tni_ref_load(job->scores, job->scores_at + b)
+               ? 1u
+               : 0u;
+}
+
+// Candidates of one class in falling order of score; returns their count.
+static int64_t sort_candidates(suppress_job *job) {
     int64_t count = 0;
     for (int64_t i = 0; i < job->count; ++i) {
-        if (!job->has_least || tni_ref_load(job->scores, scores_at + i) > job->least_score) {
+        if (!job->has_least || tni_ref_load(job->scores, job->scores_at + i) > job->least_score) {
             job->order[count++] = i;
         }
     }
-    for (int64_t width = 1; width < count; width *= 2) {
-        for (int64_t begin = 0; begin < count; begin += 2 * width) {
-            const int64_t middle = begin + width < count ? begin + width : count;
-            const int64_t end = middle + width < count ? middle + width : count;
-            int64_t a = begin;
-            int64_t b = middle;
-            for (int64_t i = begin; i < end; ++i) {
-                const uint32_t left =
-                    a < middle &&
-                    (b >= end || tni_ref_load(job->scores, scores_at + job->order[a]) >=
-                                     tni_ref_load(job->scores, scores_at + job->order[b]));
-                job->other[i] = left ? job->order[a++] : job->order[b++];
-            }
-        }
-        int64_t *swap = job->order;
-        job->order = job->other;
-        job->other = swap;
+    if (tni_ref_sort(job->order, job->other, count, score_before, job) == job->other) {
+        int64_t *sorted = job->other;
+        job->other = job->order;
+        job->order = sorted;
     }
     return count;
 }
@@ -161,8 +157,8 @@ tn_status tni_ref_suppress(const ref_call *call) {
     int64_t row = 0;
     for (int64_t batch = 0; batch < job.scores->dims[0]; ++batch) {
         for (int64_t class_id = 0; class_id < job.scores->dims[1]; ++class_id) {
-            const int64_t scores_at = (batch * job.scores->dims[1] + class_id) * job.count;
-            const int64_t candidates = job.most == 0 ? 0 : sort_candidates(&job, scores_at);
+            job.scores_at = (batch * job.scores->dims[1] + class_id) * job.count;
+            const int64_t candidates = job.most == 0 ? 0 : sort_candidates(&job);
             row += take(&job, y, row, batch, class_id, candidates);
         }
     }
