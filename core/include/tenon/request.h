@@ -37,6 +37,11 @@ typedef struct tn_request_config {
     uint32_t background;
     uint32_t state_count;
     const tn_state_config *states; // borrowed for tn_request_create
+    // So many sets of input shapes stay prepared, those used last, so that coming back to one costs
+    // nothing; each holds memory of its own, together within the memory cap. 0 and 1: only the
+    // current one. At most 16. Growing states make new shapes with every run: 1 is right for them.
+    uint32_t shape_profiles;
+    uint32_t reserved; // zero
 } tn_request_config;
 
 TN_API void tn_request_config_init(tn_request_config *config);

@@ -22,13 +22,12 @@ static void set_prepared(tn_request *request, tni_prepared *prepared, tni_flow_r
 }
 
 static void drop_prepared(tn_request *request) {
-    tni_prepared *prepared = request->prepared;
-    tni_flow_run *stages = request->stages;
     if (tni_request_is_prepared(request)) {
         set_prepared(request, NULL, NULL);
-        tni_prepared_drop(prepared);
-        tni_flow_run_destroy(stages);
     }
+    tni_request_profiles_drop(request);
+    tni_flow_run_destroy(request->walk);
+    request->walk = NULL;
 }
 
 tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *config,
@@ -37,7 +36,8 @@ tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *conf
         *out_request = NULL;
     }
     if (compiled == NULL || out_request == NULL ||
-        (config != NULL && !tni_struct_ok(config, TN_STRUCT_REQUEST_CONFIG, sizeof(*config)))) {
+        (config != NULL && (!tni_struct_ok(config, TN_STRUCT_REQUEST_CONFIG, sizeof(*config)) ||
+                            config->shape_profiles > TNI_MAX_SHAPE_PROFILES))) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.argument",
                         "compiled or out_request is null, or the configuration is not one");
     }
@@ -51,6 +51,8 @@ tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *conf
     request->compiled = compiled;
     request->host = host;
     request->background = config != NULL && config->background != 0;
+    request->profile_count =
+        config != NULL && config->shape_profiles > 1 ? config->shape_profiles : 1;
     tn_status status = tni_mutex_init(&request->mutex);
     request->mutex_ready = status == TN_OK;
     if (status == TN_OK) {
@@ -156,19 +158,10 @@ static tni_prepare_context context_of(const tn_request *request) {
 // One region: everything is made now, so that a run allocates nothing.
 static tn_status prepare_region(tn_request *request, const tni_shape_input *inputs,
                                 tn_error *error) {
-    const tni_flow *flow = request->compiled->flow;
-    const tni_stage *stage = &flow->tracks[0].stages[0];
     tni_prepare_context context = context_of(request);
-    tni_shape_table *table = NULL;
     tni_prepared *prepared = NULL;
-    tn_status status = tni_shapes_evaluate(flow->model, &request->host->alloc, inputs,
-                                           stage->region.input_count, &table, error);
-    if (status == TN_OK) {
-        status = tni_prepared_create(&context, &stage->region, flow->plans[stage->id], table,
-                                     &prepared, error);
-    }
+    tn_status status = tni_request_profile_get(request, &context, inputs, &prepared, error);
     if (status != TN_OK) {
-        tni_shape_table_destroy(table);
         return status;
     }
     set_prepared(request, prepared, NULL);
@@ -186,19 +179,21 @@ static tn_status prepare_stages(tn_request *request, const tni_shape_input *inpu
         .memory_cap_bytes = request->compiled->memory_cap_bytes,
         .max_iterations = request->compiled->max_iterations,
     };
-    tni_flow_run *stages = NULL;
-    tn_status status = tni_flow_run_create(&context, &limits, &stages, error);
+    tn_status status = TN_OK;
+    if (request->walk == NULL) {
+        status = tni_flow_run_create(&context, &limits, &request->walk, error);
+    } else {
+        tni_flow_run_forget(request->walk);
+    }
     for (uint32_t i = 0; i < graph->input_count && status == TN_OK; i++) {
         if (model->values[graph->inputs[i]].kind == TN_VALUE_TENSOR) {
-            status = tni_flow_run_shape(stages, i, inputs[i].rank, inputs[i].dims, error);
+            status = tni_flow_run_shape(request->walk, i, inputs[i].rank, inputs[i].dims, error);
         }
     }
-    if (status != TN_OK) {
-        tni_flow_run_destroy(stages);
-        return status;
+    if (status == TN_OK) {
+        set_prepared(request, NULL, request->walk);
     }
-    set_prepared(request, NULL, stages);
-    return TN_OK;
+    return status;
 }
 
 static tn_status prepare(tn_request *request, const tn_input_shape *shapes, uint32_t shape_count,
@@ -244,10 +239,10 @@ tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
                         "a run was submitted and not waited for");
     }
     uint64_t begin = tni_clock_ns();
-    drop_prepared(request);
+    set_prepared(request, NULL, NULL);
     tn_status status = prepare(request, shapes, shape_count, error);
     if (status != TN_OK) {
-        drop_prepared(request);
+        set_prepared(request, NULL, NULL);
     }
     request->prepare_ns = tni_clock_ns() - begin;
     tni_trace_add(&request->host->trace, TN_TRACE_PREPARE, TN_NONE, TN_NONE, 0, begin, 0);

@@ -12,16 +12,28 @@ typedef enum tni_request_state {
     TNI_REQUEST_RUNNING, // submitted, the result not yet fetched
 } tni_request_state;
 
+#define TNI_MAX_SHAPE_PROFILES 16u
+
+// A model of one region, prepared for one set of input shapes.
+typedef struct tni_request_profile {
+    tni_prepared *prepared; // null: the slot is free
+    uint64_t last_use;
+} tni_request_profile;
+
 struct tn_request {
     tn_compiled *compiled;
     tn_host *host;
     bool background;
-    tni_worker *worker;     // of a background request, from prepare on
-    tni_state_set *states;  // null: none
-    bool grown;             // a state has grown since prepare
-    uint64_t state_bytes;   // of the last run
-    tni_prepared *prepared; // of a simple model; null until prepared
-    tni_flow_run *stages;   // of any other; null until prepared
+    tni_worker *worker;    // of a background request, from prepare on
+    tni_state_set *states; // null: none
+    bool grown;            // a state has grown since prepare
+    uint64_t state_bytes;  // of the last run
+    tni_request_profile profiles[TNI_MAX_SHAPE_PROFILES];
+    uint32_t profile_count; // slots in use
+    uint64_t uses;          // counts up, for profiles[].last_use
+    tni_prepared *prepared; // of a simple model: one of profiles; null until prepared
+    tni_flow_run *stages;   // of any other: walk; null until prepared
+    tni_flow_run *walk;     // keeps what its regions were prepared for
     uint64_t prepare_ns;
     uint64_t run_ns;
     tn_status last; // what the last run ended with
@@ -59,6 +71,14 @@ TN_MUST_USE tn_status tni_request_states_bring(tn_request *request, tn_error *er
 TN_MUST_USE tn_status tni_request_states_commit(tn_request *request, tn_error *error);
 // Whether an input or output belongs to a state.
 bool tni_request_is_state(const tn_request *request, bool is_output, uint32_t index);
+
+// Shape profiles (request_profile.c). Finds or makes what runs these input shapes; it stays the
+// request's. Errors as tn_request_prepare. *out_prepared is null on failure.
+TN_MUST_USE tn_status tni_request_profile_get(tn_request *request,
+                                              const tni_prepare_context *context,
+                                              const tni_shape_input *inputs,
+                                              tni_prepared **out_prepared, tn_error *error);
+void tni_request_profiles_drop(tn_request *request);
 
 // TN_OK · TN_ERROR_INVALID_ARGUMENT null · TN_ERROR_INVALID_STATE not prepared, or running.
 TN_MUST_USE tn_status tni_request_check(const tn_request *request, tn_error *error);

@@ -56,6 +56,11 @@ static void clear_items(tni_item *items, uint32_t count) {
     }
 }
 
+void tni_flow_run_forget(tni_flow_run *run) {
+    clear_items(run->inputs, graph_0(run)->input_count);
+    clear_items(run->outputs, graph_0(run)->output_count);
+}
+
 static void free_profiles(tni_flow_run *run) {
     uint32_t count = run->flow->stage_count * TNI_PROFILES_PER_STAGE;
     for (uint32_t i = 0; run->profiles != NULL && i < count; i++) {

@@ -65,6 +65,8 @@ TN_MUST_USE tn_status tni_flow_run_create(const tni_prepare_context *context,
                                           tn_error *error);
 void tni_flow_run_destroy(tni_flow_run *run); // null is ignored
 
+// Lets go of inputs and outputs; regions stay prepared.
+void tni_flow_run_forget(tni_flow_run *run);
 // Gives an input of graph 0 a zeroed tensor of this shape. TN_OK · errors of tni_tensor_create.
 TN_MUST_USE tn_status tni_flow_run_shape(tni_flow_run *run, uint32_t input, uint32_t rank,
                                          const int64_t *dims, tn_error *error);

@@ -148,6 +148,33 @@ static void request__takes_fifty_shapes_without_growing(void **state) {
     assert_int_equal(f->memory.live_blocks, blocks);
 }
 
+static void request__keeps_the_profiles_it_is_asked_to(void **state) {
+    fixture *f = *state;
+    static const char *const device = "reference:cpu";
+    static const int64_t lengths[] = {1, 2, 3, 1, 2, 3, 4, 2};
+    static const bool made[] = {true, true, true, false, false, false, true, false};
+    tn_request_config config;
+    build_sum(f);
+    open_on(f, 1, &device);
+    tn_request_destroy(f->request);
+    f->request = NULL;
+    tn_request_config_init(&config);
+    config.shape_profiles = 17;
+    assert_int_equal(tn_request_create(f->compiled, &config, &f->request, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    config.shape_profiles = 3;
+    assert_int_equal(tn_request_create(f->compiled, &config, &f->request, &f->error), TN_OK);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        uint64_t blocks = f->memory.live_blocks;
+        uint64_t count = f->memory.count;
+        run_sum(f, 2, lengths[i]);
+        // Coming back to one takes the arrays of the call itself; making one takes dozens.
+        assert_int_equal(f->memory.count - count > 10, made[i]);
+        // Three at most: the fourth length takes the place of another.
+        assert_int_equal(f->memory.live_blocks > blocks, made[i] && i < 3);
+    }
+}
+
 // What ran on a device since the last call.
 static uint32_t runs_of(uint32_t device) {
     static uint32_t seen[FAKE_DEVICE_COUNT];
@@ -198,6 +225,7 @@ static void request__is_planned_anew_outside_of_bounds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(request__takes_fifty_shapes_without_growing),
+        CASE(request__keeps_the_profiles_it_is_asked_to),
         CASE(request__is_planned_anew_outside_of_bounds),
     };
     return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
