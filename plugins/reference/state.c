@@ -16,22 +16,19 @@ static uint32_t reads_apart(const tn_graph_view *view, const tn_graph_node *node
                : 0u;
 }
 
-// How often graph 0 reads a value, and whether every reader but one can read rows that lie apart.
-static uint32_t count_readers(const tn_graph_view *view, uint32_t value, const tn_graph_node *but,
-                              uint32_t *out_apart) {
+// Whether every reader of a value in graph 0 can read rows that lie apart. Input 0 of `but` can.
+static uint32_t readers_can(const tn_graph_view *view, uint32_t value, const tn_graph_node *but) {
     const tn_range nodes = tn_view_graph(view, 0)->nodes;
-    uint32_t count = 0;
-    *out_apart = 1;
     for (uint32_t i = 0; i < nodes.count; ++i) {
         const tn_graph_node *node = tn_view_node(view, nodes.begin + i);
         for (uint32_t k = 0; k < node->inputs.count; ++k) {
-            if (tn_view_node_input(view, node, k) == value) {
-                count += 1;
-                *out_apart = *out_apart && (node == but || reads_apart(view, node));
+            if (tn_view_node_input(view, node, k) == value && !(node == but && k == 0) &&
+                !reads_apart(view, node)) {
+                return 0;
             }
         }
     }
-    return count;
+    return 1;
 }
 
 // The port a value leaves by, if it leaves by just one.
@@ -71,15 +68,11 @@ void tni_ref_find_states(ref_program *program) {
         const uint32_t result = tn_view_node_output(view, node, 0);
         const uint32_t input = past == TN_NONE ? TN_NONE : input_port(program, past);
         const uint32_t output = result == TN_NONE ? TN_NONE : only_output(program, result);
-        uint32_t past_apart = 0;
-        uint32_t result_apart = 0;
         if (input == TN_NONE || output == TN_NONE || only_output(program, past) != TN_NONE ||
             tni_ref_element_bits(tn_view_value(view, result)->dtype) % 8 != 0) {
             continue;
         }
-        const uint32_t past_readers = count_readers(view, past, node, &past_apart);
-        (void)count_readers(view, result, node, &result_apart);
-        if (past_readers == 1 && result_apart) {
+        if (readers_can(view, past, node) && readers_can(view, result, NULL)) {
             program->appends_to[output] = input;
         }
     }

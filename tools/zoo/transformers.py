@@ -114,7 +114,7 @@ def causal(net, ids, past_key):
 
 def gpt_decoder(real):
     """Radford et al. 2019, GPT-2: learned positions, tied embeddings; the past is an input."""
-    layers, width, heads, words, times = (6, 768, 12, 50257, 1024) if real else (3, 48, 4, 300, 96)
+    layers, width, heads, words, times = (6, 768, 12, 50257, 1024) if real else (3, 48, 4, 300, 512)
     size = width // heads
     net = Net("gpt_decoder", seed=19)
     ids = net.input("input_ids", ["batch", "time"], INT64)

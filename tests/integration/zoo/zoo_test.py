@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small zoo: the same bytes every time, nothing degenerate, and right answers on reference.
 
-    zoo_test.py TENON_ONNX_SUITE PLUGIN_FOLDER ZOO_FOLDER CACHE_FOLDER
+    zoo_test.py TENON_ONNX_SUITE PLUGIN_FOLDER ZOO_FOLDER CACHE_FOLDER GENERATE
 
 The models are written once for each state of the generator and of the packages it uses.
 """
 import hashlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-SUITE, PLUGINS, ZOO, CACHE = (pathlib.Path(a) for a in sys.argv[1:5])
+SUITE, PLUGINS, ZOO, CACHE, GENERATE = (pathlib.Path(a) for a in sys.argv[1:6])
 sys.path.insert(0, str(ZOO))
 import check  # noqa: E402  (found through the path above)
 import zoo  # noqa: E402
@@ -109,6 +110,29 @@ class Answers(unittest.TestCase):
     def test_int8_is_exact(self):
         errors = {c["case"]: c["max_error"] for c in self.report["results"]}
         self.assertEqual({n: errors[n] for n in BIT_EXACT}, {n: 0.0 for n in BIT_EXACT})
+
+
+class Generation(unittest.TestCase):
+    """A decoder that keeps its cache in the request says the same as one that is handed it."""
+
+    def generate(self, *arguments):
+        result = subprocess.run(
+            [GENERATE, FOLDER / "gpt_decoder" / "model.onnx", "--device", "reference:cpu",
+             *arguments], capture_output=True, text=True, timeout=200)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        print(result.stderr, end="")
+        return result.stdout.split(), result.stderr
+
+    def test_state_changes_nothing_but_what_is_written(self):
+        tokens, report = self.generate("--tokens", "256")
+        expected, _ = self.generate("--tokens", "256", "--stateless")
+        self.assertEqual(len(tokens), 256)
+        self.assertEqual(tokens, expected)
+        in_place, states = re.search(r"(\d+) of (\d+) states in place", report).groups()
+        first, last = re.search(r"(\d+) for the first token, (\d+) for the last", report).groups()
+        self.assertEqual(in_place, states)
+        self.assertEqual(first, last)
+        self.assertGreater(int(first), 0)
 
 
 if __name__ == "__main__":
