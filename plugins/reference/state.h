@@ -6,8 +6,8 @@
 
 #include "program.h"
 
-// Marks the outputs that may be updated in place (ref_program.appends_to): where past and result are
-// read by nothing but ops that do not mind rows that lie apart.
+// Marks the outputs that may be updated in place (ref_program.appends_to): those where past and the
+// result are read by nothing but ops that do not mind rows that lie apart.
 void tni_ref_find_states(ref_program *program);
 
 // Takes the layout of a bound port over into its tensor. TN_ERROR_INVALID_ARGUMENT strides that are
