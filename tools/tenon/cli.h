@@ -98,6 +98,7 @@ uint64_t cli_now_ns(void);
 
 int cli_run(cli_args *args);
 int cli_inspect(cli_args *args);
+int cli_save(cli_args *args);
 int cli_plugins(cli_args *args);
 int cli_doctor(cli_args *args);
 

@@ -9,6 +9,7 @@ static const char general_help[] =
     "\n"
     "  run MODEL       run a model and show what ran where, and how long it took\n"
     "  inspect MODEL   show ops, shapes, parameters and cost of a model\n"
+    "  save MODEL OUT  write a model as ONNX, as rewritten for the devices\n"
     "  plugins         list plugins and their devices\n"
     "  doctor          check every plugin and device of this machine\n"
     "\n"
@@ -72,6 +73,18 @@ static const command commands[] = {
      "Examples:\n"
      "  tenon inspect resnet50.onnx\n"
      "  tenon inspect resnet50.onnx --json\n"},
+    {"save", cli_save,
+     "usage: tenon save MODEL OUT [options]\n"
+     "\n"
+     "Writes the canonical model: constants folded, no-ops gone. OUT may be MODEL.\n"
+     "\n"
+     "  --no-rewrites        as imported: no folding, no no-op removal\n"
+     "  --external NAME      put large weights into this file beside OUT\n"
+     "  --external-bytes N   weights of at least N bytes (default 1024)\n"
+     "\n"
+     "Examples:\n"
+     "  tenon save resnet50.onnx folded.onnx\n"
+     "  tenon save llm.onnx out/llm.onnx --external llm.weights\n"},
     {"plugins", cli_plugins,
      "usage: tenon plugins\n"
      "\n"

@@ -143,6 +143,28 @@ typedef struct tn_model_summary {
 TN_API TN_MUST_USE tn_status tn_model_summary_get(const tn_model *model,
                                                   tn_model_summary *out_summary);
 
+typedef struct tn_save_config {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    // The name of a file that large weights go to, in the folder of the model; null: none. Needed
+    // for models above 2 GiB.
+    const char *external_file;
+    uint64_t external_min_bytes; // weights of at least this size go there; 0: 1024
+} tn_save_config;
+
+TN_API void tn_save_config_init(tn_save_config *config);
+
+// Writes the canonical model as ONNX, derived weights computed; one loaded with
+// TN_MODEL_NO_REWRITES keeps the nodes of its file. Both files appear whole or not at all, and
+// replace what was there; the model may be one of those. [any-thread] [may-block]
+// config may be null.
+// TN_ERROR_INVALID_ARGUMENT also a path or name that cannot be · TN_ERROR_UNSUPPORTED no opset
+// version gives all nodes their meaning (functions of other versions were inlined): node_index ·
+// TN_ERROR_LIMIT_EXCEEDED above 2 GiB without an external file · TN_ERROR_NOT_FOUND no such folder
+// · TN_ERROR_IO · TN_ERROR_OUT_OF_MEMORY.
+TN_API TN_MUST_USE tn_status tn_model_save_file(const tn_model *model, const char *path,
+                                                const tn_save_config *config, tn_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -240,11 +240,36 @@ class Others(unittest.TestCase):
     def test_help_and_version(self):
         self.assertIn("usage:", tenon("--help").stdout)
         self.assertRegex(tenon("--version").stdout, r"^tenon \d+\.\d+\.\d+\n$")
-        for command in ("run", "inspect", "plugins", "doctor"):
+        for command in ("run", "inspect", "save", "plugins", "doctor"):
             result = tenon(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)
         self.assertEqual(tenon().returncode, 2)
+
+    def test_save_writes_a_model_with_the_same_answers(self):
+        saved = WORK / "saved.onnx"
+        result = tenon("save", MODEL, saved, "--external", "saved.bin", "--external-bytes", "64",
+                       "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["saved"], str(saved))
+        self.assertTrue((WORK / "saved.bin").is_file())
+        shape = ("--shape", "image=1x1x8x8", "--seed", "3", "--output")
+        for model, folder in ((MODEL, "before"), (saved, "after")):
+            self.assertEqual(tenon("run", model, *shape, WORK / folder).returncode, 0)
+        written = sorted(p.name for p in (WORK / "before").iterdir())
+        self.assertTrue(written)
+        for name in written:
+            self.assertEqual((WORK / "before" / name).read_bytes(),
+                             (WORK / "after" / name).read_bytes())
+
+    def test_save_says_what_is_wrong(self):
+        self.assertEqual(tenon("save", MODEL).returncode, 2)
+        missing = tenon("save", MODEL, WORK / "absent" / "x.onnx")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("no such folder", missing.stderr)
+        outside = tenon("save", MODEL, WORK / "x.onnx", "--external", "../x.bin")
+        self.assertEqual(outside.returncode, 2)
+        self.assertIn("no name for a file", outside.stderr)
 
     def test_full_standard_output_is_an_error(self):
         with open("/dev/full", "w") as full:
