@@ -36,7 +36,9 @@ typedef struct tn_compile_config {
     uint64_t memory_cap_bytes;       // of one request's tensors and workspaces; 0: none
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
-    uint64_t max_iterations; // of all Loop and Scan nodes of one run together; 0: 2^24
+    // Of all Loop, Scan and SequenceMap nodes of one run together, and pieces that SplitToSequence
+    // makes; 0: 2^24.
+    uint64_t max_iterations;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);

@@ -133,7 +133,8 @@ TN_API TN_MUST_USE tn_status tn_request_state_write(tn_request *request, uint32_
 
 // What became of one output in the last run: TN_OK, or the status of the first failure it depends
 // on. After a run that failed, outputs that do not depend on the failure are good.
-// TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_INVALID_ARGUMENT no such output.
+// TN_ERROR_INVALID_STATE not prepared, or running, or a model of several stages that has not run
+// since · TN_ERROR_INVALID_ARGUMENT no such output.
 TN_API TN_MUST_USE tn_status tn_request_output_status(tn_request *request, uint32_t output);
 
 // Copies size_bytes into the request's memory for the input.

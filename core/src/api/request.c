@@ -240,6 +240,7 @@ tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
     }
     uint64_t begin = tni_clock_ns();
     set_prepared(request, NULL, NULL);
+    request->last = TN_OK;
     tn_status status = prepare(request, shapes, shape_count, error);
     if (status != TN_OK) {
         set_prepared(request, NULL, NULL);

@@ -140,7 +140,9 @@ tn_status tn_request_output_status(tn_request *request, uint32_t output) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
     if (request->stages != NULL) {
-        return request->stages->outputs[output].kind != TNI_ITEM_EMPTY ? TN_OK : request->last;
+        bool has = request->stages->outputs[output].kind != TNI_ITEM_EMPTY;
+        // Nothing is there and nothing failed: there was no run since prepare.
+        return has ? TN_OK : request->last != TN_OK ? request->last : TN_ERROR_INVALID_STATE;
     }
     return tni_execution_output_status(request->prepared->execution, output);
 }

@@ -203,7 +203,9 @@ static tn_status take_output(tni_flow_run *run, const tni_region *region,
     if (status != TN_OK) {
         return status;
     }
-    memcpy(tensor->data, tni_execution_host(execution, place), tensor->size_bytes);
+    if (tensor->size_bytes > 0) {
+        memcpy(tensor->data, tni_execution_host(execution, place), tensor->size_bytes);
+    }
     tni_flow_set(run, region->outputs[index], tni_item_of(tensor));
     return TN_OK;
 }

@@ -200,6 +200,62 @@ static tn_status begin(tni_flow_run *run, uint64_t deadline_ns, tn_error *error)
     return tni_model_check_sources(run->flow->model, error);
 }
 
+static bool is_input(const tni_flow_run *run, const tni_tensor *tensor) {
+    bool found = false;
+    for (uint32_t i = 0; i < graph_0(run)->input_count; i++) {
+        found = found || run->inputs[i].tensor == tensor;
+    }
+    return found;
+}
+
+// A sequence of the same tensors, but for those that are inputs.
+static tn_status own_sequence(const tni_flow_run *run, tni_item *item, tn_error *error) {
+    const tni_sequence *sequence = item->sequence;
+    tni_sequence *own = NULL;
+    bool has_input = false;
+    for (uint32_t i = 0; i < sequence->count; i++) {
+        has_input = has_input || is_input(run, sequence->tensors[i]);
+    }
+    if (!has_input) {
+        return TN_OK;
+    }
+    tn_status status = tni_sequence_create(sequence->store, sequence->count, &own, error);
+    for (uint32_t i = 0; i < sequence->count && status == TN_OK; i++) {
+        tni_tensor *tensor = sequence->tensors[i];
+        if (is_input(run, tensor)) {
+            status = tni_tensor_copy(tensor, &own->tensors[i], error);
+        } else {
+            own->tensors[i] = tni_item_share(tni_item_of(tensor)).tensor;
+        }
+    }
+    if (status != TN_OK) {
+        tni_sequence_release(own);
+        return status;
+    }
+    tni_item_clear(item);
+    *item = (tni_item){.kind = TNI_ITEM_SEQUENCE, .sequence = own};
+    return TN_OK;
+}
+
+// What an output holds must outlast the writing of the next inputs: where a model hands an input
+// out as it is, it becomes a copy.
+static tn_status take_output(tni_flow_run *run, uint32_t index, tn_error *error) {
+    tni_item *item = &run->outputs[index];
+    tni_tensor *own = NULL;
+    tn_status status = tni_flow_take(run, graph_0(run)->outputs[index], item, error);
+    if (status == TN_OK && item->kind == TNI_ITEM_SEQUENCE) {
+        return own_sequence(run, item, error);
+    }
+    if (status == TN_OK && item->kind == TNI_ITEM_TENSOR && is_input(run, item->tensor)) {
+        status = tni_tensor_copy(item->tensor, &own, error);
+        tni_item_clear(item);
+        if (status == TN_OK) {
+            *item = tni_item_of(own);
+        }
+    }
+    return status;
+}
+
 tn_status tni_flow_run_go(tni_flow_run *run, uint64_t deadline_ns, tn_error *error) {
     const tni_graph *graph = graph_0(run);
     uint64_t start = tni_clock_ns();
@@ -208,7 +264,7 @@ tn_status tni_flow_run_go(tni_flow_run *run, uint64_t deadline_ns, tn_error *err
         status = tni_flow_walk(run, 0, error);
     }
     for (uint32_t i = 0; i < graph->output_count && status == TN_OK; i++) {
-        status = tni_flow_take(run, graph->outputs[i], &run->outputs[i], error);
+        status = take_output(run, i, error);
     }
     if (status != TN_OK) {
         clear_items(run->outputs, graph->output_count);

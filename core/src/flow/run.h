@@ -11,7 +11,7 @@
 // What a run of hostile or mistaken models may take.
 typedef struct tni_flow_limits {
     uint64_t memory_cap_bytes; // tensors and arenas together; 0: none
-    uint64_t max_iterations;   // of all loops of one run together
+    uint64_t max_iterations;   // of all loops of one run together, and pieces of splits
 } tni_flow_limits;
 
 // A prepared region with what it was prepared for.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sequences and optionals as the ONNX standard defines them (docs/Operators.md). Sequences are
 // never changed: an op that inserts makes a new list of the same tensors.
+#include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "flow/host_ops.h"
@@ -260,6 +261,12 @@ static tn_status split_tensor(tni_flow_run *run, const tni_node *node, const tni
     if (status == TN_OK) {
         status = find_pieces(run, node, split, tensor->dims[axis], &cut, sizes, error);
     }
+    if (status == TN_OK && cut.count > run->limits.max_iterations) {
+        status = tni_fail_node(error, TN_ERROR_LIMIT_EXCEEDED, "flow.pieces",
+                               (uint32_t)(node - run->flow->model->nodes), TN_NONE,
+                               "node \"%.*s\" (SplitToSequence): %u pieces", TNI_TEXT(node->name),
+                               cut.count);
+    }
     if (status == TN_OK) {
         status = tni_sequence_create(&run->store, cut.count, &made, error);
     }
@@ -268,7 +275,10 @@ static tn_status split_tensor(tni_flow_run *run, const tni_node *node, const tni
     for (uint32_t i = 0; i < cut.count && status == TN_OK; i++) {
         int64_t left = tensor->dims[axis] - begin;
         int64_t size = cut.sizes != NULL ? cut.sizes[i] : cut.each < left ? cut.each : left;
-        status = cut_piece(run, tensor, axis, begin, size, keep, &made->tensors[i], error);
+        status = tni_iterate(run, node, error);
+        if (status == TN_OK) {
+            status = cut_piece(run, tensor, axis, begin, size, keep, &made->tensors[i], error);
+        }
         begin += size;
     }
     if (status != TN_OK) {
@@ -289,8 +299,12 @@ tn_status tni_op_split_to_sequence(tni_flow_run *run, const tni_node *node, tn_e
     bool integers =
         split == NULL || split->dtype == TN_DTYPE_INT64 || split->dtype == TN_DTYPE_INT32;
     uint64_t room = split != NULL && split->rank > 0 ? (uint64_t)split->dims[0] + 1 : 1;
-    if (status == TN_OK && (!integers || room > INT32_MAX)) {
-        status = bad_index(run, node, 0, 0, error);
+    if (status == TN_OK && (!integers || room > INT32_MAX || (split != NULL && split->rank > 1))) {
+        status = tni_fail_node(error, TN_ERROR_INVALID_DATA, "flow.split",
+                               (uint32_t)(node - run->flow->model->nodes), TN_NONE,
+                               "node \"%.*s\" (SplitToSequence): the sizes are no integer and no "
+                               "list of integers",
+                               TNI_TEXT(node->name));
     }
     if (status == TN_OK) {
         int64_t *sizes = tni_alloc_array(&run->alloc, room, sizeof(*sizes));
@@ -317,10 +331,9 @@ static tn_status joined_dims(const tni_flow_run *run, const tni_node *node,
         for (uint32_t i = 0; same && i < first->rank; i++) {
             same = other->dims[i] == first->dims[i] || (!is_new && i == axis);
         }
-        if (!same) {
+        if (!same || (!is_new && !tni_add_i64(dims[axis], other->dims[axis], &dims[axis]))) {
             return bad_index(run, node, k, sequence->count, error);
         }
-        dims[axis] += is_new ? 0 : other->dims[axis];
     }
     return TN_OK;
 }

@@ -77,6 +77,15 @@ void tni_tensor_release(tni_tensor *tensor) {
     tni_free(&store->alloc, tensor, sizeof(*tensor));
 }
 
+tn_status tni_tensor_copy(const tni_tensor *tensor, tni_tensor **out_tensor, tn_error *error) {
+    tn_status status = tni_tensor_create(tensor->store, tensor->dtype, tensor->rank, tensor->dims,
+                                         out_tensor, error);
+    if (status == TN_OK) {
+        memcpy((*out_tensor)->data, tensor->data, tensor->size_bytes);
+    }
+    return status;
+}
+
 // A tensor as [outer, dims[axis], inner] with inner in bytes.
 static void split_dims(const tni_tensor *tensor, uint32_t axis, uint64_t *out_outer,
                        uint64_t *out_inner_bytes) {

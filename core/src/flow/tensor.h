@@ -41,6 +41,10 @@ TN_MUST_USE tn_status tni_tensor_create(tni_store *store, tn_dtype dtype, uint32
                                         tn_error *error);
 void tni_tensor_release(tni_tensor *tensor); // null is ignored
 
+// A tensor of the same contents. Errors as tni_tensor_create.
+TN_MUST_USE tn_status tni_tensor_copy(const tni_tensor *tensor, tni_tensor **out_tensor,
+                                      tn_error *error);
+
 // Part index of a tensor along an axis, as a tensor without that axis. Errors as
 // tni_tensor_create · TN_ERROR_UNSUPPORTED elements smaller than a byte.
 TN_MUST_USE tn_status tni_tensor_part(const tni_tensor *tensor, uint32_t axis, int64_t index,

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control flow, sequences and sizes that only a run tells, through the embedding API: answers,
 // limits, cancel, allocation failures, and many threads on one compiled model.
-#include "support/fake/fake_control.h"
-#include "support/onnx_builder.h"
-#include "support/test_alloc.h"
-
-#include "tenon/tenon.h"
+#include "flow_fixture.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,138 +13,11 @@
 
 #include <cmocka.h>
 
-tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
-                                      tn_error *error);
-
-typedef struct fixture {
-    test_alloc memory;
-    tn_host *host;
-    tn_model *model;
-    tn_compiled *compiled;
-    tn_request *request;
-    pb bytes;
-    onnx_builder b;
-    tn_error error;
-} fixture;
-
 static const int64_t four[] = {4};
 static const int64_t one[] = {1};
 
-static int set_up(void **state) {
-    fixture *f = calloc(1, sizeof(*f));
-    if (f == NULL) {
-        return -1;
-    }
-    test_alloc_init(&f->memory);
-    tn_error_init(&f->error);
-    fake_reset();
-    onnx_begin(&f->b, 17);
-    *state = f;
-    return 0;
-}
-
-static void close_all(fixture *f) {
-    tn_request_destroy(f->request);
-    tn_compiled_release(f->compiled);
-    tn_model_release(f->model);
-    tn_host_release(f->host);
-    f->request = NULL;
-    f->compiled = NULL;
-    f->model = NULL;
-    f->host = NULL;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    close_all(f);
-    onnx_abandon(&f->b);
-    pb_free(&f->bytes);
-    const bool clean = test_alloc_clean(&f->memory);
-    test_alloc_deinit(&f->memory);
-    free(f);
-    return clean ? 0 : -1;
-}
-
-static tn_status open_host(fixture *f) {
-    static const tn_static_plugin plugins[] = {{"reference", tn_plugin_entry_1_reference},
-                                               {"fake", fake_plugin_entry}};
-    tn_host_config config;
-    tn_host_config_init(&config);
-    config.allocator =
-        (tn_allocator){f->memory.alloc.alloc, f->memory.alloc.free, f->memory.alloc.user};
-    config.search = TN_SEARCH_NONE;
-    config.static_plugins = plugins;
-    config.static_plugin_count = 2;
-    return tn_host_create(&config, &f->host, &f->error);
-}
-
-// From the finished model to a prepared request, on devices separated by commas.
-static tn_status open_request(fixture *f, const char *devices, const tn_compile_config *limits) {
-    const char *names[4] = {devices};
-    tn_compile_config config = *limits;
-    config.devices = names;
-    config.device_count = 1;
-    config.policy = TN_COMPILE_NO_FALLBACK;
-    char list[64];
-    char *comma = NULL;
-    snprintf(list, sizeof(list), "%s", devices);
-    if ((comma = strchr(list, ',')) != NULL) {
-        *comma = '\0';
-        names[0] = list;
-        names[1] = comma + 1;
-        config.device_count = 2;
-    }
-    tn_status status = open_host(f);
-    if (status == TN_OK) {
-        status =
-            tn_model_load_memory(f->host, f->bytes.data, f->bytes.size, NULL, &f->model, &f->error);
-    }
-    if (status == TN_OK) {
-        status = tn_compile(f->model, &config, &f->compiled, &f->error);
-    }
-    if (status == TN_OK) {
-        status = tn_request_create(f->compiled, NULL, &f->request, &f->error);
-    }
-    return status == TN_OK ? tn_request_prepare(f->request, NULL, 0, &f->error) : status;
-}
-
-static void open_on(fixture *f, const char *devices) {
-    tn_compile_config limits;
-    tn_compile_config_init(&limits);
-    onnx_end(&f->b, &f->bytes);
-    tn_status status = open_request(f, devices, &limits);
-    if (status != TN_OK) {
-        print_message("%s: %s\n", f->error.id, f->error.text);
-    }
-    assert_int_equal(status, TN_OK);
-}
-
-static void put(fixture *f, uint32_t input, const void *data, uint64_t bytes) {
-    assert_int_equal(tn_request_write(f->request, input, data, bytes, &f->error), TN_OK);
-}
-
-static void run(fixture *f) {
-    tn_status status = tn_request_run(f->request, 0, &f->error);
-    if (status != TN_OK) {
-        print_message("%s: %s\n", f->error.id, f->error.text);
-    }
-    assert_int_equal(status, TN_OK);
-}
-
-static tn_tensor_view output(fixture *f, uint32_t index) {
-    tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-    assert_int_equal(tn_request_output(f->request, index, &view), TN_OK);
-    return view;
-}
-
-static tn_run_stats stats_of(fixture *f) {
-    tn_run_stats stats = {.struct_size = sizeof(stats), .struct_type = TN_STRUCT_RUN_STATS};
-    assert_int_equal(tn_request_stats(f->request, &stats), TN_OK);
-    return stats;
-}
-
 // y = c ? Relu(x) : Neg(x), the branches reading x from around them.
-static void build_if(fixture *f) {
+static void build_if(flow_fixture *f) {
     pb graphs[2];
     static const char *const ops[] = {"Relu", "Neg"};
     for (int i = 0; i < 2; i++) {
@@ -167,33 +36,33 @@ static void build_if(fixture *f) {
 }
 
 static void if__runs_the_branch_that_the_condition_names(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const float x[] = {-1.0f, 2.0f, -3.0f, 4.0f};
     static const float relu[] = {0.0f, 2.0f, 0.0f, 4.0f};
     static const float neg[] = {1.0f, -2.0f, 3.0f, -4.0f};
     build_if(f);
-    open_on(f, "reference:cpu");
-    put(f, 0, x, sizeof(x));
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, x, sizeof(x));
     for (int round = 0; round < 4; round++) {
         const uint8_t condition = round % 2 == 0;
-        put(f, 1, &condition, 1);
-        run(f);
-        assert_memory_equal(output(f, 0).data, condition ? relu : neg, sizeof(x));
+        flow_put(f, 1, &condition, 1);
+        flow_run(f);
+        assert_memory_equal(flow_output(f, 0).data, condition ? relu : neg, sizeof(x));
     }
     // Both branches are prepared by now.
-    assert_int_equal(stats_of(f).prepared_regions, 0);
+    assert_int_equal(flow_stats(f).prepared_regions, 0);
 }
 
 static void if__on_asynchronous_devices_counts_as_planned(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const float x[] = {-1.0f, 2.0f, -3.0f, 4.0f};
     const uint8_t condition = 1;
     build_if(f);
-    open_on(f, "fake:alpha");
-    put(f, 0, x, sizeof(x));
-    put(f, 1, &condition, 1);
-    run(f);
-    tn_run_stats stats = stats_of(f);
+    flow_open_on(f, "fake:alpha");
+    flow_put(f, 0, x, sizeof(x));
+    flow_put(f, 1, &condition, 1);
+    flow_run(f);
+    tn_run_stats stats = flow_stats(f);
     assert_int_equal(stats.host_waits, stats.planned_host_waits);
     assert_int_equal(stats.transfers, stats.planned_transfers);
     assert_int_equal(stats.handovers, stats.planned_handovers);
@@ -202,7 +71,7 @@ static void if__on_asynchronous_devices_counts_as_planned(void **state) {
 }
 
 // Loop(limit, , x): v = v + v, collecting v, while the sum is below `stop`.
-static void build_loop(fixture *f, float stop) {
+static void build_loop(flow_fixture *f, float stop) {
     onnx_builder body;
     pb graph;
     onnx_begin_graph(&body);
@@ -226,41 +95,41 @@ static void build_loop(fixture *f, float stop) {
     onnx_output_untyped(&f->b, "all");
 }
 
-static void put_loop(fixture *f, int64_t limit, float x) {
-    put(f, 0, &limit, sizeof(limit));
-    put(f, 1, &x, sizeof(x));
+static void put_loop(flow_fixture *f, int64_t limit, float x) {
+    flow_put(f, 0, &limit, sizeof(limit));
+    flow_put(f, 1, &x, sizeof(x));
 }
 
 static void loop__ends_by_count_or_condition(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const float doubled[] = {2.0f, 4.0f, 8.0f, 16.0f};
     build_loop(f, 10.0f);
-    open_on(f, "reference:cpu");
+    flow_open_on(f, "reference:cpu");
     put_loop(f, 3, 1.0f);
-    run(f);
-    assert_int_equal(output(f, 1).dims[0], 3);
-    assert_memory_equal(output(f, 1).data, doubled, 3 * sizeof(float));
+    flow_run(f);
+    assert_int_equal(flow_output(f, 1).dims[0], 3);
+    assert_memory_equal(flow_output(f, 1).data, doubled, 3 * sizeof(float));
     put_loop(f, 100, 1.0f);
-    run(f);
+    flow_run(f);
     // 16 is the first that is not below 10.
-    assert_int_equal(output(f, 1).dims[0], 4);
-    assert_memory_equal(output(f, 1).data, doubled, sizeof(doubled));
-    assert_memory_equal(output(f, 0).data, &doubled[3], sizeof(float));
+    assert_int_equal(flow_output(f, 1).dims[0], 4);
+    assert_memory_equal(flow_output(f, 1).data, doubled, sizeof(doubled));
+    assert_memory_equal(flow_output(f, 0).data, &doubled[3], sizeof(float));
     put_loop(f, 0, 5.0f);
-    run(f);
+    flow_run(f);
     static const float five = 5.0f;
-    assert_int_equal(output(f, 1).dims[0], 0);
-    assert_memory_equal(output(f, 0).data, &five, sizeof(five));
+    assert_int_equal(flow_output(f, 1).dims[0], 0);
+    assert_memory_equal(flow_output(f, 0).data, &five, sizeof(five));
 }
 
 static void loop__that_never_ends_meets_the_limit(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     tn_compile_config limits;
     tn_compile_config_init(&limits);
     limits.max_iterations = 1000;
     build_loop(f, 10.0f);
     onnx_end(&f->b, &f->bytes);
-    assert_int_equal(open_request(f, "reference:cpu", &limits), TN_OK);
+    assert_int_equal(flow_open(f, "reference:cpu", &limits), TN_OK);
     put_loop(f, (int64_t)1 << 62, 0.0f);
     assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_LIMIT_EXCEEDED);
     assert_string_equal(f->error.id, "flow.iterations");
@@ -269,27 +138,27 @@ static void loop__that_never_ends_meets_the_limit(void **state) {
     assert_int_equal(tn_request_output_status(f->request, 0), TN_ERROR_LIMIT_EXCEEDED);
     // The request is as good as before.
     put_loop(f, 2, 1.0f);
-    run(f);
-    assert_int_equal(output(f, 1).dims[0], 2);
+    flow_run(f);
+    assert_int_equal(flow_output(f, 1).dims[0], 2);
 }
 
 static void loop__that_never_ends_meets_the_deadline(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     build_loop(f, 10.0f);
-    open_on(f, "reference:cpu");
+    flow_open_on(f, "reference:cpu");
     put_loop(f, (int64_t)1 << 62, 0.0f);
     assert_int_equal(tn_request_run(f->request, 20000000, &f->error), TN_ERROR_TIMEOUT);
     assert_string_equal(f->error.id, "run.deadline");
 }
 
 static void loop__that_collects_too_much_meets_the_cap(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     tn_compile_config limits;
     tn_compile_config_init(&limits);
     limits.memory_cap_bytes = 64 << 10;
     build_loop(f, 10.0f);
     onnx_end(&f->b, &f->bytes);
-    assert_int_equal(open_request(f, "reference:cpu", &limits), TN_OK);
+    assert_int_equal(flow_open(f, "reference:cpu", &limits), TN_OK);
     put_loop(f, (int64_t)1 << 62, 0.0f);
     assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_LIMIT_EXCEEDED);
     assert_string_equal(f->error.id, "flow.memory-cap");
@@ -304,21 +173,21 @@ static void *cancel_soon(void *user_data) {
 }
 
 static void loop__can_be_cancelled(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     pthread_t thread;
     build_loop(f, 10.0f);
-    open_on(f, "reference:cpu");
+    flow_open_on(f, "reference:cpu");
     put_loop(f, (int64_t)1 << 62, 0.0f);
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, f->request), 0);
     assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_CANCELLED);
     assert_int_equal(pthread_join(thread, NULL), 0);
     // The cancel is over with the run it ended.
     put_loop(f, 1, 1.0f);
-    run(f);
+    flow_run(f);
 }
 
 // The elements of x that are not zero, doubled.
-static void build_non_zero(fixture *f) {
+static void build_non_zero(flow_fixture *f) {
     static const int64_t flat[] = {-1};
     onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, four);
     onnx_initializer_ints(&f->b, "flat", 1, flat);
@@ -330,25 +199,25 @@ static void build_non_zero(fixture *f) {
 }
 
 static void non_zero__tells_its_size_when_it_has_run(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const float x[] = {0.0f, 2.0f, 0.0f, 4.0f};
     static const float none[4] = {0.0f};
     static const float expected[] = {4.0f, 8.0f};
     build_non_zero(f);
-    open_on(f, "reference:cpu");
-    put(f, 0, x, sizeof(x));
-    run(f);
-    assert_int_equal(output(f, 0).rank, 1);
-    assert_int_equal(output(f, 0).dims[0], 2);
-    assert_memory_equal(output(f, 0).data, expected, sizeof(expected));
-    put(f, 0, none, sizeof(none));
-    run(f);
-    assert_int_equal(output(f, 0).dims[0], 0);
-    assert_int_equal(output(f, 0).size_bytes, 0);
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, x, sizeof(x));
+    flow_run(f);
+    assert_int_equal(flow_output(f, 0).rank, 1);
+    assert_int_equal(flow_output(f, 0).dims[0], 2);
+    assert_memory_equal(flow_output(f, 0).data, expected, sizeof(expected));
+    flow_put(f, 0, none, sizeof(none));
+    flow_run(f);
+    assert_int_equal(flow_output(f, 0).dims[0], 0);
+    assert_int_equal(flow_output(f, 0).size_bytes, 0);
 }
 
 static void reshape__follows_a_shape_given_at_run_time(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const int64_t two[] = {2};
     static const float x[] = {1.0f, 2.0f, 3.0f, 4.0f};
     static const int64_t shapes[][2] = {{2, 2}, {1, 4}, {2, 2}, {4, -1}, {1, 4}};
@@ -357,23 +226,23 @@ static void reshape__follows_a_shape_given_at_run_time(void **state) {
     onnx_node(&f->b, "Reshape", "x,shape", "r");
     onnx_node(&f->b, "Neg", "r", "y");
     onnx_output_untyped(&f->b, "y");
-    open_on(f, "reference:cpu");
-    put(f, 0, x, sizeof(x));
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, x, sizeof(x));
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        put(f, 1, shapes[i], sizeof(shapes[i]));
-        run(f);
-        assert_int_equal(output(f, 0).rank, 2);
-        assert_int_equal(output(f, 0).dims[0], shapes[i][0]);
+        flow_put(f, 1, shapes[i], sizeof(shapes[i]));
+        flow_run(f);
+        assert_int_equal(flow_output(f, 0).rank, 2);
+        assert_int_equal(flow_output(f, 0).dims[0], shapes[i][0]);
         // The third and the last shape were met before.
-        assert_int_equal(stats_of(f).prepared_regions, i == 2 || i == 4 ? 0 : 1);
+        assert_int_equal(flow_stats(f).prepared_regions, i == 2 || i == 4 ? 0 : 1);
     }
     static const int64_t wrong[] = {3, 3};
-    put(f, 1, wrong, sizeof(wrong));
+    flow_put(f, 1, wrong, sizeof(wrong));
     assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
 }
 
 static void sequence__goes_in_and_comes_out(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     static const float first[] = {1.0f, 2.0f};
     static const float second[] = {3.0f};
     static const int64_t sizes[][1] = {{2}, {1}};
@@ -385,12 +254,12 @@ static void sequence__goes_in_and_comes_out(void **state) {
     onnx_attr_int(&f->b, "axis", 0);
     onnx_output_untyped(&f->b, "y");
     onnx_output_untyped(&f->b, "t");
-    open_on(f, "reference:cpu");
-    put(f, 0, first, sizeof(first));
-    put(f, 1, second, sizeof(second));
-    run(f);
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, first, sizeof(first));
+    flow_put(f, 1, second, sizeof(second));
+    flow_run(f);
     static const float joined[] = {1.0f, 2.0f, 3.0f, 1.0f, 2.0f};
-    assert_memory_equal(output(f, 0).data, joined, sizeof(joined));
+    assert_memory_equal(flow_output(f, 0).data, joined, sizeof(joined));
     uint64_t length = 0;
     assert_int_equal(tn_request_output_length(f->request, 1, &length), TN_OK);
     assert_int_equal(length, 3);
@@ -401,12 +270,12 @@ static void sequence__goes_in_and_comes_out(void **state) {
 }
 
 // A whole life, as far as it goes; returns what it ended with.
-static tn_status live(fixture *f) {
+static tn_status live(flow_fixture *f) {
     tn_compile_config limits;
     tn_compile_config_init(&limits);
     const int64_t limit = 3;
     const float x = 1.0f;
-    tn_status status = open_request(f, "reference:cpu", &limits);
+    tn_status status = flow_open(f, "reference:cpu", &limits);
     if (status == TN_OK) {
         status = tn_request_write(f->request, 0, &limit, sizeof(limit), &f->error);
     }
@@ -417,13 +286,13 @@ static tn_status live(fixture *f) {
 }
 
 static void every_allocation__may_fail(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     build_loop(f, 10.0f);
     onnx_end(&f->b, &f->bytes);
     test_alloc_reset(&f->memory, TEST_ALLOC_NORMAL, 0);
     assert_int_equal(live(f), TN_OK);
     uint64_t total = f->memory.count;
-    close_all(f);
+    flow_close(f);
     assert_true(total > 100);
     for (int mode = TEST_ALLOC_FAIL_ONE; mode <= TEST_ALLOC_FAIL_FROM; mode++) {
         for (uint64_t at = 0; at < total; at++) {
@@ -432,7 +301,7 @@ static void every_allocation__may_fail(void **state) {
             // A plugin that found no memory is left out, and then nobody takes the node.
             assert_true(status == TN_ERROR_OUT_OF_MEMORY || status == TN_ERROR_NOT_FOUND ||
                         (status == TN_OK && mode == TEST_ALLOC_FAIL_ONE));
-            close_all(f);
+            flow_close(f);
             assert_int_equal(f->memory.live_blocks, 0);
         }
     }
@@ -465,11 +334,11 @@ static void *walk(void *user_data) {
 }
 
 static void threads__share_a_compiled_model(void **state) {
-    fixture *f = *state;
+    flow_fixture *f = *state;
     pthread_t threads[THREADS];
     walker walkers[THREADS];
     build_loop(f, 1e9f);
-    open_on(f, "reference:cpu");
+    flow_open_on(f, "reference:cpu");
     for (int i = 0; i < THREADS; i++) {
         walkers[i] = (walker){f->compiled, i + 1, false};
         assert_int_equal(pthread_create(&threads[i], NULL, walk, &walkers[i]), 0);
@@ -480,22 +349,20 @@ static void threads__share_a_compiled_model(void **state) {
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(if__runs_the_branch_that_the_condition_names),
-        CASE(if__on_asynchronous_devices_counts_as_planned),
-        CASE(loop__ends_by_count_or_condition),
-        CASE(loop__that_never_ends_meets_the_limit),
-        CASE(loop__that_never_ends_meets_the_deadline),
-        CASE(loop__that_collects_too_much_meets_the_cap),
-        CASE(loop__can_be_cancelled),
-        CASE(non_zero__tells_its_size_when_it_has_run),
-        CASE(reshape__follows_a_shape_given_at_run_time),
-        CASE(sequence__goes_in_and_comes_out),
-        CASE(every_allocation__may_fail),
-        CASE(threads__share_a_compiled_model),
+        FLOW_CASE(if__runs_the_branch_that_the_condition_names),
+        FLOW_CASE(if__on_asynchronous_devices_counts_as_planned),
+        FLOW_CASE(loop__ends_by_count_or_condition),
+        FLOW_CASE(loop__that_never_ends_meets_the_limit),
+        FLOW_CASE(loop__that_never_ends_meets_the_deadline),
+        FLOW_CASE(loop__that_collects_too_much_meets_the_cap),
+        FLOW_CASE(loop__can_be_cancelled),
+        FLOW_CASE(non_zero__tells_its_size_when_it_has_run),
+        FLOW_CASE(reshape__follows_a_shape_given_at_run_time),
+        FLOW_CASE(sequence__goes_in_and_comes_out),
+        FLOW_CASE(every_allocation__may_fail),
+        FLOW_CASE(threads__share_a_compiled_model),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
 }
