@@ -62,10 +62,11 @@ def decode(net, x, classes, cells, stride):
     return net.op("Transpose", boxes, perm=[0, 2, 1]), net.op("Sigmoid", logit)
 
 
-def select(net, boxes, scores):
-    """Non-maximum suppression by class, then the rows that were kept."""
-    kept = net.op("NonMaxSuppression", boxes, scores, net.const([20]), net.number([0.45]),
-                  net.number([0.55]))
+def select(net, boxes, scores, floor):
+    """Non-maximum suppression by class, then the rows that were kept: so few of each class that
+    their scores lie further apart than rounding moves them."""
+    kept = net.op("NonMaxSuppression", boxes, scores, net.const([5]), net.number([0.45]),
+                  net.number([floor]))
     box_index = net.op("Gather", kept, net.const([0, 2]), axis=1)
     net.output("boxes", net.op("GatherND", boxes, box_index), ["kept", 4])
     net.output("scores", net.op("GatherND", scores, kept), ["kept"])
@@ -91,9 +92,9 @@ def yolo(real):
                 up = net.op("Resize", x, "", net.const([1, 1, 2, 2], np.float32), mode="nearest",
                             coordinate_transformation_mode="asymmetric", nearest_mode="floor")
                 x = cross_stage(net, net.concat([up, levels[level]]), levels[level].features, 1)
-            y = net.conv(x, 4 + classes, 1, bias=True, gain=0.1 if real else 3.0)
+            y = net.conv(x, 4 + classes, 1, bias=True, gain=0.01 if real else 3.0)
             found.append(decode(net, y, classes, side >> (level + 2), 1 << (level + 2)))
     boxes = net.op("Concat", *[f[0] for f in found], axis=1)
     scores = net.op("Concat", *[f[1] for f in found], axis=2)
-    select(net, boxes, scores)
+    select(net, boxes, scores, 0.75 if real else 0.55)
     return Model(net.model(), [image_case(side)] * 2)
