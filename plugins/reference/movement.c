@@ -204,10 +204,10 @@ static uint32_t cut_axis(const walk *w, uint32_t axis, int64_t begin, int64_t en
     begin += begin < 0 ? size : 0;
     // An end in front of the first element cannot be written with a sign alone: it stays at -1.
     end = end == -size - 1 ? -1 : end + (end < 0 ? size : 0);
-    begin = step > 0 ? clamp(begin, 0, size) : clamp(begin, -1, size - 1);
+    begin = clamp(begin, 0, step > 0 || size == 0 ? size : size - 1);
     end = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
     int64_t count = step > 0 ? (end - begin + step - 1) / step : (begin - end - step - 1) / -step;
-    if (count < 0) {
+    if (count < 0 || size == 0) {
         count = 0;
     }
     out_cut->begin[axis] = begin;

@@ -153,16 +153,21 @@ tn_status tni_ref_group_norm(const ref_call *call) {
     return TN_OK;
 }
 
+static double mean_of_squares(const ref_tensor *tensor, int64_t begin, int64_t count) {
+    double sum = 0.0;
+    for (int64_t i = begin; i < begin + count; ++i) {
+        sum += tni_ref_load(tensor, i) * tni_ref_load(tensor, i);
+    }
+    return sum / (double)count;
+}
+
 static void layer_row(const ref_call *call, int64_t row, int64_t size, double epsilon) {
     const ref_tensor *x = call->inputs[0];
     const ref_tensor *scale = call->inputs[1];
     const ref_tensor *bias = tni_ref_input(call, 2);
     const uint32_t rms = call->op->variant == REF_NORM_RMS ? 1u : 0u;
-    moments m = measure(x, row * size, size);
-    if (rms) {
-        m.variance += m.mean * m.mean; // the mean of the squares
-        m.mean = 0.0;
-    }
+    const moments m =
+        rms ? (moments){0.0, mean_of_squares(x, row * size, size)} : measure(x, row * size, size);
     const double factor = 1.0 / sqrt(m.variance + epsilon);
     for (int64_t i = 0; i < size; ++i) {
         const int64_t at = row * size + i;

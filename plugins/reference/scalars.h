@@ -26,6 +26,11 @@
         return (formula);                                                                          \
     }
 
+// [0, 1]; unlike fmin and fmax it lets NaN through.
+static double unit_interval(double x) {
+    return x < 0.0 ? 0.0 : (x > 1.0 ? 1.0 : x);
+}
+
 UNARY(f_abs, fabs(x))
 UNARY(f_neg, -x)
 UNARY(f_floor, floor(x))
@@ -54,11 +59,11 @@ UNARY(f_relu, x < 0.0 ? 0.0 : x)
 UNARY(f_leaky_relu, x < 0.0 ? a * x : x)
 UNARY(f_thresholded_relu, x > a ? x : 0.0)
 UNARY(f_elu, x < 0.0 ? a * expm1(x) : x)
-UNARY(f_celu, fmax(0.0, x) + fmin(0.0, a *expm1(x / a)))
+UNARY(f_celu, x > 0.0 ? x : a * expm1(x / a))
 UNARY(f_selu, x > 0.0 ? b * x : b * (a * exp(x) - a))
 UNARY(f_sigmoid, 1.0 / (1.0 + exp(-x)))
-UNARY(f_hard_sigmoid, fmax(0.0, fmin(1.0, a *x + b)))
-UNARY(f_hard_swish, x *fmax(0.0, fmin(1.0, x / 6.0 + 0.5)))
+UNARY(f_hard_sigmoid, unit_interval(a *x + b))
+UNARY(f_hard_swish, x *unit_interval(x / 6.0 + 0.5))
 // log(1 + e^x), written so that large x does not overflow.
 UNARY(f_softplus, fmax(x, 0.0) + log1p(exp(-fabs(x))))
 UNARY(f_softsign, x / (1.0 + fabs(x)))

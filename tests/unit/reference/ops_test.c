@@ -169,6 +169,28 @@ static void not_a_number__passes_through(void **state) {
     const operand pair[] = {OPERAND(TN_DTYPE_FLOAT, a, 3), OPERAND(TN_DTYPE_FLOAT, b, 3)};
     check_op("Max", 13, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, largest, 3), NULL);
     check_op("Relu", 14, pair, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, relu, 3), NULL);
+    const float wide[] = {nan, 9, -9};
+    const float hard[] = {nan, 1, 0};
+    const float swish[] = {nan, 9, -0.0f};
+    const operand wides[] = {OPERAND(TN_DTYPE_FLOAT, wide, 3)};
+    check_op("HardSigmoid", 6, wides, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, hard, 3), NULL);
+    check_op("HardSwish", 14, wides, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, swish, 3), NULL);
+    const float celu[] = {nan, 1, -0.5f};
+    const float celu_in[] = {nan, 1, -0.693147180559945f};
+    check_op("Celu", 12, &(operand)OPERAND(TN_DTYPE_FLOAT, celu_in, 3), 1,
+             &(operand)OPERAND(TN_DTYPE_FLOAT, celu, 3), NULL);
+}
+
+// The mean of squares is infinite, nothing else is.
+static void rms_normalization__divides_by_infinity(void **state) {
+    (void)state;
+    const float x[] = {(float)INFINITY, 2, -3};
+    const float scale[] = {1, 1, 1};
+    // Which NaN infinity times 0 is depends on the processor.
+    volatile double infinite = (double)INFINITY;
+    const float y[] = {(float)(infinite * 0.0), 0, -0.0f};
+    const operand pair[] = {OPERAND(TN_DTYPE_FLOAT, x, 1, 3), OPERAND(TN_DTYPE_FLOAT, scale, 3)};
+    check_op("RMSNormalization", 23, pair, 2, &(operand)OPERAND(TN_DTYPE_FLOAT, y, 1, 3), NULL);
 }
 
 static void quantize__rounds_half_to_even(void **state) {
@@ -332,6 +354,7 @@ int main(void) {
         cmocka_unit_test(cast__rounds_once_and_saturates),
         cmocka_unit_test(gemm__scales_integers_too),
         cmocka_unit_test(not_a_number__passes_through),
+        cmocka_unit_test(rms_normalization__divides_by_infinity),
         cmocka_unit_test(quantize__rounds_half_to_even),
         cmocka_unit_test(cast__gives_the_codes_of_narrow_formats),
         cmocka_unit_test(resize__keeps_whole_coordinates_whole),

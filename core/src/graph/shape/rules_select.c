@@ -87,7 +87,8 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-// Elements left of a dimension of known size.
+// Elements left of a dimension of known size. A start in front of the first element is the first
+// one, also for steps back; only an end may lie there.
 static int64_t slice_size(int64_t size, int64_t start, int64_t end, int64_t step) {
     start = start < 0 ? (start < -size ? -1 : start + size) : start;
     end = end < 0 ? (end < -size ? -1 : end + size) : end;
@@ -96,7 +97,10 @@ static int64_t slice_size(int64_t size, int64_t start, int64_t end, int64_t step
         end = clamp(end, 0, size);
         return end <= start ? 0 : (end - start - 1) / step + 1;
     }
-    start = clamp(start, -1, size - 1);
+    if (size == 0) {
+        return 0;
+    }
+    start = clamp(start, 0, size - 1);
     end = clamp(end, -1, size - 1);
     // -INT64_MIN does not exist, but a step that large takes one element.
     const int64_t back = step == INT64_MIN ? INT64_MAX : -step;
