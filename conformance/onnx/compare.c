@@ -356,7 +356,12 @@ bool suite_compare(const suite_tensor *expected, const tn_tensor_view *got, suit
         return true;
     }
     inout_result->elements += expected->count;
-    if (float_format(expected->dtype, &fraction, &min_exponent)) {
+    if (expected->dtype == TN_DTYPE_STRING) {
+        bool same = expected->size_bytes == got->size_bytes &&
+                    memcmp(expected->data, got->data, got->size_bytes) == 0;
+        inout_result->strict = inout_result->strict && same;
+        inout_result->tolerant = inout_result->tolerant && same;
+    } else if (float_format(expected->dtype, &fraction, &min_exponent)) {
         compare_floats(expected, got->data, kind, fraction, min_exponent, inout_result);
     } else if (expected->count > 0 && !same_bytes(expected, got->data)) {
         inout_result->strict = false;

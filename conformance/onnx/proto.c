@@ -28,6 +28,7 @@ enum {
     TENSOR_DATA_TYPE = 2,
     TENSOR_FLOAT_DATA = 4,
     TENSOR_INT32_DATA = 5,
+    TENSOR_STRING_DATA = 6,
     TENSOR_INT64_DATA = 7,
     TENSOR_RAW_DATA = 9,
     TENSOR_DOUBLE_DATA = 10,
@@ -198,10 +199,46 @@ static bool fill(reader r, suite_tensor *t) {
     return !r.broken && filled == t->size_bytes;
 }
 
+// Strings as the embedding API takes them: end offsets, then characters.
+static bool read_strings(reader r, suite_tensor *t) {
+    uint64_t characters = 0;
+    uint64_t seen = 0;
+    uint64_t end = 0;
+    field f;
+    for (reader pass = r; next_field(&pass, &f);) {
+        bool is_text = f.number == TENSOR_STRING_DATA && f.wire == 2;
+        seen += is_text;
+        characters += is_text ? (uint64_t)(f.body.end - f.body.at) : 0;
+    }
+    if (seen != t->count) {
+        return false;
+    }
+    t->size_bytes = (seen + 1) * sizeof(end) + characters;
+    t->data = calloc(1, t->size_bytes);
+    seen = 0;
+    while (t->data != NULL && next_field(&r, &f)) {
+        if (f.number == TENSOR_STRING_DATA && f.wire == 2) {
+            uint64_t size = (uint64_t)(f.body.end - f.body.at);
+            memcpy(t->data + (t->count + 1) * sizeof(end) + end, f.body.at, size);
+            end += size;
+            memcpy(t->data + ++seen * sizeof(end), &end, sizeof(end));
+        }
+    }
+    return t->data != NULL && !r.broken;
+}
+
 static bool read_tensor(reader r, suite_tensor *t, char text[SUITE_TEXT]) {
     memset(t, 0, sizeof(*t));
     if (!read_shape(r, t)) {
         return complain(text, "no TensorProto, or its dims are not supported");
+    }
+    if (t->dtype == TN_DTYPE_STRING) {
+        if (!read_strings(r, t)) {
+            free(t->data);
+            t->data = NULL;
+            return complain(text, "the TensorProto's strings do not fit its dims");
+        }
+        return true;
     }
     uint64_t bits = 0;
     if (suite_dtype_bits(t->dtype) == 0) {

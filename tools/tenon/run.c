@@ -249,9 +249,10 @@ static int write_inputs(run_session *s, const tensor *tensors) {
         }
         tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
         tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-        if (tn_model_input_get(s->model, i, &desc) == TN_OK && desc.kind != TN_VALUE_TENSOR) {
+        if (tn_model_input_get(s->model, i, &desc) == TN_OK &&
+            (desc.kind != TN_VALUE_TENSOR || desc.dtype == TN_DTYPE_STRING)) {
             cli_message(command,
-                        "input \"%s\" is a sequence or an optional: only the embedding "
+                        "input \"%s\" is no tensor of numbers: only the embedding "
                         "API can set it",
                         desc.name);
             return CLI_USAGE;

@@ -73,7 +73,8 @@ TN_API TN_MUST_USE tn_status tn_request_prepare(tn_request *request, const tn_in
                                                 uint32_t shape_count, tn_error *error);
 
 // A tensor's place and shape; dense row-major. data and dims live until the next prepare or
-// destroy.
+// destroy. Strings: one uint64_t more than there are elements, the first 0, then where each string
+// ends, counted from the first character behind them; then the characters of all.
 typedef struct tn_tensor_view {
     uint32_t struct_size;
     uint32_t struct_type;
@@ -137,7 +138,8 @@ TN_API TN_MUST_USE tn_status tn_request_state_write(tn_request *request, uint32_
 // since · TN_ERROR_INVALID_ARGUMENT no such output.
 TN_API TN_MUST_USE tn_status tn_request_output_status(tn_request *request, uint32_t output);
 
-// Copies size_bytes into the request's memory for the input.
+// Copies size_bytes into the request's memory for the input. Strings may have any length: only
+// their number is fixed by the shape.
 // TN_ERROR_INVALID_ARGUMENT wrong index or size · TN_ERROR_INVALID_STATE not prepared, or running.
 TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
                                               uint64_t size_bytes, tn_error *error);

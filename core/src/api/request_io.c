@@ -3,6 +3,7 @@
 #include "api/request_object.h"
 
 #include "base/error.h"
+#include "flow/text.h"
 
 #include <string.h>
 
@@ -147,6 +148,27 @@ tn_status tn_request_output_status(tn_request *request, uint32_t output) {
     return tni_execution_output_status(request->prepared->execution, output);
 }
 
+// Strings of another length need other memory.
+static tn_status write_texts(tn_request *request, uint32_t input, const void *data,
+                             uint64_t size_bytes, tn_error *error) {
+    tni_item *item = &request->stages->inputs[input];
+    tni_tensor *made = NULL;
+    if (!tni_texts_valid(data, size_bytes, tni_texts_count(item->tensor))) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.strings",
+                        "input %u takes end offsets and characters of %llu strings", input,
+                        (unsigned long long)tni_texts_count(item->tensor));
+    }
+    tn_status status =
+        tni_tensor_create_sized(&request->stages->store, TN_DTYPE_STRING, item->tensor->rank,
+                                item->tensor->dims, size_bytes, &made, error);
+    if (status == TN_OK) {
+        memcpy(made->data, data, size_bytes);
+        tni_item_clear(item);
+        *item = tni_item_of(made);
+    }
+    return status;
+}
+
 tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
                            uint64_t size_bytes, tn_error *error) {
     tn_status status = tni_request_check(request, error);
@@ -155,6 +177,9 @@ tn_status tn_request_write(tn_request *request, uint32_t input, const void *data
     }
     tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
     status = tn_request_input(request, input, &view);
+    if (status == TN_OK && view.dtype == TN_DTYPE_STRING) {
+        return write_texts(request, input, data, size_bytes, error);
+    }
     if (status != TN_OK || data == NULL || size_bytes != view.size_bytes) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.write",
                         "input %u takes %llu bytes, %llu were given", input,

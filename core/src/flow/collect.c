@@ -68,7 +68,7 @@ static tn_status add(tni_collector *c, const tni_item *item, tn_error *error) {
                         "step %lld gives '%.*s' another type or shape than the first",
                         (long long)c->count, TNI_TEXT(c->declared->name));
     }
-    if (tni_dtype_bits(tensor->dtype) % 8 != 0) {
+    if (!tni_tensor_divides(tensor)) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "flow.packed",
                         "elements of type %s cannot be collected", tni_dtype_name(tensor->dtype));
     }

@@ -35,6 +35,9 @@ TN_MUST_USE tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_inf
                                       tni_flow **out_flow, tn_error *error);
 void tni_flow_destroy(tni_flow *flow); // null is ignored
 
+// Whether the host can carry a node out (host_ops.c). TN_ERROR_UNSUPPORTED.
+TN_MUST_USE tn_status tni_flow_check_node(const tni_model *model, uint32_t node, tn_error *error);
+
 // A plan of one region for these shapes alone. Errors and ownership as tni_plan_create.
 TN_MUST_USE tn_status tni_flow_plan_for(const tni_flow *flow, const tni_region *region,
                                         const tni_shape_table *shapes, tni_plan **out_plan,

@@ -14,7 +14,10 @@ typedef struct row {
 
 // Sorted by name.
 static const row rows[] = {
+    {"Cast", tni_op_cast_text},
+    {"CastLike", tni_op_cast_text},
     {"ConcatFromSequence", tni_op_concat_from_sequence},
+    {"Equal", tni_op_equal_text},
     {"Identity", tni_op_identity},
     {"If", tni_op_if},
     {"Loop", tni_op_loop},
@@ -30,6 +33,9 @@ static const row rows[] = {
     {"SequenceLength", tni_op_sequence_length},
     {"SequenceMap", tni_op_sequence_map},
     {"SplitToSequence", tni_op_split_to_sequence},
+    {"StringConcat", tni_op_string_concat},
+    {"StringNormalizer", tni_op_string_normalizer},
+    {"StringSplit", tni_op_string_split},
 };
 
 static int compare(const void *key, const void *element) {
@@ -44,16 +50,24 @@ tni_host_op_fn tni_host_op_find(tn_string op_type) {
     return found != NULL ? found->run : NULL;
 }
 
+static tni_host_op_fn find_for(const tni_node *node) {
+    return node->domain.size_bytes == 0 ? tni_host_op_find(node->op_type) : NULL;
+}
+
+tn_status tni_flow_check_node(const tni_model *model, uint32_t id, tn_error *error) {
+    const tni_node *node = &model->nodes[id];
+    return find_for(node) != NULL
+               ? TN_OK
+               : tni_fail_node(error, TN_ERROR_UNSUPPORTED, "flow.op", id, TN_NONE,
+                               "the host cannot carry out node \"%.*s\" (%.*s), and devices are "
+                               "not asked about sequences, optionals and strings",
+                               TNI_TEXT(node->name), TNI_TEXT(node->op_type));
+}
+
 tn_status tni_flow_run_node(tni_flow_run *run, uint32_t id, tn_error *error) {
     const tni_node *node = &run->flow->model->nodes[id];
-    tni_host_op_fn op = node->domain.size_bytes == 0 ? tni_host_op_find(node->op_type) : NULL;
-    if (op == NULL) {
-        return tni_fail_node(error, TN_ERROR_UNSUPPORTED, "flow.op", id, TN_NONE,
-                             "the host cannot carry out node \"%.*s\" (%.*s), and no device is "
-                             "asked about sequences and optionals",
-                             TNI_TEXT(node->name), TNI_TEXT(node->op_type));
-    }
-    return op(run, node, error);
+    tni_host_op_fn op = find_for(node);
+    return op != NULL ? op(run, node, error) : tni_flow_check_node(run->flow->model, id, error);
 }
 
 static uint32_t id_of(const tni_flow_run *run, const tni_node *node) {

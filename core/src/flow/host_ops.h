@@ -51,5 +51,10 @@ tn_status tni_op_sequence_insert(tni_flow_run *run, const tni_node *node, tn_err
 tn_status tni_op_sequence_length(tni_flow_run *run, const tni_node *node, tn_error *error);
 tn_status tni_op_split_to_sequence(tni_flow_run *run, const tni_node *node, tn_error *error);
 tn_status tni_op_concat_from_sequence(tni_flow_run *run, const tni_node *node, tn_error *error);
+tn_status tni_op_cast_text(tni_flow_run *run, const tni_node *node, tn_error *error);
+tn_status tni_op_equal_text(tni_flow_run *run, const tni_node *node, tn_error *error);
+tn_status tni_op_string_concat(tni_flow_run *run, const tni_node *node, tn_error *error);
+tn_status tni_op_string_normalizer(tni_flow_run *run, const tni_node *node, tn_error *error);
+tn_status tni_op_string_split(tni_flow_run *run, const tni_node *node, tn_error *error);
 
 #endif // TENON_FLOW_HOST_OPS_H

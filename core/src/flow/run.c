@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "flow/text.h"
 
 #include <string.h>
 
@@ -96,7 +97,10 @@ tn_status tni_flow_run_shape(tni_flow_run *run, uint32_t input, uint32_t rank, c
     const tni_value *value = &run->flow->model->values[graph_0(run)->inputs[input]];
     tni_tensor *tensor = NULL;
     tni_item_clear(&run->inputs[input]);
-    tn_status status = tni_tensor_create(&run->store, value->dtype, rank, dims, &tensor, error);
+    tn_status status =
+        value->dtype == TN_DTYPE_STRING
+            ? tni_texts_create(&run->store, rank, dims, NULL, &tensor, error)
+            : tni_tensor_create(&run->store, value->dtype, rank, dims, &tensor, error);
     if (status == TN_OK) {
         run->inputs[input] = tni_item_of(tensor);
     }
@@ -119,8 +123,9 @@ static tn_status read_constant(tni_flow_run *run, uint32_t id, tni_item *out_ite
     const tni_model *model = run->flow->model;
     const tni_constant *constant = &model->constants[id];
     tni_tensor *tensor = NULL;
-    tn_status status = tni_tensor_create(&run->store, constant->dtype, constant->rank,
-                                         constant->dims, &tensor, error);
+    tn_status status =
+        tni_tensor_create_sized(&run->store, constant->dtype, constant->rank, constant->dims,
+                                constant->size_bytes, &tensor, error);
     if (status == TN_OK) {
         status = tni_constant_read(model, id, 0, constant->size_bytes, tensor->data, error);
     }

@@ -67,7 +67,8 @@ void tni_flow_run_destroy(tni_flow_run *run); // null is ignored
 
 // Lets go of inputs and outputs; regions stay prepared.
 void tni_flow_run_forget(tni_flow_run *run);
-// Gives an input of graph 0 a zeroed tensor of this shape. TN_OK · errors of tni_tensor_create.
+// Gives an input of graph 0 a zeroed tensor of this shape, or one of empty strings. TN_OK · errors
+// of tni_tensor_create.
 TN_MUST_USE tn_status tni_flow_run_shape(tni_flow_run *run, uint32_t input, uint32_t rank,
                                          const int64_t *dims, tn_error *error);
 

@@ -253,7 +253,7 @@ static tn_status split_tensor(tni_flow_run *run, const tni_node *node, const tni
     uint32_t axis = 0;
     pieces cut = {0};
     tni_sequence *made = NULL;
-    if (tni_dtype_bits(tensor->dtype) % 8 != 0) {
+    if (!tni_tensor_divides(tensor)) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "flow.packed",
                         "elements of type %s cannot be taken apart", tni_dtype_name(tensor->dtype));
     }
@@ -344,7 +344,7 @@ static tn_status join(tni_flow_run *run, const tni_node *node, const tni_sequenc
     int64_t dims[TN_MAX_RANK + 1];
     uint32_t axis = 0;
     tni_tensor *made = NULL;
-    if (sequence->count == 0 || tni_dtype_bits(sequence->tensors[0]->dtype) % 8 != 0) {
+    if (sequence->count == 0 || !tni_tensor_divides(sequence->tensors[0])) {
         return bad_index(run, node, 0, 0, error);
     }
     uint32_t rank = sequence->tensors[0]->rank + (is_new ? 1u : 0u);

@@ -112,9 +112,12 @@ bool tni_elements_from_shape(const tni_node *node) {
     return tni_node_is(node, "Shape") || tni_node_is(node, "Size");
 }
 
-static bool holds_container(const tni_model *model, const uint32_t *values, uint32_t count) {
+// Containers, and tensors of strings.
+static bool holds_what_no_device_has(const tni_model *model, const uint32_t *values,
+                                     uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        if (values[i] != TN_NONE && model->values[values[i]].kind != TN_VALUE_TENSOR) {
+        if (values[i] != TN_NONE && (model->values[values[i]].kind != TN_VALUE_TENSOR ||
+                                     model->values[values[i]].dtype == TN_DTYPE_STRING)) {
             return true;
         }
     }
@@ -123,6 +126,6 @@ static bool holds_container(const tni_model *model, const uint32_t *values, uint
 
 bool tni_node_is_for_host(const tni_model *model, const tni_node *node) {
     return FIND(node, host_rows) != NULL ||
-           holds_container(model, node->inputs, node->input_count) ||
-           holds_container(model, node->outputs, node->output_count);
+           holds_what_no_device_has(model, node->inputs, node->input_count) ||
+           holds_what_no_device_has(model, node->outputs, node->output_count);
 }

@@ -18,7 +18,7 @@ bool tni_elements_followed(const tni_node *node);
 // The output's elements are sizes of the input's shape: no element is read at all.
 bool tni_elements_from_shape(const tni_node *node);
 
-// The host itself carries the op out: control flow, sequences and optionals.
+// The host itself carries the op out: control flow, sequences, optionals and strings.
 bool tni_node_is_for_host(const tni_model *model, const tni_node *node);
 
 #endif // TENON_FLOW_SIZE_OPERANDS_H

@@ -58,7 +58,7 @@ void tni_stager_deinit(tni_stager *stager);
 
 // Whether the open region makes the value.
 bool tni_stager_inside(const tni_stager *stager, uint32_t value);
-// Whether the graph has inputs, outputs or values that are not tensors.
+// Whether the graph has inputs or outputs that are no tensors of numbers.
 bool tni_stager_has_containers(const tni_model *model, const tni_graph *graph);
 // The region of these nodes, which are sorted; it is still open. Deinit in every case.
 TN_MUST_USE tn_status tni_stager_make_region(tni_stager *stager, const tni_member *members,

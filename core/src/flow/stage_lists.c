@@ -153,13 +153,17 @@ void tni_stager_deinit(tni_stager *s) {
     tni_id_list_deinit(alloc, &s->work);
 }
 
+static bool is_special(const tni_value *value) {
+    return value->kind != TN_VALUE_TENSOR || value->dtype == TN_DTYPE_STRING;
+}
+
 bool tni_stager_has_containers(const tni_model *model, const tni_graph *graph) {
     bool found = false;
     for (uint32_t i = 0; i < graph->input_count; i++) {
-        found = found || model->values[graph->inputs[i]].kind != TN_VALUE_TENSOR;
+        found = found || is_special(&model->values[graph->inputs[i]]);
     }
     for (uint32_t i = 0; i < graph->output_count; i++) {
-        found = found || model->values[graph->outputs[i]].kind != TN_VALUE_TENSOR;
+        found = found || is_special(&model->values[graph->outputs[i]]);
     }
     return found;
 }

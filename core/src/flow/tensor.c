@@ -34,13 +34,25 @@ static uint64_t memory_bytes(const tni_tensor *tensor) {
 
 tn_status tni_tensor_create(tni_store *store, tn_dtype dtype, uint32_t rank, const int64_t *dims,
                             tni_tensor **out_tensor, tn_error *error) {
-    *out_tensor = NULL;
     uint64_t count = 0;
-    tni_tensor made = {.store = store, .references = 1, .dtype = dtype, .rank = rank};
+    uint64_t bytes = 0;
+    *out_tensor = NULL;
     if (rank > TN_MAX_RANK || !tni_count_of_dims(dims, rank, &count) ||
-        !tni_size_of_elements(dtype, count, &made.size_bytes)) {
+        !tni_size_of_elements(dtype, count, &bytes)) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "flow.tensor",
                         "no tensor of type %s can have this shape", tni_dtype_name(dtype));
+    }
+    return tni_tensor_create_sized(store, dtype, rank, dims, bytes, out_tensor, error);
+}
+
+tn_status tni_tensor_create_sized(tni_store *store, tn_dtype dtype, uint32_t rank,
+                                  const int64_t *dims, uint64_t size_bytes, tni_tensor **out_tensor,
+                                  tn_error *error) {
+    *out_tensor = NULL;
+    tni_tensor made = {
+        .store = store, .references = 1, .dtype = dtype, .rank = rank, .size_bytes = size_bytes};
+    if (rank > TN_MAX_RANK) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "flow.tensor", "rank %u is too high", rank);
     }
     if (rank > 0) {
         memcpy(made.dims, dims, rank * sizeof(*dims));
@@ -62,6 +74,11 @@ tn_status tni_tensor_create(tni_store *store, tn_dtype dtype, uint32_t rank, con
     *tensor = made;
     *out_tensor = tensor;
     return TN_OK;
+}
+
+bool tni_tensor_divides(const tni_tensor *tensor) {
+    uint32_t bits = tni_dtype_bits(tensor->dtype);
+    return bits > 0 && bits % 8 == 0;
 }
 
 void tni_tensor_release(tni_tensor *tensor) {
@@ -114,7 +131,7 @@ void tni_tensor_copy_rows(tni_tensor *destination, int64_t destination_begin,
 tn_status tni_tensor_part(const tni_tensor *tensor, uint32_t axis, int64_t index,
                           tni_tensor **out_tensor, tn_error *error) {
     *out_tensor = NULL;
-    if (tni_dtype_bits(tensor->dtype) % 8 != 0) {
+    if (!tni_tensor_divides(tensor)) {
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "flow.packed",
                         "elements of type %s cannot be taken apart", tni_dtype_name(tensor->dtype));
     }

@@ -39,7 +39,13 @@ typedef struct tni_tensor {
 TN_MUST_USE tn_status tni_tensor_create(tni_store *store, tn_dtype dtype, uint32_t rank,
                                         const int64_t *dims, tni_tensor **out_tensor,
                                         tn_error *error);
+// The same of size_bytes, for types whose elements have no fixed size (text.h). Errors as above.
+TN_MUST_USE tn_status tni_tensor_create_sized(tni_store *store, tn_dtype dtype, uint32_t rank,
+                                              const int64_t *dims, uint64_t size_bytes,
+                                              tni_tensor **out_tensor, tn_error *error);
 void tni_tensor_release(tni_tensor *tensor); // null is ignored
+// Whether elements are whole bytes of one size, so that a tensor can be taken apart.
+bool tni_tensor_divides(const tni_tensor *tensor);
 
 // A tensor of the same contents. Errors as tni_tensor_create.
 TN_MUST_USE tn_status tni_tensor_copy(const tni_tensor *tensor, tni_tensor **out_tensor,

@@ -269,6 +269,61 @@ static void sequence__goes_in_and_comes_out(void **state) {
     assert_int_equal(tn_request_output_element(f->request, 1, 3, &view), TN_ERROR_INVALID_ARGUMENT);
 }
 
+// "ab", "" and "c" as the embedding API has strings.
+typedef struct three_texts {
+    uint64_t ends[4];
+    char characters[3];
+} three_texts;
+
+static void strings__go_in_and_come_out(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t three[] = {3};
+    static const three_texts texts = {{0, 2, 2, 3}, {'a', 'b', 'c'}};
+    const uint64_t bytes = sizeof(texts.ends) + sizeof(texts.characters);
+    onnx_input(&f->b, "x", TN_DTYPE_STRING, 1, three);
+    onnx_node(&f->b, "StringNormalizer", "x", "y");
+    onnx_attr_text(&f->b, "case_change_action", "UPPER");
+    onnx_node(&f->b, "Equal", "x,y", "same");
+    onnx_node(&f->b, "Cast", "same", "count");
+    onnx_attr_int(&f->b, "to", TN_DTYPE_FLOAT);
+    onnx_output_untyped(&f->b, "y");
+    onnx_output_untyped(&f->b, "count");
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, &texts, bytes);
+    flow_run(f);
+    assert_int_equal(flow_output(f, 0).dtype, TN_DTYPE_STRING);
+    assert_int_equal(flow_output(f, 0).size_bytes, bytes);
+    assert_memory_equal(flow_output(f, 0).data, texts.ends, sizeof(texts.ends));
+    assert_memory_equal((const char *)flow_output(f, 0).data + sizeof(texts.ends), "ABC", 3);
+    static const float same[] = {0.0f, 1.0f, 0.0f};
+    assert_memory_equal(flow_output(f, 1).data, same, sizeof(same));
+    // Ends that go back, that leave characters over, or that are too many.
+    static const three_texts back = {{0, 2, 1, 3}, {'a', 'b', 'c'}};
+    static const three_texts over = {{0, 1, 1, 2}, {'a', 'b', 'c'}};
+    assert_int_equal(tn_request_write(f->request, 0, &back, bytes, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(f->error.id, "request.strings");
+    assert_int_equal(tn_request_write(f->request, 0, &over, bytes, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(tn_request_write(f->request, 0, &texts, 24, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
+}
+
+static void strings__that_nobody_handles_are_refused_at_compile(void **state) {
+    flow_fixture *f = *state;
+    tn_compile_config limits;
+    tn_compile_config_init(&limits);
+    onnx_abandon(&f->b);
+    onnx_begin(&f->b, 20);
+    onnx_input(&f->b, "x", TN_DTYPE_STRING, 1, four);
+    onnx_node(&f->b, "RegexFullMatch", "x", "y");
+    onnx_attr_text(&f->b, "pattern", "a*");
+    onnx_output_untyped(&f->b, "y");
+    onnx_end(&f->b, &f->bytes);
+    assert_int_equal(flow_open(f, "reference:cpu", &limits), TN_ERROR_UNSUPPORTED);
+    assert_string_equal(f->error.id, "flow.op");
+}
+
 // A whole life, as far as it goes; returns what it ended with.
 static tn_status live(flow_fixture *f) {
     tn_compile_config limits;
@@ -361,6 +416,8 @@ int main(void) {
         FLOW_CASE(non_zero__tells_its_size_when_it_has_run),
         FLOW_CASE(reshape__follows_a_shape_given_at_run_time),
         FLOW_CASE(sequence__goes_in_and_comes_out),
+        FLOW_CASE(strings__go_in_and_come_out),
+        FLOW_CASE(strings__that_nobody_handles_are_refused_at_compile),
         FLOW_CASE(every_allocation__may_fail),
         FLOW_CASE(threads__share_a_compiled_model),
     };
