@@ -13,7 +13,7 @@ from tenon import Failed, Refused
 class Outcome:
     kind: str  # "same", "refused", "error", "shape", "value", "invalid"
     text: str = ""
-    distance: float = 0.0  # of the worst element, over the largest magnitude
+    distance: float = 0.0  # of the worst element; of floats over the largest magnitude
 
     @property
     def disagrees(self):
@@ -28,6 +28,7 @@ def differs(value, expected, got):
     if expected.dtype.kind != "f":
         bad = np.flatnonzero((got != expected).ravel())
         limit = 0.0
+        error = np.abs(got.astype(np.float64) - expected.astype(np.float64))
     else:
         if value.exact:
             limit = 0.0
@@ -41,10 +42,11 @@ def differs(value, expected, got):
     if bad.size == 0:
         return None
     i = bad[0]
-    distance = float(np.nanmax(error.ravel()[bad])) / max(value.scale, 1e-30) \
-        if expected.dtype.kind == "f" and not np.isnan(error.ravel()[bad]).any() else np.inf
+    worst = float(error.ravel()[bad].max())  # NaN where one side has it
+    if expected.dtype.kind == "f":
+        worst /= max(value.scale, 1e-30)
     return "value", (f"{bad.size} of {expected.size} elements; [{i}] {got.ravel()[i]!r} instead of "
-                     f"{expected.ravel()[i]!r}, limit {limit:.3g}"), distance
+                     f"{expected.ravel()[i]!r}, limit {limit:.3g}"), worst
 
 
 def judge(tenon, model, inputs, results):

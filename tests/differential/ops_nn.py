@@ -215,7 +215,7 @@ def roi_align(g, op):
 
 @generator("MaxRoiPool")
 def max_roi_pool(g, op):
-    x = image(g, dtypes=["float32"], dims=2, low=5)
+    x = image(g, dtypes=["float32"], dims=2, low=5, finite=True)
     corners = np.sort(g.rng.integers(0, 5, (2, 2, 2)), axis=1).reshape(2, 4)
     rois = np.concatenate([g.rng.integers(0, x.shape[0], (2, 1)), corners], 1)
     g.add(op, [x, g.leaf(rois.astype(np.float32))], pooled_shape=[g.int(1, 3), g.int(1, 3)])

@@ -175,6 +175,10 @@ static void not_a_number__passes_through(void **state) {
     const operand wides[] = {OPERAND(TN_DTYPE_FLOAT, wide, 3)};
     check_op("HardSigmoid", 6, wides, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, hard, 3), NULL);
     check_op("HardSwish", 14, wides, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, swish, 3), NULL);
+    const float sign_in[] = {nan, -0.0f, -9};
+    const float sign[] = {nan, 0, -1};
+    check_op("Sign", 13, &(operand)OPERAND(TN_DTYPE_FLOAT, sign_in, 3), 1,
+             &(operand)OPERAND(TN_DTYPE_FLOAT, sign, 3), NULL);
     const float celu[] = {nan, 1, -0.5f};
     const float celu_in[] = {nan, 1, -0.693147180559945f};
     check_op("Celu", 12, &(operand)OPERAND(TN_DTYPE_FLOAT, celu_in, 3), 1,
