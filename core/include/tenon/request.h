@@ -67,7 +67,8 @@ typedef struct tn_input_shape {
 // known dimensions. May be repeated between runs; bound inputs and outputs are forgotten.
 // [may-block] TN_ERROR_INVALID_ARGUMENT a shape contradicts the model: text names input and
 // dimension · TN_ERROR_LIMIT_EXCEEDED over the memory cap: text names the largest tensors ·
-// TN_ERROR_INVALID_STATE running · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED ·
+// TN_ERROR_INVALID_STATE running · TN_ERROR_BUSY a device is still at work on a run that was given
+// up, which may write to states · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_UNSUPPORTED ·
 // TN_ERROR_DEVICE_LOST
 TN_API TN_MUST_USE tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
                                                 uint32_t shape_count, tn_error *error);
@@ -111,10 +112,10 @@ TN_API TN_MUST_USE tn_status tn_request_write_elements(tn_request *request, uint
                                                        const tn_tensor_view *elements,
                                                        uint32_t count, tn_error *error);
 
-// State. The first prepare fixes the shapes of states: from the given shapes, else the model's,
-// with 0 rows where the growing dimension is not known. A run that succeeds replaces the state, one
-// that fails leaves it as it was. After a state has grown, prepare again before the next run;
-// shapes of states need not be given then.
+// State. The first prepare that succeeds fixes the shapes of states: from the given shapes, else
+// the model's, with 0 rows where the growing dimension is not known. A run that succeeds replaces
+// the state, one that fails leaves it as it was. After a state has grown, prepare again before the
+// next run; shapes of states need not be given then.
 
 // Rows of a growing state; elements of a fixed one. For all of these: TN_ERROR_INVALID_ARGUMENT no
 // such state, or bad arguments · TN_ERROR_INVALID_STATE not prepared, or running.
@@ -127,7 +128,8 @@ TN_API TN_MUST_USE tn_status tn_request_state_bytes(tn_request *request, uint32_
 TN_API TN_MUST_USE tn_status tn_request_state_read(tn_request *request, uint32_t state, void *data,
                                                    uint64_t size_bytes);
 // Replaces a state by length rows (ignored for a fixed one). TN_ERROR_LIMIT_EXCEEDED more than the
-// capacity. Prepare again before the next run.
+// capacity · TN_ERROR_BUSY a device is still at work on a run that was given up. Prepare again
+// before the next run.
 TN_API TN_MUST_USE tn_status tn_request_state_write(tn_request *request, uint32_t state,
                                                     int64_t length, const void *data,
                                                     uint64_t size_bytes);
@@ -199,6 +201,8 @@ typedef struct tn_run_stats {
     uint64_t states_in_place; // of the states, those that a plugin updates where they lie
 } tn_run_stats;
 
+// Of the run before, if the last one did not begin. TN_ERROR_INVALID_STATE not prepared, or running
+// · TN_ERROR_INVALID_ARGUMENT bad struct.
 TN_API TN_MUST_USE tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats);
 
 #ifdef __cplusplus

@@ -272,8 +272,10 @@ static void let_go(void *user_data) {
 }
 
 static void retire(void *user_data, tni_execution *execution) {
-    const tn_compiled *compiled = user_data;
-    tni_host_retire(compiled->model->host, execution);
+    tn_host *host = ((const tn_compiled *)user_data)->model->host;
+    // Whoever leaves work behind looks whether earlier work is done: a request may live for long.
+    (void)tni_host_reap(host, 0);
+    tni_host_retire(host, execution);
 }
 
 tni_keeper tni_compiled_keeper(tn_compiled *compiled) {

@@ -142,13 +142,20 @@ static tn_status gather_shapes(tn_request *request, const tn_input_shape *shapes
     return status;
 }
 
+// What the cap leaves beside the states; 0: no cap.
+static uint64_t cap_without_states(const tn_request *request) {
+    uint64_t cap = request->compiled->memory_cap_bytes;
+    uint64_t states = tni_states_memory(request->states);
+    return cap == 0 ? 0 : states < cap ? cap - states : 1;
+}
+
 static tni_prepare_context context_of(const tn_request *request) {
     tn_compiled *compiled = request->compiled;
     return (tni_prepare_context){
         .alloc = request->host->alloc,
         .flow = compiled->flow,
         .trace = &request->host->trace,
-        .memory_cap_bytes = compiled->memory_cap_bytes,
+        .memory_cap_bytes = cap_without_states(request),
         .sensitive = compiled->model->sensitive,
         .states = request->states,
         .keeper = tni_compiled_keeper(compiled),
@@ -176,7 +183,7 @@ static tn_status prepare_stages(tn_request *request, const tni_shape_input *inpu
     tni_prepare_context context = context_of(request);
     context.states = NULL; // between stages, values are tensors of their own
     tni_flow_limits limits = {
-        .memory_cap_bytes = request->compiled->memory_cap_bytes,
+        .memory_cap_bytes = context.memory_cap_bytes,
         .max_iterations = request->compiled->max_iterations,
     };
     tn_status status = TN_OK;
@@ -228,6 +235,22 @@ static tn_status prepare(tn_request *request, const tn_input_shape *shapes, uint
     return status;
 }
 
+// Growing states change shapes with every run: nothing that was prepared before is of use. A run
+// that was given up may still be writing to their buffers, where the next would.
+static tn_status leave_states(tn_request *request, tn_error *error) {
+    if (request->states == NULL) {
+        return TN_OK;
+    }
+    tni_request_profiles_drop(request);
+    if (tni_states_are_shared(request->states)) {
+        (void)tni_host_reap(request->host, 0);
+    }
+    return tni_states_are_shared(request->states)
+               ? tni_fail(error, TN_ERROR_BUSY, "run.busy",
+                          "devices are still at work on a run that was given up")
+               : TN_OK;
+}
+
 tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
                              uint32_t shape_count, tn_error *error) {
     if (request == NULL || (shapes == NULL && shape_count > 0)) {
@@ -241,10 +264,18 @@ tn_status tn_request_prepare(tn_request *request, const tn_input_shape *shapes,
     uint64_t begin = tni_clock_ns();
     set_prepared(request, NULL, NULL);
     request->last = TN_OK;
-    tn_status status = prepare(request, shapes, shape_count, error);
+    tn_status status = leave_states(request, error);
+    if (status == TN_OK) {
+        status = prepare(request, shapes, shape_count, error);
+    }
     if (status != TN_OK) {
         set_prepared(request, NULL, NULL);
     }
+    if (request->states != NULL && !request->states_fixed && status != TN_OK) {
+        drop_prepared(request);
+        tni_states_forget(request->states);
+    }
+    request->states_fixed = request->states_fixed || status == TN_OK;
     request->prepare_ns = tni_clock_ns() - begin;
     tni_trace_add(&request->host->trace, TN_TRACE_PREPARE, TN_NONE, TN_NONE, 0, begin, 0);
     return status;

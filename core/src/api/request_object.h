@@ -26,6 +26,7 @@ struct tn_request {
     bool background;
     tni_worker *worker;    // of a background request, from prepare on
     tni_state_set *states; // null: none
+    bool states_fixed;     // their shapes: a prepare succeeded
     bool grown;            // a state has grown since prepare
     uint64_t state_bytes;  // of the last run
     tni_request_profile profiles[TNI_MAX_SHAPE_PROFILES];

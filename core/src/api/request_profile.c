@@ -43,8 +43,7 @@ static tni_request_profile *find(tn_request *request, const tni_shape_input *inp
     tni_request_profile *oldest = &request->profiles[0];
     for (uint32_t i = 0; i < request->profile_count; i++) {
         tni_request_profile *p = &request->profiles[i];
-        if (p->prepared != NULL && request->states == NULL &&
-            has_shapes(request, p->prepared, inputs) &&
+        if (p->prepared != NULL && has_shapes(request, p->prepared, inputs) &&
             tni_execution_drained(p->prepared->execution)) {
             return p;
         }

@@ -30,8 +30,20 @@ static tn_status go(tn_request *request, uint64_t deadline_ns, tn_error *error) 
     return status;
 }
 
+// Before anything writes to inputs that a device may still be reading.
+static tn_status check_drained(const tn_request *request, tn_error *error) {
+    if (request->prepared != NULL && !tni_execution_drained(request->prepared->execution)) {
+        return tni_fail(error, TN_ERROR_BUSY, "run.busy",
+                        "devices are still at work on a run that was given up");
+    }
+    return TN_OK;
+}
+
 tn_status tn_request_run(tn_request *request, uint64_t deadline_ns, tn_error *error) {
     tn_status status = tni_request_check(request, error);
+    if (status == TN_OK) {
+        status = check_drained(request, error);
+    }
     if (status != TN_OK) {
         return status;
     }
@@ -65,9 +77,9 @@ tn_status tn_request_submit(tn_request *request, uint64_t deadline_ns, tn_reques
         return tni_fail(error, TN_ERROR_UNSUPPORTED, "request.background",
                         "submit needs a request made with config.background");
     }
-    if (request->prepared != NULL && !tni_execution_drained(request->prepared->execution)) {
-        return tni_fail(error, TN_ERROR_BUSY, "run.busy",
-                        "devices are still at work on a run that was given up");
+    status = check_drained(request, error);
+    if (status != TN_OK) {
+        return status;
     }
     request->state = TNI_REQUEST_RUNNING;
     request->finished = false;
@@ -172,7 +184,8 @@ static uint64_t count_in_place(const tn_request *request) {
 }
 
 tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
-    if (request == NULL || !tni_request_is_prepared(request)) {
+    if (request == NULL || !tni_request_is_prepared(request) ||
+        request->state != TNI_REQUEST_IDLE) {
         return TN_ERROR_INVALID_STATE;
     }
     if (!tni_struct_ok(out_stats, TN_STRUCT_RUN_STATS, sizeof(tn_struct_header))) {

@@ -64,6 +64,7 @@ tn_status tni_request_states_init(tn_request *request, const tn_request_config *
     if (status != TN_OK) {
         return tni_fail_plain(error, status, "the states of a request");
     }
+    request->states->cap_bytes = request->compiled->memory_cap_bytes;
     request->states->count = 0; // the ones checked so far
     for (uint32_t i = 0; i < config->state_count && status == TN_OK; i++) {
         const tn_state_config *pair = &config->states[i];
@@ -295,6 +296,9 @@ tn_status tn_request_state_write(tn_request *request, uint32_t index, int64_t le
     tni_state *state = find(request, index, &status);
     if (state == NULL) {
         return status;
+    }
+    if (request->prepared != NULL && !tni_execution_drained(request->prepared->execution)) {
+        return TN_ERROR_BUSY;
     }
     bool grows = state->axis != TN_NONE;
     if (grows && (length < 0 || length > state->capacity)) {

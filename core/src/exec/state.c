@@ -35,12 +35,32 @@ void tni_states_retain(tni_state_set *set) {
     atomic_fetch_add(&set->references, 1);
 }
 
+bool tni_states_are_shared(const tni_state_set *set) {
+    return atomic_load(&set->references) > 1;
+}
+
 static void free_buffer(const tni_state_set *set, tni_state *state) {
     if (set->sensitive && state->data != NULL) {
         explicit_bzero(state->data, state->size_bytes);
     }
     tni_free_aligned(&set->alloc, state->data, state->size_bytes, STATE_ALIGNMENT);
     state->data = NULL;
+    state->size_bytes = 0;
+}
+
+void tni_states_forget(tni_state_set *set) {
+    for (uint32_t i = 0; i < set->count; i++) {
+        free_buffer(set, &set->states[i]);
+    }
+    set->external_count = 0;
+}
+
+uint64_t tni_states_memory(const tni_state_set *set) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; set != NULL && i < set->count; i++) {
+        bytes += set->states[i].size_bytes;
+    }
+    return bytes;
 }
 
 void tni_states_release(tni_state_set *set) {
@@ -64,7 +84,11 @@ tn_status tni_state_shape(tni_state_set *set, uint32_t index, tn_dtype dtype, ui
     uint64_t bytes = 0;
     memcpy(full, dims, rank * sizeof(*dims));
     bool grows = state->axis != TN_NONE;
-    if (grows && (state->axis >= rank || dims[state->axis] > state->capacity)) {
+    if (grows && state->axis >= rank) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "state.axis",
+                        "state %u of rank %u has no axis %u", index, rank, state->axis);
+    }
+    if (grows && dims[state->axis] > state->capacity) {
         return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "state.capacity",
                         "state %u has no room for its shape: %lld rows", index,
                         (long long)state->capacity);
@@ -76,6 +100,13 @@ tn_status tni_state_shape(tni_state_set *set, uint32_t index, tn_dtype dtype, ui
         !tni_align_u64(bytes > 0 ? bytes : 1, STATE_ALIGNMENT, &bytes)) {
         return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "state.size", "state %u is too large",
                         index);
+    }
+    uint64_t all = 0;
+    if (set->cap_bytes > 0 &&
+        (!tni_add_u64(tni_states_memory(set), bytes, &all) || all > set->cap_bytes)) {
+        return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "state.memory-cap",
+                        "%llu bytes for state %u would be above the memory cap of %llu",
+                        (unsigned long long)bytes, index, (unsigned long long)set->cap_bytes);
     }
     uint8_t *data = tni_alloc_bytes(&set->alloc, bytes, STATE_ALIGNMENT);
     if (data == NULL) {

@@ -30,6 +30,7 @@ typedef struct tni_state_set {
     tni_alloc alloc;
     atomic_uint references;
     bool sensitive;
+    uint64_t cap_bytes; // of all buffers together; 0: none
     uint32_t count;
     tni_state *states;
     tni_external *externals; // two a state, past and present; those of growing ones only
@@ -41,11 +42,19 @@ TN_MUST_USE tn_status tni_states_create(const tni_alloc *alloc, uint32_t count, 
                                         tni_state_set **out_set);
 void tni_states_retain(tni_state_set *set);
 void tni_states_release(tni_state_set *set); // null is ignored
+// Whether someone else holds the set, too.
+bool tni_states_are_shared(const tni_state_set *set);
 
 // Gives a state its shape, dims along its axis being the rows it begins with, and zeroed memory.
-// TN_OK · TN_ERROR_LIMIT_EXCEEDED more rows than capacity, or too large · TN_ERROR_OUT_OF_MEMORY.
+// TN_OK · TN_ERROR_INVALID_ARGUMENT no such axis · TN_ERROR_LIMIT_EXCEEDED more rows than capacity,
+// too large, or above the cap · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_state_shape(tni_state_set *set, uint32_t index, tn_dtype dtype,
                                       uint32_t rank, const int64_t *dims, tn_error *error);
+
+// Takes shapes and memory back from all. Nothing that was prepared with them may be left.
+void tni_states_forget(tni_state_set *set);
+// Bytes of all buffers together.
+uint64_t tni_states_memory(const tni_state_set *set); // null: 0
 
 // Fills externals for the growing states that have a shape.
 void tni_states_externals(tni_state_set *set, const tni_model *model);

@@ -81,22 +81,41 @@ static void drop_profile(tni_flow_run *run, tni_profile *profile) {
     *profile = (tni_profile){0};
 }
 
-// Counts arenas against the cap; regions that are not in use give way first.
-static tn_status take_arena(tni_flow_run *run, uint64_t bytes, tn_error *error) {
+bool tni_flow_drop_oldest(void *user_data) {
+    tni_flow_run *run = user_data;
     uint32_t count = run->flow->stage_count * TNI_PROFILES_PER_STAGE;
-    tn_status status = tni_store_take(&run->store, bytes, error);
-    while (status == TN_ERROR_LIMIT_EXCEEDED) {
-        tni_profile *oldest = NULL;
-        for (uint32_t i = 0; i < count; i++) {
-            tni_profile *p = &run->profiles[i];
-            bool older = p->prepared != NULL && (oldest == NULL || p->last_use < oldest->last_use);
-            oldest = older ? p : oldest;
-        }
-        if (oldest == NULL) {
-            break;
-        }
+    tni_profile *oldest = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        tni_profile *p = &run->profiles[i];
+        bool older = p->prepared != NULL && p->prepared != run->in_use &&
+                     (oldest == NULL || p->last_use < oldest->last_use);
+        oldest = older ? p : oldest;
+    }
+    if (oldest != NULL) {
         drop_profile(run, oldest);
-        status = tni_store_take(&run->store, bytes, error);
+    }
+    return oldest != NULL;
+}
+
+// Makes a region ready within what the cap leaves; regions that are not in use give way.
+static tn_status create_within_cap(tni_flow_run *run, const tni_stage *stage,
+                                   tni_shape_table *table, tni_prepared **out_prepared,
+                                   tn_error *error) {
+    tni_prepare_context context = run->context;
+    const tni_store *store = &run->store;
+    tn_status status = TN_OK;
+    tn_error reason;
+    do {
+        tni_error_init(&reason);
+        if (store->cap_bytes > 0) {
+            uint64_t left = store->cap_bytes - store->live_bytes;
+            context.memory_cap_bytes = left > 0 ? left : 1;
+        }
+        status = tni_prepared_create(&context, &stage->region, run->flow->plans[stage->id], table,
+                                     out_prepared, &reason);
+    } while (status == TN_ERROR_LIMIT_EXCEEDED && tni_flow_drop_oldest(run));
+    if (status != TN_OK) {
+        tni_error_copy(error, &reason);
     }
     return status;
 }
@@ -108,14 +127,13 @@ static tn_status prepare(tni_flow_run *run, const tni_stage *stage, tni_profile 
     tni_prepared *prepared = NULL;
     tn_status status = make_table(run, &stage->region, &table, error);
     if (status == TN_OK) {
-        status = tni_prepared_create(&run->context, &stage->region, run->flow->plans[stage->id],
-                                     table, &prepared, error);
+        status = create_within_cap(run, stage, table, &prepared, error);
     }
     if (status != TN_OK) {
         tni_shape_table_destroy(table);
         return status;
     }
-    status = take_arena(run, prepared->arena_bytes, error);
+    status = tni_store_take(&run->store, prepared->arena_bytes, error);
     if (status != TN_OK) {
         tni_prepared_drop(prepared);
         return status;
@@ -246,6 +264,24 @@ static void set_current(tni_flow_run *run, tni_execution *execution) {
     tni_mutex_unlock(&run->mutex);
 }
 
+static tn_status run_prepared(tni_flow_run *run, const tni_region *region,
+                              const tni_prepared *prepared, tn_error *error) {
+    tni_execution *execution = prepared->execution;
+    if (!tni_execution_drained(execution)) {
+        return tni_fail(error, TN_ERROR_BUSY, "run.busy",
+                        "devices are still at work on a run that was given up");
+    }
+    bring_in(run, region, execution);
+    set_current(run, execution);
+    tn_status status = tni_execution_run(execution, time_left(run), error);
+    set_current(run, NULL);
+    add_counts(run, execution);
+    for (uint32_t i = 0; i < region->output_count && status == TN_OK; i++) {
+        status = take_output(run, region, prepared, i, error);
+    }
+    return status;
+}
+
 tn_status tni_flow_run_region(tni_flow_run *run, const tni_stage *stage, tn_error *error) {
     const tni_region *region = &stage->region;
     tni_prepared *prepared = NULL;
@@ -256,14 +292,8 @@ tn_status tni_flow_run_region(tni_flow_run *run, const tni_stage *stage, tn_erro
     if (status != TN_OK) {
         return status;
     }
-    tni_execution *execution = prepared->execution;
-    bring_in(run, region, execution);
-    set_current(run, execution);
-    status = tni_execution_run(execution, time_left(run), error);
-    set_current(run, NULL);
-    add_counts(run, execution);
-    for (uint32_t i = 0; i < region->output_count && status == TN_OK; i++) {
-        status = take_output(run, region, prepared, i, error);
-    }
+    run->in_use = prepared;
+    status = run_prepared(run, region, prepared, error);
+    run->in_use = NULL;
     return status;
 }

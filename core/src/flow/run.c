@@ -29,7 +29,13 @@ tn_status tni_flow_run_create(const tni_prepare_context *context, const tni_flow
     run->context = *context;
     run->limits = *limits;
     run->flow = flow;
-    run->store = (tni_store){*alloc, context->sensitive, limits->memory_cap_bytes, 0};
+    run->store = (tni_store){
+        .alloc = *alloc,
+        .sensitive = context->sensitive,
+        .cap_bytes = limits->memory_cap_bytes,
+        .give_way = tni_flow_drop_oldest,
+        .give_way_user_data = run,
+    };
     atomic_init(&run->cancelled, false);
     run->items = tni_alloc_array(alloc, at_least_one(flow->model->value_count), sizeof(tni_item));
     run->inputs = tni_alloc_array(alloc, at_least_one(graph_0(run)->input_count), sizeof(tni_item));

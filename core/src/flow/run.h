@@ -45,13 +45,14 @@ typedef struct tni_flow_run {
     tni_flow_limits limits;
     const tni_flow *flow;
     tni_store store;
-    tni_item *items;       // per value of the model
-    tni_item *inputs;      // per input of graph 0: the caller's
-    tni_item *outputs;     // per output of graph 0: of the last run
-    tni_profile *profiles; // TNI_PROFILES_PER_STAGE a stage
-    uint64_t uses;         // counts up, for profiles[].last_use
-    uint64_t iterations;   // of the run at hand
-    uint64_t deadline_ns;  // of the host clock; UINT64_MAX: none
+    tni_item *items;            // per value of the model
+    tni_item *inputs;           // per input of graph 0: the caller's
+    tni_item *outputs;          // per output of graph 0: of the last run
+    tni_profile *profiles;      // TNI_PROFILES_PER_STAGE a stage
+    uint64_t uses;              // counts up, for profiles[].last_use
+    const tni_prepared *in_use; // may not be dropped now; else null
+    uint64_t iterations;        // of the run at hand
+    uint64_t deadline_ns;       // of the host clock; UINT64_MAX: none
     tni_flow_counts counts;
     atomic_bool cancelled;
     tni_mutex mutex; // guards current
@@ -98,6 +99,9 @@ void tni_flow_clear_body(tni_flow_run *run, uint32_t graph);
 // Runs a region for what its inputs are now (region.c).
 TN_MUST_USE tn_status tni_flow_run_region(tni_flow_run *run, const tni_stage *stage,
                                           tn_error *error);
+// Drops the prepared region used longest ago, but for the one in use; user_data is the run. Whether
+// there was one (region_run.c).
+bool tni_flow_drop_oldest(void *user_data);
 // Carries out a node of the host's (host_ops.c).
 TN_MUST_USE tn_status tni_flow_run_node(tni_flow_run *run, uint32_t node, tn_error *error);
 

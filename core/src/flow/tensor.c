@@ -10,16 +10,24 @@
 
 #define DATA_ALIGNMENT 64u
 
-tn_status tni_store_take(tni_store *store, uint64_t bytes, tn_error *error) {
+static bool has_room(const tni_store *store, uint64_t bytes) {
     uint64_t live = 0;
-    if (!tni_add_u64(store->live_bytes, bytes, &live) ||
-        (store->cap_bytes > 0 && live > store->cap_bytes)) {
+    return tni_add_u64(store->live_bytes, bytes, &live) &&
+           (store->cap_bytes == 0 || live <= store->cap_bytes);
+}
+
+tn_status tni_store_take(tni_store *store, uint64_t bytes, tn_error *error) {
+    bool fits = has_room(store, bytes);
+    while (!fits && store->give_way != NULL && store->give_way(store->give_way_user_data)) {
+        fits = has_room(store, bytes);
+    }
+    if (!fits) {
         return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "flow.memory-cap",
                         "%llu bytes more than the %llu in use would be above the cap of %llu",
                         (unsigned long long)bytes, (unsigned long long)store->live_bytes,
                         (unsigned long long)store->cap_bytes);
     }
-    store->live_bytes = live;
+    store->live_bytes += bytes;
     return TN_OK;
 }
 

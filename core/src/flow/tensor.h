@@ -17,9 +17,14 @@ typedef struct tni_store {
     bool sensitive;      // bytes are overwritten before they are freed
     uint64_t cap_bytes;  // 0: none
     uint64_t live_bytes; // of tensors, and of arenas counted with tni_store_take
+    // Asked when the cap is met: gives something back with tni_store_give and returns true, or
+    // false when there is nothing. May be null.
+    bool (*give_way)(void *user_data);
+    void *give_way_user_data;
 } tni_store;
 
-// Counts bytes against the cap. TN_OK · TN_ERROR_LIMIT_EXCEEDED nothing was counted.
+// Counts bytes against the cap; what can give way does. TN_OK · TN_ERROR_LIMIT_EXCEEDED nothing was
+// counted.
 TN_MUST_USE tn_status tni_store_take(tni_store *store, uint64_t bytes, tn_error *error);
 void tni_store_give(tni_store *store, uint64_t bytes);
 
