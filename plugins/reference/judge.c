@@ -47,8 +47,9 @@ static uint32_t producible(const ref_op *op, tn_dtype dtype) {
     return bits > 0 && (bits % 8 == 0 || packed != 0) ? 1u : 0u;
 }
 
+// told: the run tells the sizes, so that they need no number before.
 static uint32_t judge_operand(const tn_graph_view *view, const ref_op *op, uint32_t value_index,
-                              uint32_t operand, ref_dtype_mask types,
+                              uint32_t operand, ref_dtype_mask types, uint32_t told,
                               tn_node_verdict *out_verdict) {
     const tn_graph_value *value = tn_view_value(view, value_index);
     const uint32_t type_known = value->dtype < TN_DTYPE_COUNT ? 1u : 0u;
@@ -61,7 +62,7 @@ static uint32_t judge_operand(const tn_graph_view *view, const ref_op *op, uint3
         tn_helper_no(out_verdict, TN_REASON_DYNAMIC_SHAPE, operand, 0, -1);
         return 0;
     }
-    for (uint32_t axis = 0; axis < value->dims.count; ++axis) {
+    for (uint32_t axis = 0; !told && axis < value->dims.count; ++axis) {
         const tn_graph_dim *dim = tn_view_value_dim(view, value, axis);
         if (dim->size < 0 && dim->symbol == TN_NONE) {
             tn_helper_no(out_verdict, TN_REASON_DYNAMIC_SHAPE, operand, 0, -1);
@@ -106,14 +107,15 @@ void tni_ref_judge(const tn_graph_view *view, const tn_graph_node *node, const r
     for (uint32_t i = 0; i < node->inputs.count; ++i) {
         const uint32_t value = tn_view_node_input(view, node, i);
         if (value != TN_NONE &&
-            !judge_operand(view, op, value, i, input_types(op, i), out_verdict)) {
+            !judge_operand(view, op, value, i, input_types(op, i), 0, out_verdict)) {
             return;
         }
     }
     for (uint32_t i = 0; i < node->outputs.count; ++i) {
         const uint32_t value = tn_view_node_output(view, node, i);
+        const uint32_t told = i < 8 ? op->dependent_outputs >> i & 1u : 0;
         if (value != TN_NONE &&
-            !judge_operand(view, op, value, node->inputs.count + i, 0, out_verdict)) {
+            !judge_operand(view, op, value, node->inputs.count + i, 0, told, out_verdict)) {
             return;
         }
     }

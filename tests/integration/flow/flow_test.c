@@ -216,6 +216,44 @@ static void non_zero__tells_its_size_when_it_has_run(void **state) {
     assert_int_equal(flow_output(f, 0).size_bytes, 0);
 }
 
+// The branches give different ranks, so that NonZero is planned when the run tells which.
+static void non_zero__of_a_rank_that_only_the_run_tells(void **state) {
+    flow_fixture *f = *state;
+    static const float x[] = {0.0f, 2.0f, 0.0f, 4.0f};
+    static const int64_t square[] = {2, 2};
+    static const int64_t flat_places[] = {1, 3};
+    static const int64_t square_places[] = {0, 1, 1, 1};
+    pb graphs[2];
+    for (int i = 0; i < 2; i++) {
+        onnx_builder body;
+        onnx_begin_graph(&body);
+        onnx_initializer_ints(&body, "square", 2, square);
+        onnx_node(&body, i == 0 ? "Relu" : "Reshape", i == 0 ? "x" : "x,square",
+                  i == 0 ? "t" : "e");
+        onnx_output_untyped(&body, i == 0 ? "t" : "e");
+        onnx_end_graph(&body, &graphs[i]);
+    }
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, four);
+    onnx_input(&f->b, "c", TN_DTYPE_BOOL, 0, NULL);
+    onnx_node(&f->b, "If", "c", "y");
+    onnx_attr_graph(&f->b, "then_branch", &graphs[0]);
+    onnx_attr_graph(&f->b, "else_branch", &graphs[1]);
+    onnx_node(&f->b, "NonZero", "y", "places");
+    onnx_output_untyped(&f->b, "places");
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, x, sizeof(x));
+    for (int round = 0; round < 4; round++) {
+        const uint8_t flat = round % 2 == 0;
+        flow_put(f, 1, &flat, 1);
+        flow_run(f);
+        assert_int_equal(flow_output(f, 0).dims[0], flat ? 1 : 2);
+        assert_int_equal(flow_output(f, 0).dims[1], 2);
+        assert_memory_equal(flow_output(f, 0).data, flat ? flat_places : square_places,
+                            flat ? sizeof(flat_places) : sizeof(square_places));
+    }
+    assert_int_equal(flow_stats(f).prepared_regions, 0);
+}
+
 static void reshape__follows_a_shape_given_at_run_time(void **state) {
     flow_fixture *f = *state;
     static const int64_t two[] = {2};
@@ -414,6 +452,7 @@ int main(void) {
         FLOW_CASE(loop__that_collects_too_much_meets_the_cap),
         FLOW_CASE(loop__can_be_cancelled),
         FLOW_CASE(non_zero__tells_its_size_when_it_has_run),
+        FLOW_CASE(non_zero__of_a_rank_that_only_the_run_tells),
         FLOW_CASE(reshape__follows_a_shape_given_at_run_time),
         FLOW_CASE(sequence__goes_in_and_comes_out),
         FLOW_CASE(strings__go_in_and_come_out),
