@@ -46,11 +46,11 @@ static bool read_line(suite_expectations *list, char *line) {
     while (*end != '\0' && !isspace((unsigned char)*end)) {
         end++;
     }
-    if (*end == '\0' || strchr(name, '/') == NULL) {
+    if (*end == '\0') {
         return false;
     }
     *end = '\0';
-    return add(list, name, trimmed(end + 1));
+    return strchr(name, '/') != NULL && add(list, name, trimmed(end + 1));
 }
 
 bool suite_expectations_read(const char *path, suite_expectations *out, uint32_t *out_line) {
@@ -61,7 +61,8 @@ bool suite_expectations_read(const char *path, suite_expectations *out, uint32_t
     bool good = file != NULL;
     while (good && fgets(line, sizeof(line), file) != NULL) {
         ++*out_line;
-        good = read_line(out, line);
+        // What does not fit would be read as a line of its own.
+        good = (strchr(line, '\n') != NULL || feof(file) != 0) && read_line(out, line);
     }
     if (file != NULL) {
         (void)fclose(file); // was only read
@@ -92,13 +93,19 @@ static bool matches(const char *pattern, const char *suite, const char *name) {
                                                 : strcmp(pattern, name) == 0;
 }
 
+// How much a name says: what it spells out, and that nothing may follow.
+static size_t precision(const char *pattern) {
+    size_t size = strlen(pattern);
+    return size > 0 && pattern[size - 1] == '*' ? 2 * (size - 1) : 2 * size + 1;
+}
+
 suite_expectation *suite_expectations_find(suite_expectations *list, const char *suite,
                                            const char *name) {
     suite_expectation *best = NULL;
     for (uint32_t i = 0; i < list->count; i++) {
         suite_expectation *item = &list->items[i];
         if (matches(item->name, suite, name) &&
-            (best == NULL || strlen(item->name) > strlen(best->name))) {
+            (best == NULL || precision(item->name) > precision(best->name))) {
             best = item;
         }
     }

@@ -19,12 +19,13 @@ typedef struct suite_expectations {
     suite_expectation *items;
 } suite_expectations;
 
-// Reads a list. Returns false when the file cannot be read or a line has no reason; line is its
-// number, 0 for the file.
+// Reads a list. Returns false when the file cannot be read or a line has no reason, no '/' in its
+// name, or more than 510 characters; line is its number, 0 for the file.
 bool suite_expectations_read(const char *path, suite_expectations *out, uint32_t *out_line);
 void suite_expectations_free(suite_expectations *list);
 
-// The line for a case, or null. The longest name wins.
+// The line for a case, or null. The longest name wins, and one without
+// '*' over the same with it.
 suite_expectation *suite_expectations_find(suite_expectations *list, const char *suite,
                                            const char *name);
 

@@ -100,14 +100,19 @@ static void suite_name(const char *folder, char *name, size_t capacity) {
     snprintf(name, capacity, "%.*s", (int)(end - begin), folder + begin);
 }
 
+// JSON has no infinity: -1 stands for it.
+static double json_number(double value) {
+    return isfinite(value) ? value : -1.0;
+}
+
 static json_t *case_json(const char *name, const suite_report *report, const char *reason) {
     json_t *out = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:f, s:f, s:f}", "case", name, "outcome",
         suite_outcome_name(report->outcome), "class", suite_class_name(report->kind), "data_sets",
         (json_int_t)report->data_sets, "elements", (json_int_t)report->result.elements, "strict",
         (int)report->result.strict, "tolerant", (int)report->result.tolerant, "max_error",
-        report->result.max_error, "max_ulp", report->result.max_ulp, "max_range_error",
-        isfinite(report->result.max_range_error) ? report->result.max_range_error : -1.0);
+        json_number(report->result.max_error), "max_ulp", json_number(report->result.max_ulp),
+        "max_range_error", json_number(report->result.max_range_error));
     bool passed = report->outcome == SUITE_PASSED;
     if (out != NULL &&
         (json_object_set_new(out, passed ? "output_sha256" : "why",

@@ -25,7 +25,7 @@ import source_tree
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 INCLUDE_ROOTS = ("abi/include", "abi/helper", "abi/helper/include", "partitioner/include",
-                 "partitioner/src", "core/include", "core/src", "tests", "")
+                 "partitioner/src", "core/include", "core/src", "conformance", "tests", "")
 STANDARD_HEADERS = {f"{name}.h" for name in (
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal "
     "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath "
