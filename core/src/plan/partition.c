@@ -1,45 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the partition problem of a region and turns the partitioner's segments into islands. Label
+// Builds the partition problem of a region and has it solved; islands.c reads the answer. Label
 // 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
-#include "plan/connected.h"
 #include "plan/cost.h"
-#include "plan/plan.h"
+#include "plan/draft.h"
 
 #include "base/checked.h"
 #include "base/error.h"
 
-#include "tenon/partition.h"
-
 #include <stdio.h>
 #include <string.h>
-
-// Working arrays of one partition call. Op 0 is the host's start, ops 1..n the nodes, op n + 1 its
-// end.
-typedef struct draft {
-    tni_plan *plan;
-    const tni_plan_info *info;
-    const tni_region *region;
-    uint32_t op_count;
-    uint32_t label_count;
-    uint32_t tensor_count;
-    uint32_t tensor_capacity;
-    uint32_t consumer_capacity;
-    uint32_t consumer_count;
-    int64_t *op_cost;
-    tnp_tensor *tensors;
-    uint32_t *consumers;
-    int64_t *copy_cost;
-    int64_t *handover_cost;
-    uint32_t *op_of_node;    // model node -> op
-    uint32_t *tensor_of;     // model value -> tensor, TN_NONE
-    uint32_t *pending_count; // model value -> consumers counted, then filled
-} draft;
 
 static uint64_t at_least_one(uint64_t count) {
     return count > 0 ? count : 1;
 }
 
-static void draft_deinit(draft *d) {
+static void draft_deinit(tni_draft_plan *d) {
     const tni_alloc *alloc = &d->plan->alloc;
     const tni_model *model = d->plan->model;
     uint64_t cells = (uint64_t)d->label_count * d->label_count;
@@ -54,17 +29,13 @@ static void draft_deinit(draft *d) {
     tni_free_array(alloc, d->pending_count, at_least_one(model->value_count), sizeof(uint32_t));
 }
 
-static bool is_op_input(const tni_model *model, uint32_t value) {
-    return value != TN_NONE && model->values[value].constant == TN_NONE;
-}
-
 // Counts the consumers of every value that is produced inside or comes from outside.
-static tn_status count_uses(draft *d, tn_error *error) {
+static tn_status count_uses(tni_draft_plan *d, tn_error *error) {
     const tni_model *model = d->plan->model;
     for (uint32_t i = 0; i < d->region->node_count; i++) {
         const tni_node *node = &model->nodes[d->region->nodes[i]];
         for (uint32_t k = 0; k < node->input_count; k++) {
-            if (is_op_input(model, node->inputs[k])) {
+            if (tni_is_op_input(model, node->inputs[k])) {
                 d->pending_count[node->inputs[k]]++;
             }
         }
@@ -86,7 +57,7 @@ static tn_status count_uses(draft *d, tn_error *error) {
     return TN_OK;
 }
 
-static tn_status draft_alloc(draft *d, tn_error *error) {
+static tn_status draft_alloc(tni_draft_plan *d, tn_error *error) {
     const tni_alloc *alloc = &d->plan->alloc;
     const tni_model *model = d->plan->model;
     uint64_t cells = (uint64_t)d->label_count * d->label_count;
@@ -123,7 +94,7 @@ static bool listed_can(const tni_plan *plan, uint32_t node) {
     return false;
 }
 
-static void fill_op_costs(draft *d) {
+static void fill_op_costs(tni_draft_plan *d) {
     const tni_plan *plan = d->plan;
     uint64_t labels = d->label_count;
     for (uint64_t i = 0; i < d->op_count * labels; i++) {
@@ -148,12 +119,12 @@ static void fill_op_costs(draft *d) {
     }
 }
 
-static const tni_device *label_device(const draft *d, uint32_t label) {
+static const tni_device *label_device(const tni_draft_plan *d, uint32_t label) {
     return label == 0 ? NULL : d->plan->sets[label - 1].device;
 }
 
 // A value becomes a tensor when it has consumers; its consumer list is filled afterwards.
-static void add_tensor(draft *d, uint32_t value, uint32_t producer_op) {
+static void add_tensor(tni_draft_plan *d, uint32_t value, uint32_t producer_op) {
     if (d->pending_count[value] == 0) {
         return;
     }
@@ -172,19 +143,19 @@ static void add_tensor(draft *d, uint32_t value, uint32_t producer_op) {
     }
 }
 
-static void add_use(draft *d, uint32_t value, uint32_t op) {
-    uint32_t tensor = is_op_input(d->plan->model, value) ? d->tensor_of[value] : TN_NONE;
+static void add_use(tni_draft_plan *d, uint32_t value, uint32_t op) {
+    uint32_t tensor = tni_is_op_input(d->plan->model, value) ? d->tensor_of[value] : TN_NONE;
     if (tensor != TN_NONE) {
         tnp_tensor *t = &d->tensors[tensor];
         d->consumers[t->consumer_begin + t->consumer_count++] = op;
     }
 }
 
-static void fill_tensors(draft *d) {
+static void fill_tensors(tni_draft_plan *d) {
     const tni_model *model = d->plan->model;
     memset(d->tensor_of, 0xff, (uint64_t)model->value_count * sizeof(uint32_t));
     for (uint32_t i = 0; i < d->region->input_count; i++) {
-        if (is_op_input(model, d->region->inputs[i])) {
+        if (tni_is_op_input(model, d->region->inputs[i])) {
             add_tensor(d, d->region->inputs[i], 0);
         }
     }
@@ -222,7 +193,7 @@ void tni_option_text(const tni_option *option, char *text, uint32_t capacity) {
     }
 }
 
-static tn_status refuse_node(const draft *d, uint32_t node_index, tn_error *error) {
+static tn_status refuse_node(const tni_draft_plan *d, uint32_t node_index, tn_error *error) {
     const tni_plan *plan = d->plan;
     const tni_node *node = &plan->model->nodes[node_index];
     char reasons[320] = "";
@@ -249,169 +220,7 @@ static void pool_free(void *user_data, void *pointer, uint64_t size_bytes) {
     tni_free(user_data, pointer, size_bytes);
 }
 
-static uint32_t *copy_ids(const tni_alloc *alloc, const uint32_t *ids, uint32_t count) {
-    uint32_t *copy = tni_alloc_array(alloc, at_least_one(count), sizeof(*copy));
-    if (copy != NULL && count > 0) {
-        memcpy(copy, ids, (uint64_t)count * sizeof(*copy));
-    }
-    return copy;
-}
-
-// Working arrays for the borders of islands: mark[value] is 1 + the island that lists it already.
-typedef struct borders {
-    uint32_t *seen_in;  // as input
-    uint32_t *seen_out; // as output
-    uint32_t *list;
-    uint32_t capacity;
-} borders;
-
-static bool crosses(const draft *d, const tnp_plan *answer, uint32_t value, uint32_t label_op) {
-    // A value leaves its island when any consumer is in another one; ops carry their island in
-    // label.
-    uint32_t tensor = d->tensor_of[value];
-    if (tensor == TN_NONE) {
-        return false;
-    }
-    const tnp_tensor *t = &d->tensors[tensor];
-    for (uint32_t i = 0; i < t->consumer_count; i++) {
-        if (answer->label[d->consumers[t->consumer_begin + i]] != label_op) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// Values read from outside the island; answer->label holds islands here.
-static tn_status find_inputs(const draft *d, const tnp_plan *answer, borders *b, uint32_t index,
-                             tni_island *island) {
-    const tni_model *model = d->plan->model;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < island->node_count; i++) {
-        const tni_node *node = &model->nodes[island->nodes[i]];
-        for (uint32_t k = 0; k < node->input_count; k++) {
-            uint32_t value = node->inputs[k];
-            if (!is_op_input(model, value) || b->seen_in[value] == index + 1) {
-                continue;
-            }
-            uint32_t producer = model->values[value].producer;
-            if (producer == TN_NONE || answer->label[d->op_of_node[producer]] != index) {
-                b->seen_in[value] = index + 1;
-                b->list[count++] = value;
-            }
-        }
-    }
-    island->inputs = copy_ids(&d->plan->alloc, b->list, count);
-    island->input_count = island->inputs != NULL ? count : 0;
-    return island->inputs != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
-}
-
-static tn_status find_outputs(const draft *d, const tnp_plan *answer, borders *b, uint32_t index,
-                              tni_island *island) {
-    const tni_model *model = d->plan->model;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < island->node_count; i++) {
-        const tni_node *node = &model->nodes[island->nodes[i]];
-        for (uint32_t k = 0; k < node->output_count; k++) {
-            uint32_t value = node->outputs[k];
-            if (value != TN_NONE && b->seen_out[value] != index + 1 &&
-                crosses(d, answer, value, index)) {
-                b->seen_out[value] = index + 1;
-                b->list[count++] = value;
-            }
-        }
-    }
-    island->outputs = copy_ids(&d->plan->alloc, b->list, count);
-    island->output_count = island->outputs != NULL ? count : 0;
-    return island->outputs != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
-}
-
-// Takes the nodes of one segment; ops 0 and n + 1 are the host's and belong to no island.
-static tn_status make_island(draft *d, tnp_plan *answer, const tnp_segment *segment) {
-    tni_plan *plan = d->plan;
-    const tni_alloc *alloc = &plan->alloc;
-    uint32_t index = plan->island_count;
-    tni_island *island = &plan->islands[index];
-    island->device = plan->sets[segment->label - 1].device;
-    island->nodes = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
-    island->positions = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
-    island->inlined = tni_alloc_array(alloc, segment->count, sizeof(uint8_t));
-    island->node_count = segment->count;
-    plan->island_count++;
-    if (island->nodes == NULL || island->positions == NULL || island->inlined == NULL) {
-        return TN_ERROR_OUT_OF_MEMORY;
-    }
-    for (uint32_t i = 0; i < segment->count; i++) {
-        uint32_t op = answer->order[segment->begin + i];
-        uint32_t node = d->region->nodes[op - 1];
-        island->nodes[i] = node;
-        island->positions[i] = d->region->positions[op - 1];
-        island->inlined[i] = plan->sets[segment->label - 1].options[node].inlined;
-        plan->island_of[node] = index;
-    }
-    return TN_OK;
-}
-
-static tn_status find_borders(draft *d, tnp_plan *answer) {
-    tni_plan *plan = d->plan;
-    uint64_t values = at_least_one(plan->model->value_count);
-    borders b = {
-        .seen_in = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
-        .seen_out = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
-        .list = tni_alloc_array(&plan->alloc, values, sizeof(uint32_t)),
-    };
-    tn_status status =
-        b.seen_in != NULL && b.seen_out != NULL && b.list != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
-    for (uint32_t op = 0; op < answer->op_count; op++) {
-        bool host = op == 0 || op + 1 == answer->op_count;
-        answer->label[op] = host ? TN_NONE : plan->island_of[d->region->nodes[op - 1]];
-    }
-    for (uint32_t i = 0; i < plan->island_count && status == TN_OK; i++) {
-        status = find_inputs(d, answer, &b, i, &plan->islands[i]);
-        if (status == TN_OK) {
-            status = find_outputs(d, answer, &b, i, &plan->islands[i]);
-        }
-    }
-    tni_free_array(&plan->alloc, b.seen_in, values, sizeof(uint32_t));
-    tni_free_array(&plan->alloc, b.seen_out, values, sizeof(uint32_t));
-    tni_free_array(&plan->alloc, b.list, values, sizeof(uint32_t));
-    return status;
-}
-
-// The answer's segments, in pieces for devices that want connected islands.
-static tn_status cut_segments(const draft *d, tnp_plan *answer, tnp_segment **out_segments,
-                              uint32_t *out_count) {
-    bool wants[TNP_MAX_LABELS] = {false}; // the host's label has no islands
-    for (uint32_t k = 0; k < d->plan->set_count; k++) {
-        wants[k + 1] = tni_device_is(d->plan->sets[k].device, TN_DEVICE_CONNECTED_ISLANDS);
-    }
-    return tni_connected_segments(&d->plan->alloc, d->plan->model, d->region->nodes, wants, answer,
-                                  out_segments, out_count);
-}
-
-static tn_status make_islands(draft *d, tnp_plan *answer, tn_error *error) {
-    tni_plan *plan = d->plan;
-    tnp_segment *segments = NULL;
-    uint32_t count = 0;
-    tn_status status = cut_segments(d, answer, &segments, &count);
-    if (status == TN_OK) {
-        plan->islands = tni_alloc_array(&plan->alloc, at_least_one(count), sizeof(*plan->islands));
-        plan->island_capacity = plan->islands != NULL ? count : 0;
-        status = plan->islands != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
-    }
-    memset(plan->island_of, 0xff, at_least_one(plan->node_count) * sizeof(uint32_t));
-    for (uint32_t i = 0; i < count && status == TN_OK; i++) {
-        if (segments[i].label != 0) {
-            status = make_island(d, answer, &segments[i]);
-        }
-    }
-    tni_free_array(&plan->alloc, segments, answer->op_count, sizeof(*segments));
-    if (status == TN_OK) {
-        status = find_borders(d, answer);
-    }
-    return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "islands");
-}
-
-static tn_status solve(draft *d, tn_error *error) {
+static tn_status solve(tni_draft_plan *d, tn_error *error) {
     tnp_allocator allocator = {pool_alloc, pool_free, &d->plan->alloc};
     tnp_problem problem = {
         .op_count = d->op_count,
@@ -438,7 +247,7 @@ static tn_status solve(draft *d, tn_error *error) {
     }
     d->plan->cost_ns = answer.cost.total;
     d->plan->lower_bound_ns = answer.lower_bound;
-    tn_status status = make_islands(d, &answer, error);
+    tn_status status = tni_make_islands(d, &answer, error);
     tnp_plan_deinit(&allocator, &answer);
     return status;
 }
@@ -449,7 +258,7 @@ tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info, tn_error
                         "%u devices; at most %u can be planned at once", plan->set_count,
                         TNP_MAX_LABELS - 1);
     }
-    draft d = {.plan = plan, .info = info, .region = plan->region};
+    tni_draft_plan d = {.plan = plan, .info = info, .region = plan->region};
     d.op_count = d.region->node_count + 2;
     d.label_count = plan->set_count + 1;
     tn_status status = draft_alloc(&d, error);
