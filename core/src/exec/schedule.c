@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps and places of one run: for every island its ports, for every port a place in a memory the
 // device can use, and a copy step wherever a value is needed in a space it is not in yet.
-#include "exec/schedule.h"
+#include "exec/schedule_builder.h"
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -10,196 +10,26 @@
 
 #include <string.h>
 
-// The host arena is imported whole, so places in it keep to the device's alignment only.
-#define HOST_SPACE 0u
 #define MAX_PORTS 65536u
-
-typedef struct builder {
-    tni_schedule *s;
-    const tni_plan *plan;
-    const tni_model *model;
-    const tni_shape_table *table;
-    tn_port_query query;
-    const tni_external *externals;
-    uint32_t external_count;
-    uint32_t *place_of; // [space][value]: place, or TN_NONE; grown with the spaces
-    uint32_t place_of_spaces;
-    tn_error *error;
-} builder;
 
 static uint64_t at_least_one(uint64_t count) {
     return count > 0 ? count : 1;
 }
 
-static tn_status out_of_memory(const builder *b, tn_status status) {
-    return status == TN_OK ? TN_OK : tni_fail_plain(b->error, status, "the schedule of a run");
-}
-
-tn_status tni_schedule_link(tni_schedule *schedule, uint32_t id) {
-    void *links = schedule->links;
-    tn_status status = tni_grow(&schedule->alloc, &links, &schedule->link_capacity,
-                                (uint64_t)schedule->link_count + 1, sizeof(*schedule->links));
-    schedule->links = links;
-    if (status == TN_OK) {
-        schedule->links[schedule->link_count++] = id;
-    }
-    return status;
-}
-
-static tn_status add_space(builder *b, tni_device *device, uint32_t heap, uint32_t *out_space) {
-    tni_schedule *s = b->s;
-    void *spaces = s->spaces;
-    tn_status status = tni_grow(&s->alloc, &spaces, &s->space_capacity,
-                                (uint64_t)s->space_count + 1, sizeof(*s->spaces));
-    s->spaces = spaces;
-    if (status != TN_OK) {
-        return out_of_memory(b, status);
-    }
-    uint64_t values = at_least_one(b->model->value_count);
-    uint64_t row_bytes = values * sizeof(uint32_t);
-    uint64_t rows = b->place_of_spaces;
-    uint32_t *grown = tni_realloc(&s->alloc, b->place_of, rows * row_bytes, (rows + 1) * row_bytes);
-    if (grown == NULL) {
-        return out_of_memory(b, TN_ERROR_OUT_OF_MEMORY);
-    }
-    b->place_of = grown;
-    memset(b->place_of + rows * values, 0xff, row_bytes);
-    b->place_of_spaces++;
-    *out_space = s->space_count++;
-    s->spaces[*out_space] = (tni_space){.device = device, .heap = heap};
-    return TN_OK;
-}
-
-static tn_status find_space(builder *b, tni_device *device, uint32_t heap, uint32_t *out_space) {
-    for (uint32_t i = 1; i < b->s->space_count; i++) {
-        if (b->s->spaces[i].device == device && b->s->spaces[i].heap == heap) {
-            *out_space = i;
-            return TN_OK;
-        }
-    }
-    return add_space(b, device, heap, out_space);
-}
-
-static tn_status add_place(builder *b, const tni_place *place, uint32_t *out_place) {
-    tni_schedule *s = b->s;
-    void *places = s->places;
-    tn_status status = tni_grow(&s->alloc, &places, &s->place_capacity,
-                                (uint64_t)s->place_count + 1, sizeof(*s->places));
-    s->places = places;
-    if (status != TN_OK) {
-        return out_of_memory(b, status);
-    }
-    *out_place = s->place_count++;
-    s->places[*out_place] = *place;
-    if (place->value != TN_NONE) {
-        b->place_of[(uint64_t)place->space * at_least_one(b->model->value_count) + place->value] =
-            *out_place;
-    }
-    return TN_OK;
-}
-
-static uint32_t place_in(const builder *b, uint32_t space, uint32_t value) {
-    return b->place_of[(uint64_t)space * at_least_one(b->model->value_count) + value];
-}
-
-static tn_status add_step(builder *b, const tni_step *step, uint32_t *out_step) {
-    tni_schedule *s = b->s;
-    void *steps = s->steps;
-    tn_status status = tni_grow(&s->alloc, &steps, &s->step_capacity, (uint64_t)s->step_count + 1,
-                                sizeof(*s->steps));
-    s->steps = steps;
-    if (status != TN_OK) {
-        return out_of_memory(b, status);
-    }
-    *out_step = s->step_count++;
-    s->steps[*out_step] = *step;
-    return TN_OK;
-}
-
-// Closes the ranges of a step that reads the places linked since inputs_begin.
-static tn_status link_dependencies(builder *b, tni_step *step, uint32_t inputs_begin) {
-    tni_schedule *s = b->s;
-    step->inputs = (tn_range){inputs_begin, s->link_count - inputs_begin};
-    step->dependencies.begin = s->link_count;
-    for (uint32_t i = 0; i < step->inputs.count; i++) {
-        uint32_t writer = s->places[s->links[inputs_begin + i]].writer;
-        bool known = writer == TN_NONE;
-        for (uint32_t k = step->dependencies.begin; k < s->link_count && !known; k++) {
-            known = s->links[k] == writer;
-        }
-        tn_status status = known ? TN_OK : tni_schedule_link(s, writer);
-        if (status != TN_OK) {
-            return out_of_memory(b, status);
-        }
-    }
-    step->dependencies.count = s->link_count - step->dependencies.begin;
-    return TN_OK;
-}
-
-// Adds the step that copies a place into another space; the device at the far end executes it.
-static tn_status copy_place(builder *b, uint32_t from, uint32_t space, uint32_t *out_place) {
-    tni_schedule *s = b->s;
-    tni_place place = s->places[from];
-    if (place.external != NULL) {
-        return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.state", TN_NONE, place.value,
-                             "value %u would have to be copied", place.value);
-    }
-    tni_step step = {.kind = TNI_STEP_COPY, .island = TN_NONE, .from = from};
-    step.device = s->spaces[space != HOST_SPACE ? space : place.space].device;
-    place.space = space;
-    place.lasting = false;
-    place.writer = s->step_count;
-    uint32_t inputs_begin = s->link_count;
-    tn_status status = out_of_memory(b, tni_schedule_link(s, from));
-    if (status == TN_OK) {
-        status = link_dependencies(b, &step, inputs_begin);
-    }
-    if (status == TN_OK) {
-        status = add_place(b, &place, out_place);
-        step.to = *out_place;
-    }
-    uint32_t index;
-    return status == TN_OK ? add_step(b, &step, &index) : status;
-}
-
-// The place of a value in a space, copied there through the host if need be.
-static tn_status need_value(builder *b, uint32_t value, uint32_t space, uint32_t *out_place) {
-    *out_place = place_in(b, space, value);
-    if (*out_place != TN_NONE) {
-        return TN_OK;
-    }
-    uint32_t host = place_in(b, HOST_SPACE, value);
-    for (uint32_t i = 1; i < b->s->space_count && host == TN_NONE; i++) {
-        uint32_t there = place_in(b, i, value);
-        if (there != TN_NONE) {
-            tn_status status = copy_place(b, there, HOST_SPACE, &host);
-            if (status != TN_OK) {
-                return status;
-            }
-        }
-    }
-    if (host == TN_NONE) {
-        return tni_fail_node(b->error, TN_ERROR_INTERNAL, "schedule.nowhere", TN_NONE, value,
-                             "value %u is read before anything made it", value);
-    }
-    *out_place = host;
-    return space == HOST_SPACE ? TN_OK : copy_place(b, host, space, out_place);
-}
-
-static tn_status space_of_port(builder *b, tni_device *device, const tn_port_info *port,
-                               uint32_t *out_space) {
+static tn_status space_of_port(tni_schedule_builder *b, tni_device *device,
+                               const tn_port_info *port, uint32_t *out_space) {
     if (tni_device_shares_host(device)) {
-        *out_space = HOST_SPACE;
+        *out_space = TNI_HOST_SPACE;
         return TN_OK;
     }
     if (port->heap_count == 0 || port->heaps[0] >= device->heap_count) {
         return tni_fail(b->error, TN_ERROR_INVALID_DATA, "schedule.heap",
                         "%s: a port names no heap of its device", device->id);
     }
-    return find_space(b, device, port->heaps[0], out_space);
+    return tni_builder_find_space(b, device, port->heaps[0], out_space);
 }
 
-static tn_status query_ports(builder *b, const tni_island *island, uint32_t *out_begin,
+static tn_status query_ports(tni_schedule_builder *b, const tni_island *island, uint32_t *out_begin,
                              uint32_t *out_count) {
     tni_schedule *s = b->s;
     uint32_t expected = island->input_count + island->output_count;
@@ -216,7 +46,7 @@ static tn_status query_ports(builder *b, const tni_island *island, uint32_t *out
             s->port_places = places;
         }
         if (status != TN_OK) {
-            return out_of_memory(b, status);
+            return tni_builder_fail(b, status);
         }
         tn_port_info *first = &s->ports[s->port_count];
         memset(first, 0, room * sizeof(*first));
@@ -247,8 +77,8 @@ static tn_status query_ports(builder *b, const tni_island *island, uint32_t *out
                     island->device->id);
 }
 
-static tn_status check_port(builder *b, const tni_device *device, const tn_port_info *port,
-                            uint32_t value) {
+static tn_status check_port(tni_schedule_builder *b, const tni_device *device,
+                            const tn_port_info *port, uint32_t value) {
     uint64_t alignment = port->alignment_bytes;
     if ((port->flags & TN_PORT_UNBOUNDED) != 0) {
         return tni_fail_node(b->error, TN_ERROR_UNSUPPORTED, "schedule.unbounded", TN_NONE, value,
@@ -269,7 +99,7 @@ static tn_status check_port(builder *b, const tni_device *device, const tn_port_
     return TN_OK;
 }
 
-static const tni_external *find_external(const builder *b, uint32_t value) {
+static const tni_external *find_external(const tni_schedule_builder *b, uint32_t value) {
     for (uint32_t i = 0; i < b->external_count; i++) {
         if (value != TN_NONE && b->externals[i].value == value) {
             return &b->externals[i];
@@ -280,7 +110,7 @@ static const tni_external *find_external(const builder *b, uint32_t value) {
 
 // Whether the port can be bound to memory that lies apart; what is made must be able to grow what
 // came in.
-static tn_status check_external(const builder *b, const tni_island *island,
+static tn_status check_external(const tni_schedule_builder *b, const tni_island *island,
                                 const tni_external *external, const tn_port_info *port) {
     bool good = tni_device_shares_host(island->device) && port->accepts_strides != 0;
     if (good && port->kind == TN_PORT_OUTPUT) {
@@ -301,17 +131,18 @@ static void widen(tni_place *place, const tn_port_info *port) {
 }
 
 // Inputs come first: their copies are steps that go before the island's own.
-static tn_status place_inputs(builder *b, const tni_island *island, uint32_t port_begin) {
+static tn_status place_inputs(tni_schedule_builder *b, const tni_island *island,
+                              uint32_t port_begin) {
     for (uint32_t i = 0; i < island->input_count; i++) {
         const tn_port_info port = b->s->ports[port_begin + i];
-        uint32_t space = HOST_SPACE;
+        uint32_t space = TNI_HOST_SPACE;
         uint32_t place = TN_NONE;
         tn_status status = check_port(b, island->device, &port, island->inputs[i]);
         if (status == TN_OK) {
             status = space_of_port(b, island->device, &port, &space);
         }
         if (status == TN_OK) {
-            status = need_value(b, island->inputs[i], space, &place);
+            status = tni_builder_need(b, island->inputs[i], space, &place);
         }
         if (status != TN_OK) {
             return status;
@@ -334,8 +165,8 @@ static tn_status place_inputs(builder *b, const tni_island *island, uint32_t por
     return TN_OK;
 }
 
-static tn_status place_outputs(builder *b, const tni_island *island, uint32_t port_begin,
-                               uint32_t port_count) {
+static tn_status place_outputs(tni_schedule_builder *b, const tni_island *island,
+                               uint32_t port_begin, uint32_t port_count) {
     for (uint32_t i = island->input_count; i < port_count; i++) {
         const tn_port_info port = b->s->ports[port_begin + i];
         uint32_t k = i - island->input_count;
@@ -361,7 +192,7 @@ static tn_status place_outputs(builder *b, const tni_island *island, uint32_t po
         }
         if (status == TN_OK) {
             widen(&place, &port);
-            status = add_place(b, &place, &b->s->port_places[port_begin + i]);
+            status = tni_builder_add_place(b, &place, &b->s->port_places[port_begin + i]);
         }
         if (status != TN_OK) {
             return status;
@@ -370,7 +201,7 @@ static tn_status place_outputs(builder *b, const tni_island *island, uint32_t po
     return TN_OK;
 }
 
-static tn_status add_island(builder *b, uint32_t index) {
+static tn_status add_island(tni_schedule_builder *b, uint32_t index) {
     const tni_island *island = &b->plan->islands[index];
     tni_step step = {.kind = TNI_STEP_ISLAND, .device = island->device, .island = index};
     tn_status status = query_ports(b, island, &step.port_begin, &step.port_count);
@@ -379,38 +210,39 @@ static tn_status add_island(builder *b, uint32_t index) {
     }
     uint32_t inputs_begin = b->s->link_count;
     for (uint32_t i = 0; i < island->input_count && status == TN_OK; i++) {
-        status = out_of_memory(b, tni_schedule_link(b->s, b->s->port_places[step.port_begin + i]));
+        status =
+            tni_builder_fail(b, tni_schedule_link(b->s, b->s->port_places[step.port_begin + i]));
     }
     if (status == TN_OK) {
-        status = link_dependencies(b, &step, inputs_begin);
+        status = tni_builder_link(b, &step, inputs_begin);
     }
     if (status == TN_OK) {
         status = place_outputs(b, island, step.port_begin, step.port_count);
     }
     uint32_t step_index;
-    return status == TN_OK ? add_step(b, &step, &step_index) : status;
+    return status == TN_OK ? tni_builder_add_step(b, &step, &step_index) : status;
 }
 
-static tn_status place_region_inputs(builder *b) {
+static tn_status place_region_inputs(tni_schedule_builder *b) {
     const tni_region *region = b->plan->region;
     b->s->input_places =
         tni_alloc_array(&b->s->alloc, at_least_one(region->input_count), sizeof(uint32_t));
     if (b->s->input_places == NULL) {
-        return out_of_memory(b, TN_ERROR_OUT_OF_MEMORY);
+        return tni_builder_fail(b, TN_ERROR_OUT_OF_MEMORY);
     }
     b->s->input_count = region->input_count;
     for (uint32_t i = 0; i < region->input_count; i++) {
         uint32_t value = region->inputs[i];
         tni_place place = {
             .value = value,
-            .space = HOST_SPACE,
+            .space = TNI_HOST_SPACE,
             .writer = TN_NONE,
             .lasting = true,
             .size_bytes = b->table->shapes[value].size_bytes,
             .alignment_bytes = 64,
             .external = find_external(b, value),
         };
-        tn_status status = add_place(b, &place, &b->s->input_places[i]);
+        tn_status status = tni_builder_add_place(b, &place, &b->s->input_places[i]);
         if (status != TN_OK) {
             return status;
         }
@@ -418,16 +250,17 @@ static tn_status place_region_inputs(builder *b) {
     return TN_OK;
 }
 
-static tn_status place_region_outputs(builder *b) {
+static tn_status place_region_outputs(tni_schedule_builder *b) {
     const tni_region *region = b->plan->region;
     b->s->output_places =
         tni_alloc_array(&b->s->alloc, at_least_one(region->output_count), sizeof(uint32_t));
     if (b->s->output_places == NULL) {
-        return out_of_memory(b, TN_ERROR_OUT_OF_MEMORY);
+        return tni_builder_fail(b, TN_ERROR_OUT_OF_MEMORY);
     }
     b->s->output_count = region->output_count;
     for (uint32_t i = 0; i < region->output_count; i++) {
-        tn_status status = need_value(b, region->outputs[i], HOST_SPACE, &b->s->output_places[i]);
+        tn_status status =
+            tni_builder_need(b, region->outputs[i], TNI_HOST_SPACE, &b->s->output_places[i]);
         if (status != TN_OK) {
             return status;
         }
@@ -436,9 +269,9 @@ static tn_status place_region_outputs(builder *b) {
     return TN_OK;
 }
 
-static tn_status build(builder *b) {
+static tn_status build(tni_schedule_builder *b) {
     uint32_t host;
-    tn_status status = add_space(b, NULL, 0, &host);
+    tn_status status = tni_builder_add_space(b, NULL, 0, &host);
     if (status == TN_OK) {
         status = place_region_inputs(b);
     }
@@ -448,7 +281,7 @@ static tn_status build(builder *b) {
     if (status == TN_OK) {
         status = place_region_outputs(b);
     }
-    return status == TN_OK ? out_of_memory(b, tni_schedule_waits(b->s)) : status;
+    return status == TN_OK ? tni_builder_fail(b, tni_schedule_waits(b->s)) : status;
 }
 
 tn_status tni_schedule_create(const tni_alloc *alloc, const tni_plan *plan,
@@ -463,7 +296,7 @@ tn_status tni_schedule_create(const tni_alloc *alloc, const tni_plan *plan,
     }
     s->alloc = *alloc;
     s->plan = plan;
-    builder b = {
+    tni_schedule_builder b = {
         .s = s,
         .plan = plan,
         .model = plan->model,
