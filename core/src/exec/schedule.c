@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps and places of one run: for every island its ports, for every port a place in a memory the
-// device can use, and a copy step wherever a value is needed in a space it is not in yet.
+// The steps of one run: for every island its ports, for every port a place (places.c) in a memory
+// that the device can use.
 #include "exec/schedule_builder.h"
 
 #include "base/checked.h"
