@@ -2,6 +2,7 @@
 // tenon/request.h: inputs and outputs of a prepared request.
 #include "api/request_object.h"
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "flow/text.h"
 
@@ -192,13 +193,18 @@ tn_status tn_request_write(tn_request *request, uint32_t input, const void *data
     return TN_OK;
 }
 
-static tn_status copy_element(tn_request *request, const tn_tensor_view *element,
+static tn_status copy_element(tn_request *request, uint32_t input, const tn_tensor_view *element,
                               tni_tensor **out_tensor, tn_error *error) {
     *out_tensor = NULL;
     if (!tni_struct_ok(element, TN_STRUCT_TENSOR_VIEW, sizeof(*element)) ||
         (element->dims == NULL && element->rank > 0)) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
                         "an element is no tensor view");
+    }
+    tn_dtype dtype = request->compiled->flow->model->values[graph_of(request)->inputs[input]].dtype;
+    if (element->dtype != dtype && dtype != TN_DTYPE_UNDEFINED) {
+        return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
+                        "input %u takes elements of type %s", input, tni_dtype_name(dtype));
     }
     tn_status status = tni_tensor_create(&request->stages->store, element->dtype, element->rank,
                                          element->dims, out_tensor, error);
@@ -215,12 +221,12 @@ static tn_status copy_element(tn_request *request, const tn_tensor_view *element
     return status;
 }
 
-static tn_status make_sequence(tn_request *request, const tn_tensor_view *elements, uint32_t count,
-                               tni_item *out_item, tn_error *error) {
+static tn_status make_sequence(tn_request *request, uint32_t input, const tn_tensor_view *elements,
+                               uint32_t count, tni_item *out_item, tn_error *error) {
     tni_sequence *sequence = NULL;
     tn_status status = tni_sequence_create(&request->stages->store, count, &sequence, error);
     for (uint32_t i = 0; i < count && status == TN_OK; i++) {
-        status = copy_element(request, &elements[i], &sequence->tensors[i], error);
+        status = copy_element(request, input, &elements[i], &sequence->tensors[i], error);
     }
     if (status != TN_OK) {
         tni_sequence_release(sequence);
@@ -252,10 +258,10 @@ tn_status tn_request_write_elements(tn_request *request, uint32_t input,
     tni_item item = {.kind = TNI_ITEM_NONE};
     tni_tensor *tensor = NULL;
     if (elements != NULL && kind == TN_VALUE_OPTIONAL_TENSOR && count == 1) {
-        status = copy_element(request, elements, &tensor, error);
+        status = copy_element(request, input, elements, &tensor, error);
         item = tni_item_of(tensor);
     } else if (elements != NULL) {
-        status = make_sequence(request, elements, count, &item, error);
+        status = make_sequence(request, input, elements, count, &item, error);
     }
     if (status == TN_OK) {
         tni_item_clear(&request->stages->inputs[input]);

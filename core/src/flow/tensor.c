@@ -103,8 +103,9 @@ void tni_tensor_release(tni_tensor *tensor) {
 }
 
 tn_status tni_tensor_copy(const tni_tensor *tensor, tni_tensor **out_tensor, tn_error *error) {
-    tn_status status = tni_tensor_create(tensor->store, tensor->dtype, tensor->rank, tensor->dims,
-                                         out_tensor, error);
+    tn_status status =
+        tni_tensor_create_sized(tensor->store, tensor->dtype, tensor->rank, tensor->dims,
+                                tensor->size_bytes, out_tensor, error);
     if (status == TN_OK) {
         memcpy((*out_tensor)->data, tensor->data, tensor->size_bytes);
     }

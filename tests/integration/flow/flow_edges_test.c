@@ -152,6 +152,25 @@ static void sequence__of_inputs_outlives_the_next_write(void **state) {
     assert_memory_equal(view.data, numbers, sizeof(numbers));
 }
 
+static void strings__are_handed_out_as_they_came_in(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t two[] = {2};
+    uint8_t texts[3 * sizeof(uint64_t) + 3];
+    static const uint64_t ends[] = {0, 1, 3};
+    memcpy(texts, ends, sizeof(ends));
+    memcpy(texts + sizeof(ends), "abc", 3);
+    onnx_input(&f->b, "s", TN_DTYPE_STRING, 1, two);
+    onnx_node(&f->b, "SequenceConstruct", "s,s", "q");
+    onnx_output(&f->b, "s", TN_DTYPE_STRING, 1, two);
+    onnx_output_untyped(&f->b, "q");
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, texts, sizeof(texts));
+    flow_run(f);
+    assert_int_equal(flow_output(f, 0).size_bytes, sizeof(texts));
+    assert_memory_equal(flow_output(f, 0).data, texts, sizeof(texts));
+    assert_memory_equal(flow_output(f, 1).data, texts, sizeof(texts));
+}
+
 // Loop of n steps that carries s, which changes what it is with every step.
 static void build_growing(flow_fixture *f, const char *grow, uint32_t kind) {
     onnx_builder body;
@@ -427,6 +446,56 @@ static void concat_from_sequence__checks_the_joined_size(void **state) {
     assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
 }
 
+// Declares an input that is a sequence or an optional of float tensors.
+static void container_input(onnx_builder *b, const char *name, uint32_t field) {
+    pb tensor = {0};
+    pb type = {0};
+    pb container = {0};
+    pb whole = {0};
+    pb info = {0};
+    pb_varint(&tensor, 1, TN_DTYPE_FLOAT);
+    pb_message(&type, 1, &tensor);
+    pb_message(&container, 1, &type);
+    pb_message(&whole, field, &container);
+    pb_text(&info, 1, name);
+    pb_message(&info, 2, &whole);
+    pb_message(&b->graph, 11, &info);
+}
+
+static void write_elements__takes_the_declared_type_alone(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t zero = 0;
+    double wide[] = {1.0, 2.0, 3.0, 4.0};
+    float narrow[] = {1.0f, 2.0f, 3.0f, 4.0f};
+    tn_tensor_view view = {.struct_size = sizeof(view),
+                           .struct_type = TN_STRUCT_TENSOR_VIEW,
+                           .data = wide,
+                           .size_bytes = sizeof(wide),
+                           .dtype = TN_DTYPE_DOUBLE,
+                           .rank = 1,
+                           .dims = four};
+    container_input(&f->b, "s", 4);
+    container_input(&f->b, "o", 9);
+    onnx_initializer(&f->b, "zero", TN_DTYPE_INT64, 0, NULL, &zero, sizeof(zero));
+    onnx_node(&f->b, "SequenceAt", "s,zero", "e");
+    onnx_node(&f->b, "OptionalGetElement", "o", "g");
+    onnx_node(&f->b, "Add", "e,g", "y");
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(tn_request_write_elements(f->request, i, &view, 1, &f->error),
+                         TN_ERROR_INVALID_ARGUMENT);
+    }
+    view.data = narrow;
+    view.size_bytes = sizeof(narrow);
+    view.dtype = TN_DTYPE_FLOAT;
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(tn_request_write_elements(f->request, i, &view, 1, &f->error), TN_OK);
+    }
+    flow_run(f);
+    assert_true(((const float *)flow_output(f, 0).data)[3] == 8.0f);
+}
+
 static void output_status__has_nothing_to_say_before_a_run(void **state) {
     flow_fixture *f = *state;
     onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, four);
@@ -448,6 +517,7 @@ int main(void) {
         FLOW_CASE(if__with_branches_of_different_type_feeds_later_nodes),
         FLOW_CASE(if__may_hand_out_what_it_was_given),
         FLOW_CASE(sequence__of_inputs_outlives_the_next_write),
+        FLOW_CASE(strings__are_handed_out_as_they_came_in),
         FLOW_CASE(loop__carries_a_value_whose_symbol_changes),
         FLOW_CASE(loop__carries_a_sequence),
         FLOW_CASE(loop__of_no_nodes_goes_round),
@@ -457,6 +527,7 @@ int main(void) {
         FLOW_CASE(split_to_sequence__wants_a_list_of_sizes),
         FLOW_CASE(split_to_sequence__has_a_limit_of_pieces),
         FLOW_CASE(concat_from_sequence__checks_the_joined_size),
+        FLOW_CASE(write_elements__takes_the_declared_type_alone),
         FLOW_CASE(output_status__has_nothing_to_say_before_a_run),
     };
     return cmocka_run_group_tests_name("flow edges", tests, NULL, NULL);
