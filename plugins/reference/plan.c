@@ -172,17 +172,23 @@ static uint32_t live_together(const ref_place *a, const ref_place *b) {
     return a->first_node <= b->last_node && b->first_node <= a->last_node ? 1u : 0u;
 }
 
-// The lowest offset at which size bytes clash with no earlier placed value.
+// Values that were placed and may still be alive.
+typedef struct living {
+    uint32_t *values;
+    uint32_t count;
+} living;
+
+// The lowest offset at which the value clashes with none of them.
 static int64_t lowest_offset(const ref_program *program, const ref_tensor *tensors,
-                             const int64_t *offsets, uint32_t index, int64_t size) {
+                             const int64_t *offsets, const living *placed, uint32_t index) {
+    const int64_t size = tensors[index].size_bytes;
     int64_t offset = 0;
     uint32_t moved = 1;
     while (moved) {
         moved = 0;
-        for (uint32_t other = 0; other < index; ++other) {
-            const ref_place *place = &program->places[other];
-            if (place->home != REF_HOME_WORKSPACE ||
-                !live_together(place, &program->places[index])) {
+        for (uint32_t i = 0; i < placed->count; ++i) {
+            const uint32_t other = placed->values[i];
+            if (!live_together(&program->places[other], &program->places[index])) {
                 continue;
             }
             const int64_t begin = offsets[other];
@@ -197,8 +203,36 @@ static int64_t lowest_offset(const ref_program *program, const ref_tensor *tenso
     return offset;
 }
 
-tn_status tni_ref_plan(const ref_program *program, ref_tensor *tensors, int64_t *offsets,
-                       int64_t *out_scratch, int64_t *out_bytes, tn_error *error) {
+// Whether the workspace values lie in the order in which nodes make them. Then those that were
+// read for the last time before a value is made clash with nothing that comes after it.
+static uint32_t in_order(const ref_program *program) {
+    uint32_t latest = 0;
+    for (uint32_t i = 0; i < program->view->values.count; ++i) {
+        const ref_place *place = &program->places[i];
+        if (place->home == REF_HOME_WORKSPACE) {
+            if (place->first_node < latest) {
+                return 0;
+            }
+            latest = place->first_node;
+        }
+    }
+    return 1;
+}
+
+static void forget_dead(const ref_program *program, living *placed, uint32_t node) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < placed->count; ++i) {
+        if (program->places[placed->values[i]].last_node >= node) {
+            placed->values[kept++] = placed->values[i];
+        }
+    }
+    placed->count = kept;
+}
+
+// *out_total: the end of the last one.
+static tn_status place_all(const ref_program *program, const ref_tensor *tensors, int64_t *offsets,
+                           living *placed, int64_t *out_total, tn_error *error) {
+    const uint32_t sorted = in_order(program);
     // At least one unit, so that a workspace port always has memory behind it.
     int64_t total = REF_WORKSPACE_ALIGNMENT;
     int64_t sum = 0;
@@ -212,15 +246,35 @@ tn_status tni_ref_plan(const ref_program *program, ref_tensor *tensors, int64_t 
                                   "the intermediates are too large");
         }
         sum += size;
-        offsets[i] = lowest_offset(program, tensors, offsets, i, size);
+        if (sorted) {
+            forget_dead(program, placed, program->places[i].first_node);
+        }
+        offsets[i] = lowest_offset(program, tensors, offsets, placed, i);
+        placed->values[placed->count++] = i;
         if (offsets[i] + size > total) {
             total = offsets[i] + size;
         }
     }
+    *out_total = total;
+    return TN_OK;
+}
+
+tn_status tni_ref_plan(const ref_program *program, ref_tensor *tensors, int64_t *offsets,
+                       int64_t *out_scratch, int64_t *out_bytes, tn_error *error) {
+    const uint64_t list_bytes = ((uint64_t)program->view->values.count + 1) * sizeof(uint32_t);
+    living placed = {.values = tn_helper_alloc(&program->host, list_bytes)};
+    int64_t total = 0;
+    int64_t scratch_bytes = 0;
+    if (placed.values == NULL) {
+        return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "workspace: no memory");
+    }
+    tn_status status = place_all(program, tensors, offsets, &placed, &total, error);
+    tn_helper_free(&program->host, placed.values, list_bytes);
+    if (status == TN_OK) {
+        status = measure_scratch(program, tensors, &scratch_bytes, error);
+    }
     *out_scratch =
         (total + REF_WORKSPACE_ALIGNMENT - 1) / REF_WORKSPACE_ALIGNMENT * REF_WORKSPACE_ALIGNMENT;
-    int64_t scratch_bytes = 0;
-    const tn_status status = measure_scratch(program, tensors, &scratch_bytes, error);
     *out_bytes = scratch_bytes == 0 ? total : *out_scratch + scratch_bytes;
     return status;
 }

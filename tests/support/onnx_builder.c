@@ -260,18 +260,34 @@ void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_
     pb_message(&b->node, 5, &attr);
 }
 
-void onnx_attr_type(onnx_builder *b, const char *name, uint32_t kind, uint32_t dtype) {
+// A TypeProto without a shape.
+static void write_type(pb *type, uint32_t kind, uint32_t dtype) {
     pb tensor = {NULL, 0, 0};
+    pb_varint(&tensor, 1, dtype);
+    if (kind != TN_VALUE_SEQUENCE) {
+        pb_message(type, 1, &tensor);
+        return;
+    }
+    pb element = {NULL, 0, 0};
+    pb sequence = {NULL, 0, 0};
+    pb_message(&element, 1, &tensor);
+    pb_message(&sequence, 1, &element);
+    pb_message(type, 4, &sequence);
+}
+
+void onnx_input_sequence(onnx_builder *b, const char *name, uint32_t dtype) {
+    pb type = {NULL, 0, 0};
+    pb info = {NULL, 0, 0};
+    write_type(&type, TN_VALUE_SEQUENCE, dtype);
+    pb_text(&info, 1, name);
+    pb_message(&info, 2, &type);
+    pb_message(&b->graph, 11, &info);
+}
+
+void onnx_attr_type(onnx_builder *b, const char *name, uint32_t kind, uint32_t dtype) {
     pb type = {NULL, 0, 0};
     pb attr = {NULL, 0, 0};
-    pb_varint(&tensor, 1, dtype);
-    pb_message(&type, 1, &tensor);
-    if (kind == TN_VALUE_SEQUENCE) {
-        pb sequence = {NULL, 0, 0};
-        pb_message(&sequence, 1, &type);
-        type = (pb){NULL, 0, 0};
-        pb_message(&type, 4, &sequence);
-    }
+    write_type(&type, kind, dtype);
     pb_text(&attr, 1, name);
     pb_message(&attr, 14, &type);
     pb_varint(&attr, 20, 13);

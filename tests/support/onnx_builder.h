@@ -46,6 +46,8 @@ void onnx_opset(onnx_builder *b, const char *domain, uint32_t version);
 // ... are the names "A", "B", ...
 void onnx_input(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                 const int64_t *dims);
+// A sequence of tensors of this type and any shape.
+void onnx_input_sequence(onnx_builder *b, const char *name, uint32_t dtype);
 void onnx_output(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                  const int64_t *dims);
 // An output without a declared type.

@@ -33,7 +33,8 @@ typedef struct tn_compile_config {
     tn_compile_policy policy;
     uint32_t precision;              // TN_PRECISION_ (abi/compile.h)
     uint32_t compile_flags;          // TN_COMPILE_FAST (abi/compile.h)
-    uint64_t memory_cap_bytes;       // of one request's tensors, states and workspaces; 0: none
+    // Of one request's tensors, states and workspaces; 0: the memory that the machine has.
+    uint64_t memory_cap_bytes;
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
     // Of all Loop, Scan and SequenceMap nodes of one run together, and pieces that SplitToSequence

@@ -26,11 +26,11 @@ typedef struct tn_model_config {
     uint32_t struct_size;
     uint32_t struct_type;
     tn_model_flags flags;
-    uint32_t max_depth;        // nested messages and graphs: 64
+    uint32_t max_depth;        // nested graphs: 64; at most 256
     uint64_t max_nodes;        // 1,000,000
     uint64_t max_values;       // 4,000,000
     uint64_t max_arena_bytes;  // memory for the graph, weights not counted: 1 GiB
-    uint64_t max_tensor_bytes; // of one tensor: 16 GiB
+    uint64_t max_tensor_bytes; // of one tensor, in the file or in a run: 16 GiB
 } tn_model_config;
 
 TN_API void tn_model_config_init(tn_model_config *config);

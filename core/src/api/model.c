@@ -17,8 +17,17 @@ void tn_model_config_init(tn_model_config *config) {
         (tn_model_config){.struct_size = sizeof(*config), .struct_type = TN_STRUCT_MODEL_CONFIG};
 }
 
-static uint32_t clamp_u32(uint64_t value) {
-    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+// What tenon/model.h says of fields that are zero.
+#define MAX_DEPTH 64u
+#define MAX_NODES 1000000u
+#define MAX_VALUES 4000000u
+#define MAX_TENSOR_BYTES ((uint64_t)16 << 30)
+// Graphs inside of graphs are walked by functions that call themselves.
+#define DEEPEST 256u
+
+static uint64_t pick(uint64_t given, uint64_t fallback, uint64_t most) {
+    const uint64_t value = given > 0 ? given : fallback;
+    return value < most ? value : most;
 }
 
 // Counts what the file brought before the rewrites change it.
@@ -56,11 +65,11 @@ static void summarise(tn_model *m, uint32_t imported_count) {
 static tn_status import(tn_model *m, tni_import_info *info, const tn_model_config *config,
                         tn_error *error) {
     tni_import_limits limits = {
-        .nodes = clamp_u32(config->max_nodes),
-        .values = clamp_u32(config->max_values),
+        .nodes = (uint32_t)pick(config->max_nodes, MAX_NODES, UINT32_MAX),
+        .values = (uint32_t)pick(config->max_values, MAX_VALUES, UINT32_MAX),
         .arena_bytes = config->max_arena_bytes,
-        .tensor_bytes = config->max_tensor_bytes,
-        .graph_depth = config->max_depth,
+        .tensor_bytes = pick(config->max_tensor_bytes, MAX_TENSOR_BYTES, UINT64_MAX),
+        .graph_depth = (uint32_t)pick(config->max_depth, MAX_DEPTH, DEEPEST),
     };
     info->alloc = &m->host->alloc;
     info->log = &m->host->log;

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/machine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +173,22 @@ static tn_status over_cap(const planner *p, uint64_t total, uint64_t cap, tn_err
                     (unsigned long long)total, (unsigned long long)cap, text);
 }
 
+tn_status tni_memory_check(const tni_schedule *s, uint64_t max_tensor_bytes, tn_error *error) {
+    for (uint32_t i = 0; i < s->place_count && max_tensor_bytes > 0; i++) {
+        const tni_place *place = &s->places[i];
+        if (place->size_bytes > max_tensor_bytes) {
+            const tn_string name = place->value == TN_NONE
+                                       ? tni_string_of("a workspace")
+                                       : s->plan->model->values[place->value].name;
+            return tni_fail_node(error, TN_ERROR_LIMIT_EXCEEDED, "memory.tensor-size", TN_NONE,
+                                 place->value, "'%.*s' takes %llu bytes, the limit is %llu",
+                                 TNI_TEXT(name), (unsigned long long)place->size_bytes,
+                                 (unsigned long long)max_tensor_bytes);
+        }
+    }
+    return TN_OK;
+}
+
 static tn_status plan_all(planner *p, uint64_t cap_bytes, tn_error *error) {
     uint64_t total = 0;
     find_readers(p);
@@ -183,7 +200,11 @@ static tn_status plan_all(planner *p, uint64_t cap_bytes, tn_error *error) {
                             "the tensors of one run exceed 2^64 bytes");
         }
     }
-    return cap_bytes != 0 && total > cap_bytes ? over_cap(p, total, cap_bytes, error) : TN_OK;
+    if (cap_bytes == 0 && p->s->space_count > 0) {
+        total = p->s->spaces[0].arena_bytes;
+        cap_bytes = tni_machine_memory_bytes();
+    }
+    return total > cap_bytes ? over_cap(p, total, cap_bytes, error) : TN_OK;
 }
 
 tn_status tni_memory_plan(tni_schedule *s, uint64_t cap_bytes, tn_error *error) {

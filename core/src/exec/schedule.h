@@ -113,8 +113,12 @@ TN_MUST_USE tn_status tni_schedule_waits(tni_schedule *schedule);
 
 // Assigns offsets and arena sizes (memory_plan.c): memory is shared only where the later writer
 // starts after everybody who touched the earlier occupant is known to have finished. TN_OK ·
-// TN_ERROR_LIMIT_EXCEEDED the arenas together exceed cap_bytes (0: none); error names the largest
-// tensors · TN_ERROR_OUT_OF_MEMORY.
+// TN_ERROR_LIMIT_EXCEEDED the arenas together exceed cap_bytes (0: the host's exceeds what the
+// machine has); error names the largest tensors · TN_ERROR_OUT_OF_MEMORY. Checks that no tensor and
+// no workspace is larger than one may be (0: any size). TN_OK · TN_ERROR_LIMIT_EXCEEDED with the
+// value (id "memory.tensor-size").
+TN_MUST_USE tn_status tni_memory_check(const tni_schedule *schedule, uint64_t max_tensor_bytes,
+                                       tn_error *error);
 TN_MUST_USE tn_status tni_memory_plan(tni_schedule *schedule, uint64_t cap_bytes, tn_error *error);
 
 // Appends to links. TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED.

@@ -43,6 +43,13 @@ static tn_status make_room(tni_collector *c, uint64_t step_bytes, tn_error *erro
         all < room) {
         room = all;
     }
+    const uint64_t most = c->store->max_tensor_bytes;
+    if (most > 0 && used + step_bytes > most) {
+        return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "flow.tensor-size",
+                        "'%.*s' takes more than %llu bytes after %lld steps",
+                        TNI_TEXT(c->declared->name), (unsigned long long)most, (long long)c->count);
+    }
+    room = most > 0 && room > most ? most : room;
     tn_status status = tni_store_take(c->store, room - c->room_bytes, error);
     if (status != TN_OK) {
         return status;

@@ -50,6 +50,19 @@ static tn_status plan_stage(tni_flow *flow, const tni_stage *stage, tn_error *er
     return tni_flow_plan_for(flow, &stage->region, NULL, &flow->plans[stage->id], error);
 }
 
+// Every plan has tables with a record a node of the model.
+#define MAX_RECORDS ((uint64_t)1 << 25)
+
+static tn_status check_stages(const tni_flow *flow, tn_error *error) {
+    const uint64_t records = (uint64_t)flow->model->node_count + flow->model->value_count;
+    if (flow->stage_count > 1 && flow->stage_count > MAX_RECORDS / at_least_one(records)) {
+        return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "flow.stages",
+                        "%u parts to plan in a model of %u nodes and %u values", flow->stage_count,
+                        flow->model->node_count, flow->model->value_count);
+    }
+    return TN_OK;
+}
+
 static tn_status plan_stages(tni_flow *flow, tn_error *error) {
     flow->plans =
         tni_alloc_array(&flow->alloc, at_least_one(flow->stage_count), sizeof(tni_plan *));
@@ -118,6 +131,9 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
     if (status == TN_OK) {
         flow->simple = flow->tracks[0].simple;
         status = index_nodes(flow, error);
+    }
+    if (status == TN_OK) {
+        status = check_stages(flow, error);
     }
     if (status == TN_OK) {
         status = plan_stages(flow, error);

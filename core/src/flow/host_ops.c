@@ -186,12 +186,17 @@ tn_status tni_body(const tni_flow_run *run, const tni_node *node, const char *na
 }
 
 tn_status tni_iterate(tni_flow_run *run, const tni_node *node, tn_error *error) {
-    if (run->iterations >= run->limits.max_iterations) {
+    return tni_spend(run, node, 1, error);
+}
+
+tn_status tni_spend(tni_flow_run *run, const tni_node *node, uint64_t count, tn_error *error) {
+    const uint64_t most = run->limits.max_iterations;
+    if (run->iterations > most || count > most - run->iterations) {
         return tni_fail_node(error, TN_ERROR_LIMIT_EXCEEDED, "flow.iterations", id_of(run, node),
                              TN_NONE, "node \"%.*s\" (%.*s): more than %llu iterations in one run",
                              TNI_TEXT(node->name), TNI_TEXT(node->op_type),
                              (unsigned long long)run->limits.max_iterations);
     }
-    run->iterations++;
+    run->iterations += count;
     return tni_flow_check(run, error);
 }

@@ -34,6 +34,9 @@ TN_MUST_USE tn_status tni_body(const tni_flow_run *run, const tni_node *node, co
                                uint32_t *out_graph, tn_error *error);
 // Counts one more step of a loop. TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_CANCELLED · TN_ERROR_TIMEOUT.
 TN_MUST_USE tn_status tni_iterate(tni_flow_run *run, const tni_node *node, tn_error *error);
+// The same for count steps at once.
+TN_MUST_USE tn_status tni_spend(tni_flow_run *run, const tni_node *node, uint64_t count,
+                                tn_error *error);
 
 tn_status tni_op_if(tni_flow_run *run, const tni_node *node, tn_error *error);
 tn_status tni_op_loop(tni_flow_run *run, const tni_node *node, tn_error *error);

@@ -47,6 +47,9 @@ static tn_status make_execution(const tni_prepare_context *context, const tni_pl
     tni_schedule *schedule = NULL;
     tn_status status = lay_out(context, plan, prepared, symbols, symbol_count, &schedule, error);
     if (status == TN_OK) {
+        status = tni_memory_check(schedule, context->flow->model->max_tensor_bytes, error);
+    }
+    if (status == TN_OK) {
         status = tni_memory_plan(schedule, context->memory_cap_bytes, error);
     }
     for (uint32_t i = 0; status == TN_OK && i < schedule->space_count; i++) {

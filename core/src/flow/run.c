@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/machine.h"
 #include "flow/text.h"
 
 #include <string.h>
@@ -32,7 +33,9 @@ tn_status tni_flow_run_create(const tni_prepare_context *context, const tni_flow
     run->store = (tni_store){
         .alloc = *alloc,
         .sensitive = context->sensitive,
-        .cap_bytes = limits->memory_cap_bytes,
+        .cap_bytes =
+            limits->memory_cap_bytes > 0 ? limits->memory_cap_bytes : tni_machine_memory_bytes(),
+        .max_tensor_bytes = context->flow->model->max_tensor_bytes,
         .give_way = tni_flow_drop_oldest,
         .give_way_user_data = run,
     };

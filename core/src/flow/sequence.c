@@ -131,6 +131,15 @@ tn_status tni_op_sequence_at(tni_flow_run *run, const tni_node *node, tn_error *
     return status;
 }
 
+// Long lists cost time to copy, which a loop multiplies: this many tensors count as an iteration.
+#define TENSORS_AN_ITERATION 4096u
+
+static tn_status make_list(tni_flow_run *run, const tni_node *node, uint32_t count,
+                           tni_sequence **out_made, tn_error *error) {
+    const tn_status status = tni_spend(run, node, count / TENSORS_AN_ITERATION, error);
+    return status == TN_OK ? tni_sequence_create(&run->store, count, out_made, error) : status;
+}
+
 tn_status tni_op_sequence_erase(tni_flow_run *run, const tni_node *node, tn_error *error) {
     tni_sequence *old = NULL;
     tni_sequence *made = NULL;
@@ -141,7 +150,7 @@ tn_status tni_op_sequence_erase(tni_flow_run *run, const tni_node *node, tn_erro
         status = position(run, node, 1, old->count, false, last, &at, error);
     }
     if (status == TN_OK) {
-        status = tni_sequence_create(&run->store, old->count - 1, &made, error);
+        status = make_list(run, node, old->count - 1, &made, error);
     }
     for (uint32_t i = 0; status == TN_OK && i < made->count; i++) {
         made->tensors[i] = share_tensor(old->tensors[i < at ? i : i + 1]);
@@ -166,7 +175,7 @@ tn_status tni_op_sequence_insert(tni_flow_run *run, const tni_node *node, tn_err
         status = position(run, node, 2, old->count, true, old->count, &at, error);
     }
     if (status == TN_OK) {
-        status = tni_sequence_create(&run->store, old->count + 1, &made, error);
+        status = make_list(run, node, old->count + 1, &made, error);
     }
     for (uint32_t i = 0; status == TN_OK && i < made->count; i++) {
         made->tensors[i] = share_tensor(i == at ? tensor : old->tensors[i < at ? i : i - 1]);

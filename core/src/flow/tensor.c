@@ -65,6 +65,12 @@ tn_status tni_tensor_create_sized(tni_store *store, tn_dtype dtype, uint32_t ran
     if (rank > 0) {
         memcpy(made.dims, dims, rank * sizeof(*dims));
     }
+    if (store->max_tensor_bytes > 0 && made.size_bytes > store->max_tensor_bytes) {
+        return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "flow.tensor-size",
+                        "a tensor of type %s takes %llu bytes, the limit is %llu",
+                        tni_dtype_name(dtype), (unsigned long long)made.size_bytes,
+                        (unsigned long long)store->max_tensor_bytes);
+    }
     tn_status status = tni_store_take(store, made.size_bytes, error);
     if (status != TN_OK) {
         return status;
@@ -167,14 +173,24 @@ tn_status tni_tensor_part(const tni_tensor *tensor, uint32_t axis, int64_t index
     return TN_OK;
 }
 
+static uint64_t list_bytes_of(uint32_t count) {
+    return sizeof(tni_sequence) + ((uint64_t)count + 1) * sizeof(tni_tensor *);
+}
+
 tn_status tni_sequence_create(tni_store *store, uint32_t count, tni_sequence **out_sequence,
                               tn_error *error) {
     *out_sequence = NULL;
+    const uint64_t list_bytes = list_bytes_of(count);
+    tn_status status = tni_store_take(store, list_bytes, error);
+    if (status != TN_OK) {
+        return status;
+    }
     tni_sequence *sequence = tni_alloc_zeroed(&store->alloc, sizeof(*sequence));
     tni_tensor **tensors = tni_alloc_array(&store->alloc, (uint64_t)count + 1, sizeof(*tensors));
     if (sequence == NULL || tensors == NULL) {
         tni_free(&store->alloc, sequence, sizeof(*sequence));
         tni_free_array(&store->alloc, tensors, (uint64_t)count + 1, sizeof(*tensors));
+        tni_store_give(store, list_bytes);
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a sequence");
     }
     *sequence = (tni_sequence){store, 1, count, tensors};
@@ -186,7 +202,8 @@ void tni_sequence_release(tni_sequence *sequence) {
     if (sequence == NULL || --sequence->references > 0) {
         return;
     }
-    const tni_store *store = sequence->store;
+    tni_store *store = sequence->store;
+    tni_store_give(store, list_bytes_of(sequence->count));
     for (uint32_t i = 0; i < sequence->count; i++) {
         tni_tensor_release(sequence->tensors[i]);
     }

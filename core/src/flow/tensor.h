@@ -14,9 +14,10 @@
 // The memory of one run's tensors. Outlives them.
 typedef struct tni_store {
     tni_alloc alloc;
-    bool sensitive;      // bytes are overwritten before they are freed
-    uint64_t cap_bytes;  // 0: none
-    uint64_t live_bytes; // of tensors, and of arenas counted with tni_store_take
+    bool sensitive;            // bytes are overwritten before they are freed
+    uint64_t cap_bytes;        // 0: none
+    uint64_t max_tensor_bytes; // of one tensor; 0: no limit
+    uint64_t live_bytes;       // of tensors and lists, and what tni_store_take counted
     // Asked when the cap is met: gives something back with tni_store_give and returns true, or
     // false when there is nothing. May be null.
     bool (*give_way)(void *user_data);
@@ -40,7 +41,8 @@ typedef struct tni_tensor {
 
 // A dense tensor, its elements zero, with one reference. dims are checked. TN_OK ·
 // TN_ERROR_INVALID_DATA a negative dim, too high a rank or a type without a size ·
-// TN_ERROR_LIMIT_EXCEEDED the cap · TN_ERROR_OUT_OF_MEMORY. *out_tensor is null on failure.
+// TN_ERROR_LIMIT_EXCEEDED the cap, or the limit of one tensor · TN_ERROR_OUT_OF_MEMORY. *out_tensor
+// is null on failure.
 TN_MUST_USE tn_status tni_tensor_create(tni_store *store, tn_dtype dtype, uint32_t rank,
                                         const int64_t *dims, tni_tensor **out_tensor,
                                         tn_error *error);
@@ -88,7 +90,8 @@ typedef struct tni_item {
     tni_sequence *sequence;
 } tni_item;
 
-// Room for count tensors, all null. TN_OK · TN_ERROR_OUT_OF_MEMORY. *out is null on failure.
+// Room for count tensors, all null. TN_OK · TN_ERROR_LIMIT_EXCEEDED the cap ·
+// TN_ERROR_OUT_OF_MEMORY. *out is null on failure.
 TN_MUST_USE tn_status tni_sequence_create(tni_store *store, uint32_t count,
                                           tni_sequence **out_sequence, tn_error *error);
 void tni_sequence_release(tni_sequence *sequence); // null is ignored

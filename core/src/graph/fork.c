@@ -124,6 +124,7 @@ tn_status tni_model_fork(tni_model *parent, uint64_t key_base, tni_model **out_m
     }
     model->borrows = true;
     model->key_base = key_base;
+    model->max_tensor_bytes = parent->max_tensor_bytes;
     model->ir_version = parent->ir_version;
     model->model_version = parent->model_version;
     model->producer_name = parent->producer_name;

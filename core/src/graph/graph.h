@@ -135,8 +135,9 @@ typedef struct tni_model {
     uint32_t opset_count, opset_capacity;
     uint32_t metadata_count, metadata_capacity;
     tni_map symbol_names;
-    uint64_t key_base; // added to a constant's index to make its key
-    bool borrows;      // a fork: sources belong to the model it was forked from
+    uint64_t key_base;         // added to a constant's index to make its key
+    uint64_t max_tensor_bytes; // what one tensor may take, in the file or in a run; 0: no limit
+    bool borrows;              // a fork: sources belong to the model it was forked from
     int64_t ir_version;
     int64_t model_version;
     tn_string producer_name;

@@ -321,6 +321,7 @@ tn_status tni_onnx_import(const tni_import_info *info, tni_model **out_model, tn
     }
     in.wire.error = error;
     in.model->key_base = info->key_base;
+    in.model->max_tensor_bytes = in.limits.tensor_bytes;
     tni_map_init(&in.externals, alloc);
     tni_map_init(&in.function_names, alloc);
     status = open_source(&in, info, error);

@@ -12,8 +12,9 @@ typedef struct {
     tn_string op_type;
     tn_string domain;
     tn_string overload;
-    uint32_t first_id; // inputs, on the importer's stack
-    uint32_t input_count;
+    uint32_t first_id;       // inputs, on the importer's stack
+    uint32_t input_count;    // trailing absent ones not counted
+    uint32_t listed_inputs;  // those counted too
     uint32_t output_count;   // trailing absent ones not counted
     uint32_t listed_outputs; // those counted too
     uint32_t opset;
@@ -86,6 +87,7 @@ static tn_status read_parts(tni_importer *in, node_parts *node) {
         return in->wire.status;
     }
     node->domain = tni_import_domain(node->domain);
+    node->listed_inputs = node->input_count;
     // An absent optional at the end is the same as none.
     while (node->input_count > 0 && in->ids[node->first_id + node->input_count - 1] == TN_NONE) {
         node->input_count--;
@@ -99,10 +101,10 @@ static tn_status read_parts(tni_importer *in, node_parts *node) {
 }
 
 static tn_status check_arity(tni_importer *in, const node_parts *node, const tni_schema *schema) {
-    if (node->input_count < schema->min_inputs || node->input_count > schema->max_inputs) {
+    if (node->listed_inputs < schema->min_inputs || node->input_count > schema->max_inputs) {
         return tni_wire_fail(&in->wire, TN_ERROR_INVALID_DATA, "onnx.input-count", node->at,
                              "%s has %u inputs, version %u takes %u to %d", schema->op_type,
-                             node->input_count, schema->since_version, schema->min_inputs,
+                             node->listed_inputs, schema->since_version, schema->min_inputs,
                              (int)schema->max_inputs);
     }
     if (node->listed_outputs < schema->min_outputs || node->output_count > schema->max_outputs) {

@@ -17,7 +17,8 @@ typedef enum tni_wire_type {
     TNI_WIRE_FIXED32 = 5,
 } tni_wire_type;
 
-#define TNI_WIRE_MAX_PATH 256u
+// Three steps a nested graph, of which there may be 256.
+#define TNI_WIRE_MAX_PATH 1024u
 
 // One step of a field path: "node[3]", or "graph" with index TN_NONE.
 typedef struct tni_wire_step {

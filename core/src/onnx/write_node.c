@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NodeProto and AttributeProto.
+#include "graph/schema/schema.h"
 #include "onnx/writer.h"
 
 enum {
@@ -80,14 +81,22 @@ static void put_operand(tni_writer *w, uint32_t field, uint32_t value) {
     tni_put_text(w, field, value == TN_NONE ? TNI_LITERAL("") : w->names[value]);
 }
 
+// Absent ones at the end are listed as far as the op demands (Loop without a condition).
+static void put_operands(tni_writer *w, uint32_t field, const uint32_t *values, uint32_t count,
+                         uint32_t least) {
+    for (uint32_t i = 0; i < count || i < least; i++) {
+        put_operand(w, field, i < count ? values[i] : TN_NONE);
+    }
+}
+
 void tni_write_node(tni_writer *w, const void *node) {
     const tni_node *record = &w->model->nodes[*(const uint32_t *)node];
-    for (uint32_t i = 0; i < record->input_count; i++) {
-        put_operand(w, FIELD_INPUT, record->inputs[i]);
-    }
-    for (uint32_t i = 0; i < record->output_count; i++) {
-        put_operand(w, FIELD_OUTPUT, record->outputs[i]);
-    }
+    const tni_schema *schema =
+        tni_schema_find(record->domain, record->op_type, record->since_version);
+    put_operands(w, FIELD_INPUT, record->inputs, record->input_count,
+                 schema != NULL ? schema->min_inputs : 0);
+    put_operands(w, FIELD_OUTPUT, record->outputs, record->output_count,
+                 schema != NULL ? schema->min_outputs : 0);
     tni_put_name(w, FIELD_NODE_NAME, record->name);
     tni_put_text(w, FIELD_OP_TYPE, record->op_type);
     for (uint32_t i = 0; i < record->attr_count; i++) {

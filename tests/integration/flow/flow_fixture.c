@@ -22,6 +22,7 @@ int flow_set_up(void **state) {
     test_alloc_init(&f->memory);
     tn_error_init(&f->error);
     tn_request_config_init(&f->config);
+    tn_model_config_init(&f->model_config);
     fake_reset();
     onnx_begin(&f->b, 17);
     *state = f;
@@ -80,8 +81,8 @@ tn_status flow_open(flow_fixture *f, const char *devices, const tn_compile_confi
     }
     tn_status status = open_host(f);
     if (status == TN_OK) {
-        status =
-            tn_model_load_memory(f->host, f->bytes.data, f->bytes.size, NULL, &f->model, &f->error);
+        status = tn_model_load_memory(f->host, f->bytes.data, f->bytes.size, &f->model_config,
+                                      &f->model, &f->error);
     }
     if (status == TN_OK) {
         status = tn_compile(f->model, &config, &f->compiled, &f->error);

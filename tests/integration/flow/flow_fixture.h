@@ -16,6 +16,7 @@ typedef struct flow_fixture {
     tn_model *model;
     tn_compiled *compiled;
     tn_request *request;
+    tn_model_config model_config;
     tn_request_config config; // of the request
     pb bytes;
     onnx_builder b; // opset 17

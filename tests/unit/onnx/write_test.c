@@ -253,6 +253,29 @@ static void write__refuses_nodes_that_no_opset_version_has_together(void **state
     assert_int_not_equal(access(w->path, F_OK), 0);
 }
 
+// Absent operands at the end are left out of the graph, and yet the op demands that they be listed.
+static void write__lists_absent_operands_that_an_op_demands(void **state) {
+    write_fixture *w = *state;
+    pb graph;
+    onnx_builder body;
+    onnx_begin_graph(&body);
+    onnx_input(&body, "i", TN_DTYPE_INT64, 0, NULL);
+    onnx_input(&body, "go", TN_DTYPE_BOOL, 0, NULL);
+    onnx_node(&body, "Identity", "go", "more");
+    onnx_node(&body, "Neg", "i", "seen");
+    onnx_output_untyped(&body, "more");
+    onnx_output_untyped(&body, "seen");
+    onnx_end_graph(&body, &graph);
+    onnx_begin(&w->model->b, 17);
+    onnx_input(&w->model->b, "count", TN_DTYPE_INT64, 0, NULL);
+    onnx_node(&w->model->b, "Loop", "count,", "y");
+    onnx_attr_graph(&w->model->b, "body", &graph);
+    onnx_output_untyped(&w->model->b, "y");
+    import_built(w->model);
+    assert_int_equal(node_at(w->model->model, 0)->input_count, 1);
+    comes_back(w, NULL);
+}
+
 // Large: more than one block of the stream.
 static void build_large(write_fixture *w) {
     static const int64_t dims[2] = {700, 900};
@@ -422,6 +445,7 @@ int main(void) {
         CASE(write__puts_an_identity_where_a_body_gives_out_a_capture),
         CASE(write__finds_an_opset_version_for_all_nodes),
         CASE(write__refuses_nodes_that_no_opset_version_has_together),
+        CASE(write__lists_absent_operands_that_an_op_demands),
         CASE(write__puts_large_weights_into_a_file_of_their_own),
         CASE(write__streams_weights_without_a_copy),
         CASE(write__refuses_external_names_that_leave_the_folder),

@@ -228,10 +228,11 @@ static tn_status run_iteration(tni_inference *in, const iteration *it, const int
 tn_status tni_rule_loop(tni_inference *in) {
     iteration it = {.first_input = 2, .body_input = 2, .body_output = 1};
     it.body = body_of(in, "body", &it.body_id);
-    if (it.body == NULL || in->node->input_count < 2) {
-        return tni_contradiction(in, 0, "shape.attribute", "the body or the condition is missing");
+    if (it.body == NULL) {
+        return tni_contradiction(in, 0, "shape.attribute", "the body is missing");
     }
-    it.carried = in->node->input_count - 2;
+    // An absent condition may be left out, with nothing behind it.
+    it.carried = in->node->input_count > 2 ? in->node->input_count - 2 : 0;
     it.scanned = tni_dim_unknown();
     static const tn_dtype formal[2] = {TN_DTYPE_INT64, TN_DTYPE_BOOL};
     for (uint32_t i = 0; i < 2 && i < it.body->input_count; i++) {
