@@ -27,11 +27,15 @@ static uint32_t port_of_value(const tni_schedule *s, uint32_t value) {
     return TN_NONE;
 }
 
+// The port said the rank and the largest sizes (ABI-84).
 static bool fits(const tn_port_info *port, const int64_t *told) {
     uint64_t count = 0;
     uint64_t bytes = 0;
-    return told[0] >= 0 && told[0] <= (int64_t)TN_MAX_RANK &&
-           tni_count_of_dims(told + 1, (uint32_t)told[0], &count) &&
+    bool within = told[0] == (int64_t)port->rank;
+    for (uint32_t i = 0; within && i < port->rank; i++) {
+        within = told[1 + i] >= 0 && told[1 + i] <= port->dims[i];
+    }
+    return within && tni_count_of_dims(told + 1, (uint32_t)told[0], &count) &&
            tni_size_of_elements(port->dtype, count, &bytes) && bytes <= port->size_bytes;
 }
 
