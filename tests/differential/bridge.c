@@ -42,6 +42,7 @@ EXPORT int32_t bridge_output(bridge *b, uint32_t output, bridge_tensor *out_tens
 EXPORT void bridge_unload(bridge *b);
 EXPORT const char *bridge_text(const bridge *b);
 EXPORT int32_t bridge_unsupported(void);
+EXPORT int32_t bridge_invalid_data(void);
 
 static tn_error fresh_error(void) {
     return (tn_error){.struct_size = sizeof(tn_error), .struct_type = TN_STRUCT_ERROR};
@@ -95,6 +96,11 @@ const char *bridge_text(const bridge *b) {
 // The status that is an answer rather than a failure.
 int32_t bridge_unsupported(void) {
     return TN_ERROR_UNSUPPORTED;
+}
+
+// The status of values that contradict the model or each other.
+int32_t bridge_invalid_data(void) {
+    return TN_ERROR_INVALID_DATA;
 }
 
 // The bytes of the model stay the caller's until unload.

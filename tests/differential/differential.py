@@ -42,6 +42,7 @@ class Run:
         self.refusals = collections.Counter()
         self.known = collections.Counter()
         self.failures = []
+        self.resized = 0
 
     def check_known(self):
         """Every entry of the list must still have its reason."""
@@ -79,8 +80,9 @@ class Run:
             self.outcomes["empty"] += 1
             return
         model, inputs = g.model(symbolic)
-        outcome = judge(self.tenon, model, inputs, g.results())
+        outcome = judge(self.tenon, model, inputs, g.results(), symbolic)
         self.outcomes[outcome.kind] += 1
+        self.resized += outcome.resized
         if outcome.kind == "same":
             self.compared.update({n.op_type for node in g.nodes for n in known.with_bodies(node)})
         elif outcome.kind in ("refused", "invalid"):
@@ -90,7 +92,7 @@ class Run:
 
     def report(self, seed, g, symbolic):
         model, inputs = g.model(symbolic)
-        outcome = judge(self.tenon, model, inputs, g.results())
+        outcome = judge(self.tenon, model, inputs, g.results(), symbolic)
         entry = known.find(g, outcome)
         if entry is not None:
             self.known[entry.name] += 1
@@ -105,7 +107,8 @@ class Run:
     def summary(self, seconds):
         total = sum(self.outcomes.values())
         print(f"{total} graphs in {seconds:.0f} s: " +
-              ", ".join(f"{n} {k}" for k, n in self.outcomes.most_common()))
+              ", ".join(f"{n} {k}" for k, n in self.outcomes.most_common()) +
+              f"; {self.resized} of them with other sizes as well")
         print(f"disagreements that are onnxruntime's: {dict(self.known)}")
         for text, count in self.refusals.most_common(40 if self.args.verbose else 8):
             print(f"  {count} {text}")

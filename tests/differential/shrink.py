@@ -37,7 +37,7 @@ def shrink(tenon, g, kind, symbolic):
     """The smallest graph found that fails in the same way, and whether its sizes are symbols."""
     def fails(candidate, with_symbols):
         model, inputs = candidate.model(with_symbols)
-        return judge(tenon, model, inputs, candidate.results()).kind == kind
+        return judge(tenon, model, inputs, candidate.results(), with_symbols).kind == kind
 
     changed = True
     while changed:

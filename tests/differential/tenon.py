@@ -20,6 +20,10 @@ class Failed(Exception):
     """Any other error."""
 
 
+class Contradiction(Failed):
+    """Values that contradict the model or each other."""
+
+
 class Tenon:
     def __init__(self, bridge, plugins, device="reference:cpu"):
         self.library = ctypes.CDLL(str(bridge))
@@ -34,8 +38,9 @@ class Tenon:
         status = getattr(self.library, name)(self.handle, *arguments)
         if status != 0:
             text = self.library.bridge_text(self.handle).decode(errors="replace")
-            refused = status == self.library.bridge_unsupported()
-            raise (Refused if refused else Failed)(f"{text} ({status})")
+            kinds = {self.library.bridge_unsupported(): Refused,
+                     self.library.bridge_invalid_data(): Contradiction}
+            raise kinds.get(status, Failed)(f"{text} ({status})")
 
     def read(self, index):
         tensor = Tensor()
@@ -44,19 +49,23 @@ class Tenon:
         raw = ctypes.string_at(tensor.data, tensor.size_bytes) if tensor.size_bytes else b""
         return np.frombuffer(raw, helper.tensor_dtype_to_np_dtype(tensor.dtype)).reshape(shape)
 
-    def run(self, model_bytes, inputs, output_count):
+    def load(self, model_bytes):
+        """Makes this the model that execute runs, until unload."""
+        self.model_bytes = model_bytes  # Tenon reads its weights where they lie
+        self.call("bridge_load", model_bytes, ctypes.c_uint64(len(model_bytes)), self.device)
+
+    def execute(self, inputs, output_count):
         """The outputs for a list of arrays, in the order of the model's inputs."""
         arrays = [np.ascontiguousarray(a).reshape(np.shape(a)) for a in inputs]
         shapes = [(ctypes.c_int64 * max(a.ndim, 1))(*a.shape) for a in arrays]
-        try:
-            self.call("bridge_load", model_bytes, ctypes.c_uint64(len(model_bytes)), self.device)
-            for array, shape in zip(arrays, shapes):
-                self.call("bridge_shape", ctypes.c_uint32(array.ndim), shape)
-            self.call("bridge_prepare")
-            for i, array in enumerate(arrays):
-                self.call("bridge_write", ctypes.c_uint32(i), array.ctypes.data_as(ctypes.c_void_p),
-                          ctypes.c_uint64(array.nbytes))
-            self.call("bridge_run")
-            return [self.read(i) for i in range(output_count)]
-        finally:
-            self.library.bridge_unload(self.handle)
+        for array, shape in zip(arrays, shapes):
+            self.call("bridge_shape", ctypes.c_uint32(array.ndim), shape)
+        self.call("bridge_prepare")
+        for i, array in enumerate(arrays):
+            self.call("bridge_write", ctypes.c_uint32(i), array.ctypes.data_as(ctypes.c_void_p),
+                      ctypes.c_uint64(array.nbytes))
+        self.call("bridge_run")
+        return [self.read(i) for i in range(output_count)]
+
+    def unload(self):
+        self.library.bridge_unload(self.handle)
