@@ -120,9 +120,11 @@ TN_MUST_USE tn_status tni_execution_measured(const tni_execution *execution, uin
                                              uint32_t *out_rank, const int64_t **out_dims,
                                              tn_error *error);
 
-// The memory of a place in the host's space.
+// The memory of a place in the host's space; null when nothing there has any bytes.
 static inline void *tni_execution_host(const tni_execution *execution, uint32_t place) {
-    return execution->host_arena + execution->schedule->places[place].offset_bytes;
+    return execution->host_arena == NULL
+               ? NULL
+               : execution->host_arena + execution->schedule->places[place].offset_bytes;
 }
 
 // Makes the fence of a step or bridge anew after it failed (prepare.c). TN_OK · the plugin's

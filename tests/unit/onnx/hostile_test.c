@@ -26,6 +26,7 @@
 #define MAX_SEEDS 512u
 #define MAX_SEED_BYTES 65536u
 #define MEMORY_CAP_BYTES ((uint64_t)64 << 20)
+#define NESTED_SEEDS TN_TEST_SOURCE_DIR "/tests/fuzz/corpus/model_run"
 #define TEST_DATA "/usr/share/libonnx-testdata/data/node"
 
 static pb seeds[MAX_SEEDS];
@@ -143,9 +144,26 @@ static void add_installed_seeds(void) {
     free(entries);
 }
 
+// Nested graphs, functions, sequences and optionals: the seeds of the harness that runs models.
+static void add_nested_seeds(void) {
+    struct dirent **entries = NULL;
+    const int count = scandir(NESTED_SEEDS, &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, NESTED_SEEDS "/%s", entries[i]->d_name);
+        // Thrice, because much of them is structure.
+        for (int k = 0; k < 3 && entries[i]->d_name[0] != '.'; k++) {
+            read_seed(path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
 static int make_seeds(void **state) {
     (void)state;
     add_built_seeds();
+    add_nested_seeds();
     add_installed_seeds();
     return 0;
 }
@@ -234,8 +252,7 @@ static void evaluate(const tni_model *model, const tni_alloc *alloc) {
             const bool known = value->rank != TN_RANK_UNKNOWN && value->dims[k].size >= 0;
             dims[i][k] = known ? value->dims[k].size : 3;
         }
-        inputs[i] =
-            (tni_shape_input){.value = graph->inputs[i], .rank = rank, .dims = dims[i]};
+        inputs[i] = (tni_shape_input){.value = graph->inputs[i], .rank = rank, .dims = dims[i]};
     }
     tni_error_init(&error);
     if (tni_shapes_evaluate(model, alloc, inputs, graph->input_count, &table, &error) == TN_OK) {
