@@ -12,14 +12,17 @@
 #       [ENVIRONMENT VAR=value...]
 #       [TIMEOUT seconds])        default 60
 #
-# Tests run with XDG_CACHE_HOME inside the build tree. Every test sees these string macros: TN_TEST_PLUGIN_DIR (where built plugins lie), TN_TEST_PROBE
-# (the probe helper), TN_TEST_CLI (the command line), TN_TEST_SOURCE_DIR (the repository). Headers
-# are found relative to the repository root and to tests/.
+# Tests run with XDG_CACHE_HOME inside the build tree. Every test sees these string macros:
+# TN_TEST_PLUGIN_DIR (where built plugins lie), TN_TEST_PROBE (the probe helper), TN_TEST_CLI (the
+# command line), TN_TEST_SOURCE_DIR (the repository). Headers are found relative to the repository
+# root and to tests/.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET GLOBAL cmocka)
 
 set(TENON_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
+    # Leaks inside drivers are theirs: left out by the name of the library. Any test may open them.
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/drivers.lsan:print_suppressions=0"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
     # Nothing a test does may end up in the cache of whoever runs it.
     "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/tests/cache")
