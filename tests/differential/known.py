@@ -46,10 +46,6 @@ def wide_but_close(node, operands, attributes, outcome):
         outcome.distance < 1e-5
 
 
-def rank_at_run(node, operands, attributes, outcome):
-    return outcome.kind.endswith("error") and "DYNAMIC_SHAPE" in outcome.text
-
-
 def has_nan(node, operands, attributes, outcome):
     return any(o is not None and o.dtype.kind == "f" and np.isnan(o).any() for o in operands)
 
@@ -133,10 +129,6 @@ KNOWN = [
           lambda node, operands, attributes, outcome: "clip" in attributes,
           lambda: one("LSTM", [ones(3, 1, 1), ones(1, 4, 1), ones(1, 4, 1)], outputs=3,
                       hidden_size=1, clip=0.5)),
-    Known("limit-size-of-unknown-rank", "sizes that depend on data, of an operand whose rank only "
-          "the run tells, have no symbol that a verdict could name", ("Compress", "Unique",
-                                                                      "NonZero"), rank_at_run,
-          None),
     Known("cubic-beyond-border", "the reference implementation moves a coordinate onto the border "
           "before it interpolates; onnxruntime moves the samples only", ("GridSample",),
           beyond_border,
