@@ -142,7 +142,7 @@ TN_API TN_MUST_USE tn_status tn_request_state_write(tn_request *request, uint32_
 TN_API TN_MUST_USE tn_status tn_request_output_status(tn_request *request, uint32_t output);
 
 // Copies size_bytes into the request's memory for the input. Strings may have any length: only
-// their number is fixed by the shape.
+// their number is fixed by the shape, and a view of the input from before is void.
 // TN_ERROR_INVALID_ARGUMENT wrong index or size · TN_ERROR_INVALID_STATE not prepared, or running.
 TN_API TN_MUST_USE tn_status tn_request_write(tn_request *request, uint32_t input, const void *data,
                                               uint64_t size_bytes, tn_error *error);

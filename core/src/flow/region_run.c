@@ -272,10 +272,13 @@ static tn_status run_prepared(tni_flow_run *run, const tni_region *region,
                         "devices are still at work on a run that was given up");
     }
     bring_in(run, region, execution);
+    uint64_t last_run = execution->run;
     set_current(run, execution);
     tn_status status = tni_execution_run(execution, time_left(run), error);
     set_current(run, NULL);
-    add_counts(run, execution);
+    if (execution->run != last_run) {
+        add_counts(run, execution); // one that did not begin has the counts of the run before
+    }
     for (uint32_t i = 0; i < region->output_count && status == TN_OK; i++) {
         status = take_output(run, region, prepared, i, error);
     }
