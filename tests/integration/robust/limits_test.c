@@ -20,7 +20,6 @@
 #define TENSOR_LIMIT ((uint64_t)16 << 20)
 #define MEMORY_CAP ((uint64_t)256 << 20)
 #define ITERATIONS 1000u
-#define SECONDS 30
 
 static const int64_t one[1] = {1};
 static const int64_t two[2] = {1, 1};
@@ -82,9 +81,9 @@ static tn_status live(flow_fixture *f, const tn_compile_config *limits, const vo
     return status == TN_OK ? tn_request_run(f->request, 0, &f->error) : status;
 }
 
-// The error is this one, it came soon, and no allocation was refused.
+// The error is this one, and no allocation was refused. That it comes at all is what the time-out
+// of the whole test holds to.
 static void ends_with(flow_fixture *f, const tn_compile_config *limits, const char *id) {
-    const uint64_t begin = seconds_now();
     const tn_status status = live(f, limits, NULL, 0);
     if (status != TN_ERROR_LIMIT_EXCEEDED || strcmp(f->error.id, id) != 0) {
         print_message("%s: %s\n", f->error.id, f->error.text);
@@ -92,7 +91,6 @@ static void ends_with(flow_fixture *f, const tn_compile_config *limits, const ch
     assert_int_equal(status, TN_ERROR_LIMIT_EXCEEDED);
     assert_string_equal(f->error.id, id);
     assert_int_equal(f->memory.failed, 0);
-    assert_true(seconds_now() - begin < SECONDS);
 }
 
 static void build_growth(onnx_builder *b, const growth *g, bool constant) {
@@ -125,15 +123,13 @@ static void grow(void **state, bool constant) {
     uint32_t wrong = 0;
     for (size_t i = 0; i < sizeof growths / sizeof growths[0]; i++) {
         const growth *g = &growths[i];
-        const uint64_t begin = seconds_now();
         onnx_abandon(&f->b);
         build_growth(&f->b, g, constant);
         test_alloc_reset(&f->memory, TEST_ALLOC_NORMAL, 0);
         const tn_status status =
             live(f, &limits, constant ? NULL : g->operand, g->operand_count * sizeof(int64_t));
         // Either the shapes say so already, or the plan of the memory.
-        const bool good = status == TN_ERROR_LIMIT_EXCEEDED && f->memory.failed == 0 &&
-                          seconds_now() - begin < SECONDS;
+        const bool good = status == TN_ERROR_LIMIT_EXCEEDED && f->memory.failed == 0;
         if (!good) {
             print_message("%s: %s %s: %s; %llu allocations refused\n", g->name,
                           tn_status_text(status), f->error.id, f->error.text,
@@ -403,7 +399,6 @@ static void chain__takes_memory_and_time_by_its_length(void **state) {
                   (unsigned long long)f->memory.peak_bytes,
                   (unsigned long long)(seconds_now() - begin));
     assert_true(f->memory.peak_bytes < (uint64_t)CHAIN * BYTES_A_NODE);
-    assert_true(seconds_now() - begin < SECONDS);
 }
 
 static void chain__above_a_million_nodes_is_refused(void **state) {
