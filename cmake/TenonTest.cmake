@@ -18,15 +18,11 @@
 # root and to tests/.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET GLOBAL cmocka)
 
-# Where clang built the sanitizer, the quick walk up the stack ends in a driver's library before its
-# name is seen.
-if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
-    set(slow_unwind ":fast_unwind_on_malloc=0")
-endif()
 set(TENON_TEST_ENVIRONMENT
-    "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1${slow_unwind}"
+    "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    # Leaks inside drivers are theirs: left out by the name of the library. Any test may open them.
+    # Leaks inside drivers are theirs: left out by the name of the library, or by that of the C++
+    # library, which nothing of ours uses. Any test may open them.
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/drivers.lsan:print_suppressions=0"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
     # Nothing a test does may end up in the cache of whoever runs it.
