@@ -251,6 +251,16 @@ void onnx_attr_text(onnx_builder *b, const char *name, const char *value) {
     pb_message(&b->node, 5, &attr);
 }
 
+void onnx_attr_texts(onnx_builder *b, const char *name, uint32_t count, const char *const *values) {
+    pb attr = {NULL, 0, 0};
+    pb_text(&attr, 1, name);
+    for (uint32_t i = 0; i < count; i++) {
+        pb_text(&attr, 9, values[i]);
+    }
+    pb_varint(&attr, 20, 8);
+    pb_message(&b->node, 5, &attr);
+}
+
 void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                       const int64_t *dims, const void *data, size_t size) {
     pb attr = {NULL, 0, 0};

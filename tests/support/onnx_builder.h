@@ -69,6 +69,7 @@ void onnx_attr_int(onnx_builder *b, const char *name, int64_t value);
 void onnx_attr_ints(onnx_builder *b, const char *name, uint32_t count, const int64_t *values);
 void onnx_attr_float(onnx_builder *b, const char *name, float value);
 void onnx_attr_text(onnx_builder *b, const char *name, const char *value);
+void onnx_attr_texts(onnx_builder *b, const char *name, uint32_t count, const char *const *values);
 void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                       const int64_t *dims, const void *data, size_t size);
 // A type: kind TN_VALUE_TENSOR or TN_VALUE_SEQUENCE, without a shape.

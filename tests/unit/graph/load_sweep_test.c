@@ -20,8 +20,7 @@ typedef struct {
 
 static tn_status evaluate(const tni_model *model, const tni_alloc *alloc, tn_error *error) {
     const int64_t dims[4] = {2, 3, 8, 8};
-    const tni_shape_input input = {
-        .value = model->graphs[0].inputs[0], .rank = 4, .dims = dims};
+    const tni_shape_input input = {.value = model->graphs[0].inputs[0], .rank = 4, .dims = dims};
     tni_shape_table *table = NULL;
     const tn_status status = tni_shapes_evaluate(model, alloc, &input, 1, &table, error);
     tni_shape_table_destroy(table);
@@ -171,10 +170,33 @@ static void load__survives_them_with_bodies_and_expansions(void **state) {
     pb_free(&bytes);
 }
 
+// At other values than the named ones, so that the path to z is written twice.
+static void load__survives_them_with_derivatives(void **state) {
+    static const int64_t dims[4] = {-2, 3, 8, 8};
+    static const char *const xs[] = {"x"};
+    pb bytes;
+    onnx_builder b;
+    (void)state;
+    onnx_begin(&b, 20);
+    onnx_opset(&b, "ai.onnx.preview.training", 1);
+    onnx_input(&b, "x", TN_DTYPE_FLOAT, 4, dims);
+    onnx_node(&b, "Tanh", "x", "t");
+    onnx_node(&b, "Mul", "t,x", "z");
+    onnx_node(&b, "Gradient", "t", "y");
+    onnx_node_domain(&b, "ai.onnx.preview.training");
+    onnx_attr_texts(&b, "xs", 1, xs);
+    onnx_attr_text(&b, "y", "z");
+    onnx_output_untyped(&b, "y");
+    onnx_end(&b, &bytes);
+    sweep_model(&bytes);
+    pb_free(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load__survives_every_failed_allocation),
         cmocka_unit_test(load__survives_them_with_bodies_and_expansions),
+        cmocka_unit_test(load__survives_them_with_derivatives),
         cmocka_unit_test(load__survives_them_from_a_file_without_losing_descriptors),
     };
     return cmocka_run_group_tests_name("graph_load_sweep", tests, NULL, NULL);

@@ -136,8 +136,11 @@ tn_status tni_model_canonicalise(tni_model *model, const tni_rewrite_info *info,
     static const tni_rewrite_info defaults = {false};
     const tni_rewrite_info *how = info != NULL ? info : &defaults;
     bool changed = true;
-    tni_model_compact(model);
-    tn_status status = tni_shapes_infer(model, error);
+    tn_status status = tni_rewrite_gradients(model, error);
+    if (status == TN_OK) {
+        tni_model_compact(model);
+        status = tni_shapes_infer(model, error);
+    }
     for (int round = 0; round < MAX_ROUNDS && changed && status == TN_OK; round++) {
         changed = false;
         status = run_round(model, how, &changed, error);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the imported graph to the canonical one: no-ops go, constants fold (large ones into
-// recipes), BatchNormalization folds into its convolution, function ops get expansions.
+// From the imported graph to the canonical one: derivatives are written out, no-ops go, constants
+// fold (large ones into recipes), BatchNormalization folds into its convolution, function ops get
+// expansions.
 #ifndef TENON_GRAPH_REWRITE_H
 #define TENON_GRAPH_REWRITE_H
 
@@ -34,6 +35,14 @@ TN_MUST_USE tn_status tni_rewrite_inline(tni_model *model, uint32_t node, tn_err
 // and infers shapes. *out_changed: there were any. TN_OK · errors of tni_model_canonicalise.
 TN_MUST_USE tn_status tni_model_expand_refused(tni_model *model, bool *out_changed,
                                                tn_error *error);
+
+// Writes every Gradient (ai.onnx.preview.training) out in nodes of ai.onnx and takes it away; works
+// on a graph as imported, before anything else is rewritten. TN_OK · TN_ERROR_INVALID_DATA
+// "gradient.operands", "gradient.name" · TN_ERROR_UNSUPPORTED "gradient.no-rule" an op on the way
+// from xs to y has no derivative here (node_index), "gradient.type", "gradient.shape",
+// "gradient.axes", "gradient.exponent" · TN_ERROR_LIMIT_EXCEEDED "gradient.too-many",
+// "gradient.too-large" · errors of tni_shapes_infer.
+TN_MUST_USE tn_status tni_rewrite_gradients(tni_model *model, tn_error *error);
 
 // The passes, for tests; each sets *inout_changed when it changed something.
 TN_MUST_USE tn_status tni_rewrite_noops(tni_model *model, bool *inout_changed, tn_error *error);
