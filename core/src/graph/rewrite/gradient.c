@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-// What is written is at least of this opset; Reshape has allowzero from here on.
-#define OLDEST_OPSET 14u
+// What is written is of the model's opset, so that the result can be saved, and at least of this:
+// from here on, Gemm needs no third operand, and Equal and Max take every type.
+#define OLDEST_OPSET 12u
 // Derivatives of derivatives grow fast, and shapes are inferred after every one.
 #define MAX_GRADIENTS 256u
 #define MAX_NODES 4000000u

@@ -20,13 +20,15 @@ void tni_gradient_expand(tni_gradient *s, uint32_t share) {
     tni_gradient_give_broadcast(s, 0, share);
 }
 
-// Reshape, Flatten, Squeeze, Unsqueeze: back to the shape of x, in which a 0 is a size.
+// Reshape, Flatten, Squeeze, Unsqueeze: back to the shape of x. A 0 in it is a size, which Reshape
+// can be told from opset 14 on.
 void tni_gradient_reshape(tni_gradient *s, uint32_t share) {
     const uint32_t shape = tni_build_unary(&s->b, "Shape", s->node.inputs[0], NEW);
     const uint32_t inputs[2] = {share, shape};
     int64_t on = 1;
     const tni_attr attr = tni_attr_int("allowzero", &on);
-    tni_gradient_give(s, 0, tni_build_node(&s->b, "Reshape", 2, inputs, NEW, &attr, 1));
+    const uint32_t attr_count = s->b.opset >= 14 ? 1 : 0;
+    tni_gradient_give(s, 0, tni_build_node(&s->b, "Reshape", 2, inputs, NEW, &attr, attr_count));
 }
 
 static uint32_t transpose(tni_gradient *s, uint32_t x, int64_t *perm, uint32_t rank) {
