@@ -70,6 +70,8 @@ endfunction()
 # reported as skipped where that is missing.
 find_program(TENON_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 set(TENON_VENV_PYTHON "${PROJECT_SOURCE_DIR}/.venv/bin/python")
+# The newest ONNX node tests; tests that read them require the fixture onnx_newest.
+set(TENON_ONNX_NODE_TESTS "${PROJECT_SOURCE_DIR}/.venv/onnx-node-tests")
 
 function(tenon_add_python_test)
     cmake_parse_arguments(PARSE_ARGV 0 arg "VENV" "NAME;SCRIPT;TIMEOUT" "ARGS;LABELS")

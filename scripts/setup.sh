@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what Tenon is built and tested with: the Debian packages in packages.txt, and a Python
-# virtual environment (.venv) with the pinned test-only tools in requirements.txt. Run it as often
-# as you like: it says what it installs, and says nothing when nothing is missing.
+# virtual environment (.venv) with the pinned test-only tools in requirements.txt and, beside them,
+# the ONNX node tests that they generate. Run it as often as you like: it says what it installs, and
+# says nothing when nothing is missing.
 set -eu
 
 usage() {
     cat <<'USAGE'
 usage: scripts/setup.sh [--no-venv] [--check]
 
-  --no-venv   packages only; skip the Python environment that some tests use
+  --no-venv   packages only; skip what some tests use: the Python environment, and the ONNX node
+              tests generated with it
   --check     install nothing; list what is missing and exit 3 if anything is
 
 Set TENON_SETUP=skip to make this script do nothing (you provide the tools yourself).
@@ -68,10 +70,20 @@ if [ "$want_venv" = 1 ]; then
     fi
 fi
 
+# In .venv, so that they go when the tools go that they were made with.
+node_tests=$venv/onnx-node-tests
+want_node_tests=0
+if [ -n "$venv_stamp" ]; then
+    node_tests_stamp=$(cat "$here/requirements.txt" "$here/onnx_node_tests.py" | sha256sum |
+        cut -d' ' -f1)
+    [ "$(cat "$node_tests/stamp" 2>/dev/null)" = "$node_tests_stamp" ] || want_node_tests=1
+fi
+
 if [ "$check_only" = 1 ]; then
     [ -z "$missing" ] || say "missing packages:$missing"
     [ "$want_venv" = 0 ] || say "missing or outdated: $venv"
-    [ -z "$missing" ] && [ "$want_venv" = 0 ] || exit 3
+    [ "$want_node_tests" = 0 ] || say "missing or outdated: $node_tests"
+    [ -z "$missing" ] && [ "$want_venv$want_node_tests" = 00 ] || exit 3
     exit 0
 fi
 
@@ -109,6 +121,14 @@ if [ "$want_venv" = 1 ]; then
     printf '%s\n' "$venv_stamp" >"$venv/.tenon-stamp"
 fi
 
-if [ -n "$missing" ] || [ "$want_venv" = 1 ]; then
+if [ "$want_node_tests" = 1 ]; then
+    say "generating the newest ONNX node tests into $node_tests"
+    rm -rf "$node_tests"
+    "$venv/bin/python" -B "$here/onnx_node_tests.py" "$node_tests" >/dev/null ||
+        die "scripts/onnx_node_tests.py failed (its output is above)"
+    printf '%s\n' "$node_tests_stamp" >"$node_tests/stamp" # last: it says that all is there
+fi
+
+if [ -n "$missing" ] || [ "$want_venv$want_node_tests" != 00 ]; then
     say "done"
 fi

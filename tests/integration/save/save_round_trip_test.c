@@ -146,7 +146,7 @@ static void installed_sets__go_round(void **state) {
 static void newest_set__goes_round(void **state) {
     (void)state;
     const char *root = getenv("TENON_ONNX_NEWEST");
-    if (root == NULL || access(root, R_OK) != 0) {
+    if (root == NULL) {
         skip();
     }
     go_through(root, "node", 1884);

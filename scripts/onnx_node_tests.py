@@ -4,7 +4,7 @@
 
 The layout is that of ONNX's backend tests: model.onnx, test_data_set_0/input_N.pb, output_N.pb.
 
-usage: write_newest.py FOLDER
+usage: onnx_node_tests.py FOLDER
 """
 
 import pathlib
