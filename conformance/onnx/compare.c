@@ -247,7 +247,7 @@ typedef struct spread {
     double largest; // magnitude
 } spread;
 
-static spread find_spread(const suite_tensor *t) {
+static spread find_spread(const proto_tensor *t) {
     spread s = {.lowest = (double)INFINITY, .highest = -(double)INFINITY};
     for (uint64_t i = 0; i < t->count; i++) {
         double value = element(t->dtype, t->data, i);
@@ -265,7 +265,7 @@ static double range_error(const spread *s, double error) {
     return range > 0.0 ? error / range : (double)INFINITY;
 }
 
-static void compare_floats(const suite_tensor *expected, const uint8_t *got, suite_class kind,
+static void compare_floats(const proto_tensor *expected, const uint8_t *got, suite_class kind,
                            int fraction, int min_exponent, suite_result *result) {
     spread values = find_spread(expected);
     double scale = kind >= SUITE_REDUCTION ? values.largest : 0.0;
@@ -299,8 +299,8 @@ static void compare_floats(const suite_tensor *expected, const uint8_t *got, sui
 }
 
 // Packed elements beyond the last are not part of the tensor.
-static bool same_bytes(const suite_tensor *expected, const uint8_t *got) {
-    uint64_t bits = expected->count * suite_dtype_bits(expected->dtype);
+static bool same_bytes(const proto_tensor *expected, const uint8_t *got) {
+    uint64_t bits = expected->count * proto_dtype_bits(expected->dtype);
     uint64_t whole = bits / 8;
     uint8_t mask = (uint8_t)((1u << (bits % 8)) - 1u);
     return memcmp(expected->data, got, whole) == 0 &&
@@ -308,8 +308,8 @@ static bool same_bytes(const suite_tensor *expected, const uint8_t *got) {
 }
 
 // Integers: ONNX compares them with the same tolerance, relative to the value.
-static bool integers_close(const suite_tensor *expected, const uint8_t *got) {
-    uint32_t bytes = suite_dtype_bits(expected->dtype) / 8;
+static bool integers_close(const proto_tensor *expected, const uint8_t *got) {
+    uint32_t bytes = proto_dtype_bits(expected->dtype) / 8;
     bool is_signed = expected->dtype == TN_DTYPE_INT8 || expected->dtype == TN_DTYPE_INT16 ||
                      expected->dtype == TN_DTYPE_INT32 || expected->dtype == TN_DTYPE_INT64;
     for (uint64_t i = 0; i < expected->count && bytes > 0 && bytes <= 8; i++) {
@@ -327,15 +327,15 @@ static bool integers_close(const suite_tensor *expected, const uint8_t *got) {
     return bytes > 0 && bytes <= 8;
 }
 
-static bool same_shape(const suite_tensor *expected, const tn_tensor_view *got,
+static bool same_shape(const proto_tensor *expected, const tn_tensor_view *got,
                        char text[SUITE_TEXT]) {
     bool same = expected->rank == got->rank;
     for (uint32_t i = 0; same && i < got->rank; i++) {
         same = expected->dims[i] == got->dims[i];
     }
     if (expected->dtype != got->dtype) {
-        snprintf(text, SUITE_TEXT, "type %s instead of %s", suite_dtype_name(got->dtype),
-                 suite_dtype_name(expected->dtype));
+        snprintf(text, SUITE_TEXT, "type %s instead of %s", tn_dtype_text(got->dtype),
+                 tn_dtype_text(expected->dtype));
         return false;
     }
     if (!same) {
@@ -346,8 +346,8 @@ static bool same_shape(const suite_tensor *expected, const tn_tensor_view *got,
 }
 
 // A complex number is two of half its width: its bits say nothing as one number.
-static suite_tensor parts_of(const suite_tensor *tensor) {
-    suite_tensor parts = *tensor;
+static proto_tensor parts_of(const proto_tensor *tensor) {
+    proto_tensor parts = *tensor;
     if (tensor->dtype == TN_DTYPE_COMPLEX64 || tensor->dtype == TN_DTYPE_COMPLEX128) {
         parts.dtype = tensor->dtype == TN_DTYPE_COMPLEX64 ? TN_DTYPE_FLOAT : TN_DTYPE_DOUBLE;
         parts.count *= 2;
@@ -355,7 +355,7 @@ static suite_tensor parts_of(const suite_tensor *tensor) {
     return parts;
 }
 
-bool suite_compare(const suite_tensor *expected, const tn_tensor_view *got, suite_class kind,
+bool suite_compare(const proto_tensor *expected, const tn_tensor_view *got, suite_class kind,
                    suite_result *inout_result, char text[SUITE_TEXT]) {
     int fraction = 0;
     int min_exponent = 0;
@@ -368,7 +368,7 @@ bool suite_compare(const suite_tensor *expected, const tn_tensor_view *got, suit
         return true;
     }
     inout_result->elements += expected->count;
-    const suite_tensor parts = parts_of(expected);
+    const proto_tensor parts = parts_of(expected);
     if (expected->dtype == TN_DTYPE_STRING) {
         bool same = expected->size_bytes == got->size_bytes &&
                     memcmp(expected->data, got->data, got->size_bytes) == 0;

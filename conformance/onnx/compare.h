@@ -34,7 +34,7 @@ typedef struct suite_result {
 // Compares got with expected and adds to inout_result, which begins as {.strict = true, .tolerant =
 // true}. Type and shape must be the same, NaN is equal to NaN, infinities to themselves alone.
 // Returns false when type or shape differ; text says how.
-bool suite_compare(const suite_tensor *expected, const tn_tensor_view *got, suite_class kind,
+bool suite_compare(const proto_tensor *expected, const tn_tensor_view *got, suite_class kind,
                    suite_result *inout_result, char text[SUITE_TEXT]);
 
 #endif // TENON_CONFORMANCE_ONNX_COMPARE_H

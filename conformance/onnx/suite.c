@@ -159,7 +159,7 @@ static bool prepare(test_case *c) {
     tn_error error = fresh_error();
     for (uint32_t i = 0; i < c->input_count; i++) {
         if (is_tensor_input(c, i)) {
-            const suite_tensor *t = &c->inputs[i].tensors[0];
+            const proto_tensor *t = &c->inputs[i].tensors[0];
             shapes[count++] = (tn_input_shape){.input = i, .rank = t->rank, .dims = t->dims};
         }
     }
@@ -174,7 +174,7 @@ static tn_status write_elements(test_case *c, uint32_t input, tn_error *error) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < value->count; i++) {
-        const suite_tensor *t = &value->tensors[i];
+        const proto_tensor *t = &value->tensors[i];
         views[i] = fresh_view();
         views[i].data = t->data;
         views[i].size_bytes = t->size_bytes;
@@ -191,7 +191,7 @@ static tn_status write_elements(test_case *c, uint32_t input, tn_error *error) {
 static bool write_inputs(test_case *c) {
     tn_error error = fresh_error();
     for (uint32_t i = 0; i < c->input_count; i++) {
-        const suite_tensor *t = c->inputs[i].tensors;
+        const proto_tensor *t = c->inputs[i].tensors;
         tn_status status = is_tensor_input(c, i)
                                ? tn_request_write(c->request, i, t->data, t->size_bytes, &error)
                                : write_elements(c, i, &error);

@@ -7,6 +7,7 @@
     core -> abi, partitioner
     partitioner -> nothing
     conformance, tools, hosts, examples, bench -> core's public headers, abi
+    conformance -> tools/tensor_proto                (reading test data, which `tenon run` does too)
     nothing -> plugins
 
 The headers of the ABI see <stdint.h> and <stddef.h> only; the partitioner and the public headers of
@@ -25,7 +26,8 @@ import source_tree
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 INCLUDE_ROOTS = ("abi/include", "abi/helper", "abi/helper/include", "partitioner/include",
-                 "partitioner/src", "core/include", "core/src", "conformance", "tests", "")
+                 "partitioner/src", "core/include", "core/src", "conformance", "tools/tensor_proto", "tests",
+                 "")
 STANDARD_HEADERS = {f"{name}.h" for name in (
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal "
     "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath "
@@ -43,6 +45,7 @@ ALLOWED = {"abi": {"abi"},
            "core": {"core-public", "core", "abi", "partitioner-public"},
            "conformance": {"core-public", "abi", "abi-helper", "conformance"},
            "tools": {"core-public", "abi", "tools"},
+           "tools/tensor_proto": {"core-public", "abi"},
            "hosts": {"core-public", "abi", "hosts"},
            "examples": {"core-public", "abi", "abi-helper", "examples"},
            "bench": {"core-public", "abi", "bench"},
@@ -51,8 +54,9 @@ ALLOWED = {"abi": {"abi"},
 LOADER_CALL = re.compile(r"(?<![\w.>])(dlopen|dlmopen|dlsym|dlvsym)\s*\(")
 
 
-# Folders of plugins/ that are no plugin but a library some of them link in.
-SHARED = {"plugins/gpu": ("plugins/opencl", "plugins/vulkan")}
+# Libraries inside a part of the house that some others link in.
+SHARED = {"plugins/gpu": ("plugins/opencl", "plugins/vulkan"),
+          "tools/tensor_proto": ("conformance", "tools", "tests")}
 
 
 def component(path):
@@ -62,7 +66,7 @@ def component(path):
         return "abi-helper" if parts[1] == "helper" else "abi"
     if parts[0] in ("core", "partitioner") and parts[1] == "include":
         return f"{parts[0]}-public"
-    if parts[0] == "plugins":
+    if parts[0] == "plugins" or "/".join(parts[:2]) in SHARED:
         return "/".join(parts[:2])
     return parts[0]
 
@@ -74,7 +78,7 @@ def allowed(source_path, target):
     if target.startswith("plugins/"):
         # A plugin's own unit tests are the one place that may look inside it.
         return source_path.startswith("tests/unit/plugins/")
-    return target in ALLOWED[origin]
+    return target == origin or target in ALLOWED[origin] or origin in SHARED.get(target, ())
 
 
 def resolve(source_path, quoted, name, known):

@@ -21,12 +21,12 @@ static verdict judge(suite_class kind, tn_dtype dtype, int64_t count, const void
                      const void *have) {
     verdict v = {.result = {.strict = true, .tolerant = true}};
     uint8_t bytes[2][64] = {{0}};
-    const uint64_t size = ((uint64_t)count * suite_dtype_bits(dtype) + 7) / 8;
+    const uint64_t size = ((uint64_t)count * proto_dtype_bits(dtype) + 7) / 8;
     char text[SUITE_TEXT] = "";
     assert_true(size <= sizeof(bytes[0]));
     memcpy(bytes[0], want, size);
     memcpy(bytes[1], have, size);
-    const suite_tensor expected = {.dtype = dtype,
+    const proto_tensor expected = {.dtype = dtype,
                                    .rank = 1,
                                    .dims = {count},
                                    .count = (uint64_t)count,
@@ -56,7 +56,7 @@ static void compare__takes_no_other_type_or_shape(void **state) {
     static const int64_t other[] = {4};
     static const int64_t turned[] = {1, 4};
     char text[SUITE_TEXT] = "";
-    const suite_tensor expected = {
+    const proto_tensor expected = {
         .dtype = TN_DTYPE_FLOAT, .rank = 1, .dims = {3}, .count = 3, .data = (uint8_t *)data};
     tn_tensor_view got = {.data = data, .dtype = TN_DTYPE_INT32, .rank = 1, .dims = expected.dims};
     suite_result result = {.strict = true, .tolerant = true};

@@ -158,6 +158,17 @@ static void value_read__refuses_what_does_not_fit(void **state) {
     }
 }
 
+static void value_read__refuses_data_in_another_file(void **state) {
+    (void)state;
+    suite_value value;
+    pb file = {0};
+    tensor(&file, TN_DTYPE_FLOAT, 2, pair);
+    pb_bytes(&file, 9, numbers, sizeof(numbers)); // raw_data
+    pb_varint(&file, 14, 1);                      // data_location: EXTERNAL
+    assert_int_equal(read_bytes(file.data, file.size, TN_VALUE_TENSOR, &value), SUITE_UNREADABLE);
+    pb_free(&file);
+}
+
 static void value_read__tells_what_is_not_there(void **state) {
     (void)state;
     suite_value value;
@@ -203,6 +214,7 @@ int main(void) {
         cmocka_unit_test(value_read__takes_negative_integers_and_halves),
         cmocka_unit_test(value_read__takes_sequences_and_optionals),
         cmocka_unit_test(value_read__refuses_what_does_not_fit),
+        cmocka_unit_test(value_read__refuses_data_in_another_file),
         cmocka_unit_test(value_read__tells_what_is_not_there),
         cmocka_unit_test(value_read__survives_damage),
     };
