@@ -20,6 +20,8 @@ int flow_set_up(void **state) {
         return -1;
     }
     test_alloc_init(&f->memory);
+    f->allocator =
+        (tn_allocator){f->memory.alloc.alloc, f->memory.alloc.free, f->memory.alloc.user};
     tn_error_init(&f->error);
     tn_request_config_init(&f->config);
     tn_model_config_init(&f->model_config);
@@ -56,15 +58,14 @@ static tn_status open_host(flow_fixture *f) {
                                                {"fake", fake_plugin_entry}};
     tn_host_config config;
     tn_host_config_init(&config);
-    config.allocator =
-        (tn_allocator){f->memory.alloc.alloc, f->memory.alloc.free, f->memory.alloc.user};
+    config.allocator = f->allocator;
     config.search = TN_SEARCH_NONE;
     config.static_plugins = plugins;
     config.static_plugin_count = 2;
     return tn_host_create(&config, &f->host, &f->error);
 }
 
-tn_status flow_open(flow_fixture *f, const char *devices, const tn_compile_config *limits) {
+static tn_status compile(flow_fixture *f, const char *devices, const tn_compile_config *limits) {
     const char *names[4] = {devices};
     tn_compile_config config = *limits;
     config.devices = names;
@@ -87,33 +88,44 @@ tn_status flow_open(flow_fixture *f, const char *devices, const tn_compile_confi
     if (status == TN_OK) {
         status = tn_compile(f->model, &config, &f->compiled, &f->error);
     }
+    return status;
+}
+
+tn_status flow_open(flow_fixture *f, const char *devices, const tn_compile_config *limits) {
+    tn_status status = compile(f, devices, limits);
     if (status == TN_OK) {
         status = tn_request_create(f->compiled, &f->config, &f->request, &f->error);
     }
     return status == TN_OK ? tn_request_prepare(f->request, NULL, 0, &f->error) : status;
 }
 
+void flow_must(flow_fixture *f, tn_status status) {
+    if (status != TN_OK) {
+        print_message("%s: %s\n", f->error.id, f->error.text);
+    }
+    assert_int_equal(status, TN_OK);
+}
+
+void flow_compile_on(flow_fixture *f, const char *devices) {
+    tn_compile_config limits;
+    tn_compile_config_init(&limits);
+    onnx_end(&f->b, &f->bytes);
+    flow_must(f, compile(f, devices, &limits));
+}
+
 void flow_open_on(flow_fixture *f, const char *devices) {
     tn_compile_config limits;
     tn_compile_config_init(&limits);
     onnx_end(&f->b, &f->bytes);
-    tn_status status = flow_open(f, devices, &limits);
-    if (status != TN_OK) {
-        print_message("%s: %s\n", f->error.id, f->error.text);
-    }
-    assert_int_equal(status, TN_OK);
+    flow_must(f, flow_open(f, devices, &limits));
 }
 
 void flow_put(flow_fixture *f, uint32_t input, const void *data, uint64_t bytes) {
-    assert_int_equal(tn_request_write(f->request, input, data, bytes, &f->error), TN_OK);
+    flow_must(f, tn_request_write(f->request, input, data, bytes, &f->error));
 }
 
 void flow_run(flow_fixture *f) {
-    tn_status status = tn_request_run(f->request, 0, &f->error);
-    if (status != TN_OK) {
-        print_message("%s: %s\n", f->error.id, f->error.text);
-    }
-    assert_int_equal(status, TN_OK);
+    flow_must(f, tn_request_run(f->request, 0, &f->error));
 }
 
 tn_tensor_view flow_output(flow_fixture *f, uint32_t index) {

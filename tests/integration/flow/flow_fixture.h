@@ -12,6 +12,7 @@
 // Zeroed: nothing is open.
 typedef struct flow_fixture {
     test_alloc memory;
+    tn_allocator allocator; // of the host; counts in memory
     tn_host *host;
     tn_model *model;
     tn_compiled *compiled;
@@ -30,8 +31,12 @@ int flow_tear_down(void **state);
 void flow_close(flow_fixture *f);
 // From f->bytes to a prepared request, on devices separated by commas; what it ended with.
 tn_status flow_open(flow_fixture *f, const char *devices, const tn_compile_config *limits);
+// Finishes the builder and compiles, without a request; asserts that it works.
+void flow_compile_on(flow_fixture *f, const char *devices);
 // Finishes the builder and opens without limits; asserts that it works.
 void flow_open_on(flow_fixture *f, const char *devices);
+// Asserts TN_OK, and prints f->error otherwise.
+void flow_must(flow_fixture *f, tn_status status);
 // Each asserts that it works.
 void flow_put(flow_fixture *f, uint32_t input, const void *data, uint64_t bytes);
 void flow_run(flow_fixture *f);

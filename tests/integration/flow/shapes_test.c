@@ -1,89 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sizes that change from prepare to prepare on one compiled model: right answers, memory that does
 // not grow, and a plan of its own only where a verdict's bounds are left.
-#include "support/fake/fake_control.h"
-#include "support/onnx_builder.h"
-#include "support/test_alloc.h"
-
-#include "tenon/tenon.h"
+#include "flow_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
-                                      tn_error *error);
 
 #define WIDTH 3
 #define MOST 24
 
-typedef struct fixture {
-    test_alloc memory;
-    tn_host *host;
-    tn_model *model;
-    tn_compiled *compiled;
-    tn_request *request;
-    pb bytes;
-    onnx_builder b;
-    tn_error error;
-} fixture;
-
-static int set_up(void **state) {
-    fixture *f = calloc(1, sizeof(*f));
-    if (f == NULL) {
-        return -1;
-    }
-    test_alloc_init(&f->memory);
-    tn_error_init(&f->error);
-    fake_reset();
-    onnx_begin(&f->b, 17);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    fixture *f = *state;
-    tn_request_destroy(f->request);
-    tn_compiled_release(f->compiled);
-    tn_model_release(f->model);
-    tn_host_release(f->host);
-    onnx_abandon(&f->b);
-    pb_free(&f->bytes);
-    const bool clean = test_alloc_clean(&f->memory);
-    test_alloc_deinit(&f->memory);
-    free(f);
-    return clean ? 0 : -1;
-}
-
-static void open_on(fixture *f, uint32_t count, const char *const *devices) {
-    static const tn_static_plugin plugins[] = {{"reference", tn_plugin_entry_1_reference},
-                                               {"fake", fake_plugin_entry}};
-    tn_host_config config;
-    tn_host_config_init(&config);
-    config.allocator =
-        (tn_allocator){f->memory.alloc.alloc, f->memory.alloc.free, f->memory.alloc.user};
-    config.search = TN_SEARCH_NONE;
-    config.static_plugins = plugins;
-    config.static_plugin_count = 2;
-    tn_compile_config compile;
-    tn_compile_config_init(&compile);
-    compile.devices = devices;
-    compile.device_count = count;
-    compile.policy = TN_COMPILE_NO_FALLBACK;
-    onnx_end(&f->b, &f->bytes);
-    assert_int_equal(tn_host_create(&config, &f->host, &f->error), TN_OK);
-    assert_int_equal(
-        tn_model_load_memory(f->host, f->bytes.data, f->bytes.size, NULL, &f->model, &f->error),
-        TN_OK);
-    assert_int_equal(tn_compile(f->model, &compile, &f->compiled, &f->error), TN_OK);
-    assert_int_equal(tn_request_create(f->compiled, NULL, &f->request, &f->error), TN_OK);
-}
-
 // x [batch, length, WIDTH], doubled and summed over the whole sequence: [batch, 1, WIDTH].
-static void build_sum(fixture *f) {
+static void build_sum(flow_fixture *f) {
     static const int64_t dims[] = {-2, -3, WIDTH};
     static const int64_t axes[] = {1};
     onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 3, dims);
@@ -100,19 +30,15 @@ static void fill(float *x, int64_t count) {
     }
 }
 
-static void run_sum(fixture *f, int64_t batch, int64_t length) {
+static void run_sum(flow_fixture *f, int64_t batch, int64_t length) {
     static float x[MOST * MOST * WIDTH];
     const int64_t dims[] = {batch, length, WIDTH};
     const tn_input_shape shape = {0, 3, dims};
-    tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
     fill(x, batch * length * WIDTH);
-    assert_int_equal(tn_request_prepare(f->request, &shape, 1, &f->error), TN_OK);
-    assert_int_equal(tn_request_write(f->request, 0, x,
-                                      (uint64_t)(batch * length * WIDTH) * sizeof(float),
-                                      &f->error),
-                     TN_OK);
-    assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_OK);
-    assert_int_equal(tn_request_output(f->request, 0, &view), TN_OK);
+    flow_must(f, tn_request_prepare(f->request, &shape, 1, &f->error));
+    flow_put(f, 0, x, (uint64_t)(batch * length * WIDTH) * sizeof(float));
+    flow_run(f);
+    const tn_tensor_view view = flow_output(f, 0);
     assert_int_equal(view.dims[0], batch);
     const float *y = view.data;
     for (int64_t b = 0; b < batch; b++) {
@@ -127,11 +53,11 @@ static void run_sum(fixture *f, int64_t batch, int64_t length) {
 }
 
 static void request__takes_fifty_shapes_without_growing(void **state) {
-    fixture *f = *state;
-    static const char *const device = "reference:cpu";
+    flow_fixture *f = *state;
     uint64_t random = 0x2545f4914f6cdd1dull;
     build_sum(f);
-    open_on(f, 1, &device);
+    flow_compile_on(f, "reference:cpu");
+    flow_must(f, tn_request_create(f->compiled, NULL, &f->request, &f->error));
     run_sum(f, MOST, MOST);
     run_sum(f, 1, 1);
     uint64_t live = f->memory.live_bytes;
@@ -139,9 +65,7 @@ static void request__takes_fifty_shapes_without_growing(void **state) {
     for (int i = 0; i < 50; i++) {
         random = random * 6364136223846793005ull + 1442695040888963407ull;
         run_sum(f, 1 + (int64_t)(random >> 33) % MOST, 1 + (int64_t)(random >> 45) % MOST);
-        tn_run_stats stats = {.struct_size = sizeof(stats), .struct_type = TN_STRUCT_RUN_STATS};
-        assert_int_equal(tn_request_stats(f->request, &stats), TN_OK);
-        assert_int_equal(stats.replanned_regions, 0);
+        assert_int_equal(flow_stats(f).replanned_regions, 0);
     }
     run_sum(f, 1, 1);
     assert_int_equal(f->memory.live_bytes, live);
@@ -149,15 +73,12 @@ static void request__takes_fifty_shapes_without_growing(void **state) {
 }
 
 static void request__keeps_the_profiles_it_is_asked_to(void **state) {
-    fixture *f = *state;
-    static const char *const device = "reference:cpu";
+    flow_fixture *f = *state;
     static const int64_t lengths[] = {1, 2, 3, 1, 2, 3, 4, 2};
     static const bool made[] = {true, true, true, false, false, false, true, false};
     tn_request_config config;
     build_sum(f);
-    open_on(f, 1, &device);
-    tn_request_destroy(f->request);
-    f->request = NULL;
+    flow_compile_on(f, "reference:cpu");
     tn_request_config_init(&config);
     config.shape_profiles = 17;
     assert_int_equal(tn_request_create(f->compiled, &config, &f->request, &f->error),
@@ -187,8 +108,7 @@ static uint32_t runs_of(uint32_t device) {
 }
 
 static void request__is_planned_anew_outside_of_bounds(void **state) {
-    fixture *f = *state;
-    static const char *const devices[] = {"fake:alpha", "fake:beta"};
+    flow_fixture *f = *state;
     static const int64_t named[] = {-2};
     static const int64_t sizes[] = {4, 8, 9, 200, 8, 9};
     onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, named);
@@ -198,35 +118,28 @@ static void request__is_planned_anew_outside_of_bounds(void **state) {
     fake_device(FAKE_ALPHA)->most_size = 8;
     fake_device(FAKE_ALPHA)->cost_ns = 10;
     fake_device(FAKE_BETA)->cost_ns = 1000000;
-    open_on(f, 2, devices);
+    flow_compile_on(f, "fake:alpha,fake:beta");
+    flow_must(f, tn_request_create(f->compiled, NULL, &f->request, &f->error));
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         static float x[200];
         const tn_input_shape shape = {0, 1, &sizes[i]};
-        tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-        tn_run_stats stats = {.struct_size = sizeof(stats), .struct_type = TN_STRUCT_RUN_STATS};
         bool inside = sizes[i] <= 8;
         fill(x, sizes[i]);
-        assert_int_equal(tn_request_prepare(f->request, &shape, 1, &f->error), TN_OK);
-        assert_int_equal(
-            tn_request_write(f->request, 0, x, (uint64_t)sizes[i] * sizeof(float), &f->error),
-            TN_OK);
-        assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_OK);
-        assert_int_equal(tn_request_output(f->request, 0, &view), TN_OK);
-        assert_true(((float *)view.data)[2] == -x[2]);
-        assert_int_equal(tn_request_stats(f->request, &stats), TN_OK);
-        assert_int_equal(stats.replanned_regions, inside ? 0 : 1);
+        flow_must(f, tn_request_prepare(f->request, &shape, 1, &f->error));
+        flow_put(f, 0, x, (uint64_t)sizes[i] * sizeof(float));
+        flow_run(f);
+        assert_true(((const float *)flow_output(f, 0).data)[2] == -x[2]);
+        assert_int_equal(flow_stats(f).replanned_regions, inside ? 0 : 1);
         assert_int_equal(runs_of(FAKE_ALPHA), inside ? 1 : 0);
         assert_int_equal(runs_of(FAKE_BETA), inside ? 0 : 1);
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(request__takes_fifty_shapes_without_growing),
-        CASE(request__keeps_the_profiles_it_is_asked_to),
-        CASE(request__is_planned_anew_outside_of_bounds),
+        FLOW_CASE(request__takes_fifty_shapes_without_growing),
+        FLOW_CASE(request__keeps_the_profiles_it_is_asked_to),
+        FLOW_CASE(request__is_planned_anew_outside_of_bounds),
     };
     return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
 }
