@@ -3,6 +3,7 @@
 #include "flow/flow.h"
 
 #include "base/error.h"
+#include "flow/host_op.h"
 #include "graph/rewrite/rewrite.h"
 
 #include <string.h>
@@ -34,7 +35,7 @@ static tn_status cut_graph(tni_flow *flow, uint32_t graph, tn_error *error) {
     for (uint32_t i = 0; i < track->stage_count && status == TN_OK; i++) {
         const tni_stage *stage = &track->stages[i];
         if (stage->kind == TNI_STAGE_HOST) {
-            status = tni_flow_check_node(flow->model, stage->node, error);
+            status = tni_host_op_check(flow->model, stage->node, error);
         }
         if (stage->kind == TNI_STAGE_HOST && status == TN_OK) {
             status = cut_bodies(flow, &flow->model->nodes[stage->node], error);

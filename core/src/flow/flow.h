@@ -26,17 +26,14 @@ typedef struct tni_flow {
 } tni_flow;
 
 // Writes the model in the op versions that the devices know, which adds to it, cuts it, and plans
-// every region whose types and ranks are known; the others are planned
-// when a run meets them. A function op that no device takes, neither whole nor as its expansion,
-// gives way to the expansion, and everything is done again, at most TNI_MAX_EXPANSIONS times.
-// info.region and info.shapes are ignored; info.devices is copied, the devices must outlive the
-// flow. Errors as tni_plan_create. *out_flow is null on failure; free with tni_flow_destroy.
+// every region whose types and ranks are known; the others are planned when a run meets them. A
+// function op that no device takes, neither whole nor as its expansion, gives way to the expansion,
+// and everything is done again, at most TNI_MAX_EXPANSIONS times. info.region and info.shapes are
+// ignored; info.devices is copied, the devices must outlive the flow. Errors as tni_plan_create.
+// *out_flow is null on failure; free with tni_flow_destroy.
 TN_MUST_USE tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info,
                                       tni_flow **out_flow, tn_error *error);
 void tni_flow_destroy(tni_flow *flow); // null is ignored
-
-// Whether the host can carry a node out (host_ops.c). TN_ERROR_UNSUPPORTED.
-TN_MUST_USE tn_status tni_flow_check_node(const tni_model *model, uint32_t node, tn_error *error);
 
 // A plan of one region for these shapes alone. Errors and ownership as tni_plan_create.
 TN_MUST_USE tn_status tni_flow_plan_for(const tni_flow *flow, const tni_region *region,

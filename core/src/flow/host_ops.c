@@ -3,71 +3,42 @@
 #include "flow/host_ops.h"
 
 #include "base/error.h"
+#include "flow/host_op.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-typedef struct row {
-    const char *op_type;
-    tni_host_op_fn run;
-} row;
+typedef tn_status (*host_op_fn)(tni_flow_run *run, const tni_node *node, tn_error *error);
 
-// Sorted by name.
-static const row rows[] = {
-    {"Cast", tni_op_cast_text},
-    {"CastLike", tni_op_cast_text},
-    {"ConcatFromSequence", tni_op_concat_from_sequence},
-    {"Equal", tni_op_equal_text},
-    {"Identity", tni_op_identity},
-    {"If", tni_op_if},
-    {"Loop", tni_op_loop},
-    {"Optional", tni_op_optional},
-    {"OptionalGetElement", tni_op_optional_get},
-    {"OptionalHasElement", tni_op_optional_has},
-    {"Scan", tni_op_scan},
-    {"SequenceAt", tni_op_sequence_at},
-    {"SequenceConstruct", tni_op_sequence_construct},
-    {"SequenceEmpty", tni_op_sequence_empty},
-    {"SequenceErase", tni_op_sequence_erase},
-    {"SequenceInsert", tni_op_sequence_insert},
-    {"SequenceLength", tni_op_sequence_length},
-    {"SequenceMap", tni_op_sequence_map},
-    {"SplitToSequence", tni_op_split_to_sequence},
-    {"StringConcat", tni_op_string_concat},
-    {"StringNormalizer", tni_op_string_normalizer},
-    {"StringSplit", tni_op_string_split},
+static const host_op_fn functions[TNI_HOST_OP_COUNT] = {
+    [TNI_HOST_CAST] = tni_op_cast_text,
+    [TNI_HOST_CAST_LIKE] = tni_op_cast_text,
+    [TNI_HOST_CONCAT_FROM_SEQUENCE] = tni_op_concat_from_sequence,
+    [TNI_HOST_EQUAL] = tni_op_equal_text,
+    [TNI_HOST_IDENTITY] = tni_op_identity,
+    [TNI_HOST_IF] = tni_op_if,
+    [TNI_HOST_LOOP] = tni_op_loop,
+    [TNI_HOST_OPTIONAL] = tni_op_optional,
+    [TNI_HOST_OPTIONAL_GET_ELEMENT] = tni_op_optional_get,
+    [TNI_HOST_OPTIONAL_HAS_ELEMENT] = tni_op_optional_has,
+    [TNI_HOST_SCAN] = tni_op_scan,
+    [TNI_HOST_SEQUENCE_AT] = tni_op_sequence_at,
+    [TNI_HOST_SEQUENCE_CONSTRUCT] = tni_op_sequence_construct,
+    [TNI_HOST_SEQUENCE_EMPTY] = tni_op_sequence_empty,
+    [TNI_HOST_SEQUENCE_ERASE] = tni_op_sequence_erase,
+    [TNI_HOST_SEQUENCE_INSERT] = tni_op_sequence_insert,
+    [TNI_HOST_SEQUENCE_LENGTH] = tni_op_sequence_length,
+    [TNI_HOST_SEQUENCE_MAP] = tni_op_sequence_map,
+    [TNI_HOST_SPLIT_TO_SEQUENCE] = tni_op_split_to_sequence,
+    [TNI_HOST_STRING_CONCAT] = tni_op_string_concat,
+    [TNI_HOST_STRING_NORMALIZER] = tni_op_string_normalizer,
+    [TNI_HOST_STRING_SPLIT] = tni_op_string_split,
 };
-
-static int compare(const void *key, const void *element) {
-    const tn_string *op_type = key;
-    const row *candidate = element;
-    return tni_string_compare(*op_type, tni_string_of(candidate->op_type));
-}
-
-tni_host_op_fn tni_host_op_find(tn_string op_type) {
-    const row *found =
-        bsearch(&op_type, rows, sizeof(rows) / sizeof(rows[0]), sizeof(rows[0]), compare);
-    return found != NULL ? found->run : NULL;
-}
-
-static tni_host_op_fn find_for(const tni_node *node) {
-    return node->domain.size_bytes == 0 ? tni_host_op_find(node->op_type) : NULL;
-}
-
-tn_status tni_flow_check_node(const tni_model *model, uint32_t id, tn_error *error) {
-    const tni_node *node = &model->nodes[id];
-    return find_for(node) != NULL
-               ? TN_OK
-               : tni_fail_node(error, TN_ERROR_UNSUPPORTED, "flow.op", id, TN_NONE,
-                               "the host cannot carry out node \"%.*s\" (%.*s), and devices are "
-                               "not asked about sequences, optionals and strings",
-                               TNI_TEXT(node->name), TNI_TEXT(node->op_type));
-}
 
 tn_status tni_flow_run_node(tni_flow_run *run, uint32_t id, tn_error *error) {
     const tni_node *node = &run->flow->model->nodes[id];
-    tni_host_op_fn op = find_for(node);
-    return op != NULL ? op(run, node, error) : tni_flow_check_node(run->flow->model, id, error);
+    const tni_host_op op = tni_host_op_of(node);
+    return op != TNI_HOST_OP_COUNT ? functions[op](run, node, error)
+                                   : tni_host_op_check(run->flow->model, id, error);
 }
 
 static uint32_t id_of(const tni_flow_run *run, const tni_node *node) {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ops the host carries out itself, and what they share.
+// How the ops that the host carries out work, and what they share. Which they are: host_op.h.
 #ifndef TENON_FLOW_HOST_OPS_H
 #define TENON_FLOW_HOST_OPS_H
 
 #include "flow/run.h"
-
-typedef tn_status (*tni_host_op_fn)(tni_flow_run *run, const tni_node *node, tn_error *error);
-
-// The function for an op of ai.onnx, or null.
-tni_host_op_fn tni_host_op_find(tn_string op_type);
 
 // A new reference to operand index. Errors as tni_flow_take; an absent operand is INVALID_DATA.
 TN_MUST_USE tn_status tni_operand(tni_flow_run *run, const tni_node *node, uint32_t index,
