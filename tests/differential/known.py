@@ -37,6 +37,13 @@ def floats(*shape):
     return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
 
 
+def next_to_a_half():
+    """255 * 255 steps of this scale are 2.5000001, which is 2.5 in float."""
+    byte, scale = np.uint8([[255]]), np.float32(3.8446753e-05)
+    zero, unit = np.uint8(0), np.float32(1)
+    return one("QLinearMatMul", [byte, scale, zero, byte, unit, zero, unit, zero], opset=21)
+
+
 def ones(*shape):
     return np.ones(shape, np.float32)
 
@@ -110,7 +117,7 @@ KNOWN = [
           "product lies next to a half; here the product is binary64 and rounded once",
           ("QLinearConv", "QLinearMatMul"),
           lambda node, operands, attributes, outcome: outcome.kind.endswith("value") and
-          outcome.distance <= 1, None),
+          outcome.distance <= 1, next_to_a_half),
     Known("absent-bound", "the body of the function: an absent bound bounds nothing; onnxruntime "
           "makes infinity the largest number", ("Clip",),
           lambda node, operands, attributes, outcome: np.isinf(operands[0]).any(),

@@ -22,6 +22,7 @@ int flow_set_up(void **state) {
     test_alloc_init(&f->memory);
     f->allocator =
         (tn_allocator){f->memory.alloc.alloc, f->memory.alloc.free, f->memory.alloc.user};
+    f->reference = tn_plugin_entry_1_reference;
     tn_error_init(&f->error);
     tn_request_config_init(&f->config);
     tn_model_config_init(&f->model_config);
@@ -54,8 +55,7 @@ int flow_tear_down(void **state) {
 }
 
 static tn_status open_host(flow_fixture *f) {
-    static const tn_static_plugin plugins[] = {{"reference", tn_plugin_entry_1_reference},
-                                               {"fake", fake_plugin_entry}};
+    const tn_static_plugin plugins[] = {{"reference", f->reference}, {"fake", fake_plugin_entry}};
     tn_host_config config;
     tn_host_config_init(&config);
     config.allocator = f->allocator;

@@ -107,6 +107,7 @@ static uint32_t runs_of(uint32_t device) {
     return since;
 }
 
+// ABI-51: outside of its bounds a verdict does not hold.
 static void request__is_planned_anew_outside_of_bounds(void **state) {
     flow_fixture *f = *state;
     static const int64_t named[] = {-2};
@@ -135,11 +136,31 @@ static void request__is_planned_anew_outside_of_bounds(void **state) {
     }
 }
 
+// ABI-51: a bound is about a node and a symbol of the view, or the device is not believed.
+static void compile__refuses_bounds_about_nothing(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t named[] = {-2};
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, named);
+    onnx_node(&f->b, "Relu", "x", "y");
+    onnx_output(&f->b, "y", TN_DTYPE_FLOAT, 1, named);
+    onnx_end(&f->b, &f->bytes);
+    fake_device(FAKE_ALPHA)->most_size = 8;
+    for (uint32_t off = 1; off <= 2; off++) {
+        fake_device(FAKE_ALPHA)->bound_off = off;
+        assert_int_equal(flow_open(f, "fake:alpha", &config), TN_ERROR_INVALID_DATA);
+        assert_string_equal(f->error.id, "verdict.bound");
+        flow_close(f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FLOW_CASE(request__takes_fifty_shapes_without_growing),
         FLOW_CASE(request__keeps_the_profiles_it_is_asked_to),
         FLOW_CASE(request__is_planned_anew_outside_of_bounds),
+        FLOW_CASE(compile__refuses_bounds_about_nothing),
     };
     return cmocka_run_group_tests_name("shapes", tests, NULL, NULL);
 }

@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
+                                      tn_error *error);
+
 #define HEADS 2
 #define WIDTH 2
 #define ROW (HEADS * WIDTH) // floats of one token
@@ -198,7 +201,8 @@ static void pass_free(void *user_data, void *pointer, uint64_t size_bytes,
     notes->inner.free(notes->inner.user_data, pointer, size_bytes, alignment_bytes);
 }
 
-// With the pages of the past made read-only, a single byte written there would end the process.
+// With the pages of the past made read-only, a single byte written there would end the process
+// (ABI-88).
 static void decoder__never_writes_the_past(void **state) {
     flow_fixture *f = *state;
     static float past[LONG_PAST * ROW];
@@ -227,6 +231,73 @@ static void decoder__never_writes_the_past(void **state) {
     for (uint32_t i = 0; i < 2 * HEADS; i++) {
         void *head = notes.caches[i / HEADS] + i % HEADS * 2 * past_bytes;
         assert_int_equal(mprotect(head, past_bytes, PROT_READ | PROT_WRITE), 0);
+    }
+}
+
+// The reference plugin, with what it says of ports that are updated in place changed.
+static const void *(*good_lookup)(tn_plugin *plugin, const char *name);
+static tn_compile_interface good_compile;
+static tn_compile_interface changed_compile;
+static bool keeps_flag;
+
+static tn_status changed_ports(tn_program *program, const tn_port_query *query, tn_port_info *ports,
+                               uint32_t port_capacity, uint32_t *out_port_count, tn_error *error) {
+    const tn_status status =
+        good_compile.port_query(program, query, ports, port_capacity, out_port_count, error);
+    for (uint32_t i = 0; i < *out_port_count && i < port_capacity; i++) {
+        if ((ports[i].flags & TN_PORT_IN_PLACE) != 0 && keeps_flag) {
+            ports[i].alias_of = TN_NONE - 1;
+        } else if ((ports[i].flags & TN_PORT_IN_PLACE) != 0) {
+            ports[i].flags &= ~TN_PORT_IN_PLACE;
+        }
+    }
+    return status;
+}
+
+static const void *changed_lookup(tn_plugin *plugin, const char *name) {
+    return strcmp(name, TN_INTERFACE_COMPILE) == 0 ? (const void *)&changed_compile
+                                                   : good_lookup(plugin, name);
+}
+
+static tn_status changed_entry(const tn_host_offer *offer, tn_plugin_answer *answer,
+                               tn_error *error) {
+    const tn_status status = tn_plugin_entry_1_reference(offer, answer, error);
+    if (status == TN_OK) {
+        good_lookup = answer->get_interface;
+        memcpy(&good_compile, good_lookup(answer->plugin, TN_INTERFACE_COMPILE),
+               sizeof(good_compile));
+        changed_compile = good_compile;
+        changed_compile.port_query = changed_ports;
+        answer->get_interface = changed_lookup;
+    }
+    return status;
+}
+
+// ABI-88: where a port does not name the past it grows from, the host copies, with the same
+// answers.
+static void decoder__is_copied_where_ports_are_not_in_place(void **state) {
+    flow_fixture *f = *state;
+    static float expected[TOKENS][ROW];
+    for (int pass = 0; pass < 2; pass++) {
+        tn_state_config states[2];
+        keeps_flag = pass == 1;
+        f->reference = changed_entry;
+        build_decoder(f);
+        flow_compile_on(f, "reference:cpu");
+        assert_int_equal(request_with(f, 0, NULL), TN_OK);
+        run_stateless(f, expected);
+        tn_request_destroy(f->request);
+        f->request = NULL;
+        find_states(f, 8, states);
+        assert_int_equal(request_with(f, 2, states), TN_OK);
+        for (int64_t t = 0; t < 8; t++) {
+            step(f, t, 1);
+            assert_memory_equal(flow_output(f, 0).data, expected[t], ROW_BYTES);
+            assert_int_equal(flow_stats(f).states_in_place, 0);
+        }
+        flow_close(f);
+        pb_free(&f->bytes);
+        onnx_begin(&f->b, 17);
     }
 }
 
@@ -343,6 +414,7 @@ int main(void) {
         FLOW_CASE(state__is_read_and_put_back),
         FLOW_CASE(state__that_has_grown_asks_for_prepare),
         FLOW_CASE(state__pairs_are_checked),
+        FLOW_CASE(decoder__is_copied_where_ports_are_not_in_place),
         FLOW_CASE(state__of_fixed_size_goes_round),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);

@@ -30,6 +30,7 @@ typedef struct fake_control {
     uint32_t oldest_version;   // the oldest; 0: those it has. Set before the device is opened
     uint32_t seen_version;     // counted: since_version of the last node it compiled
     int64_t most_size;         // of any dimension; 0: no limit. Told as bounds of its verdicts
+    uint32_t bound_off;        // 1: those name a node, 2: a symbol, that the view does not have
     tn_status compile_status;  // returned by compile unless TN_OK
     uint32_t compile_refusals; // how often compile_status is returned; 0: always
     tn_status submit_status;   // returned by submit unless TN_OK

@@ -82,6 +82,7 @@ static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
 static void put_bounds(const tn_device *device, const tn_graph_view *view, uint32_t index,
                        tn_verdicts *verdicts) {
     int64_t most = fake_device(device->index)->most_size;
+    uint32_t off = fake_device(device->index)->bound_off;
     const tn_graph_value *value =
         tn_view_value(view, tn_view_node_output(view, tn_view_node(view, index), 0));
     for (uint32_t i = 0; most > 0 && i < value->dims.count; i++) {
@@ -89,7 +90,8 @@ static void put_bounds(const tn_device *device, const tn_graph_view *view, uint3
         if (dim->size < 0 && dim->symbol != TN_NONE) {
             if (verdicts->bound_count < verdicts->bound_capacity) {
                 verdicts->bounds[verdicts->bound_count] =
-                    (tn_verdict_bound){index, dim->symbol, 0, most};
+                    (tn_verdict_bound){off == 1 ? view->nodes.count : index,
+                                       off == 2 ? view->symbols.count : dim->symbol, 0, most};
             }
             verdicts->bound_count++;
         }
