@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the built binaries export and import.
+"""What the built binaries export and import (of plugins: ABI-2).
 
 usage: check_symbols.py [--library FILE]... [--program FILE]... [--plugin FILE]...
 

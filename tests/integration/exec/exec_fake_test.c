@@ -159,6 +159,7 @@ static void build_branches(exec_fixture *f) {
     exec_load(f);
 }
 
+// ABI-73.
 static void run__a_failure_poisons_exactly_its_descendants(void **state) {
     (void)state;
     static const char *const pairs[] = {"fake:alpha,fake:beta", "fake:shared,fake:beta",
@@ -210,6 +211,7 @@ static void run__a_refused_submit_fails_the_run_and_no_more(void **state) {
     }
 }
 
+// ABI-40.
 static void run__a_lost_device_stays_lost(void **state) {
     (void)state;
     exec_fixture f;
@@ -230,6 +232,7 @@ static void run__a_lost_device_stays_lost(void **state) {
     exec_close(&f);
 }
 
+// ABI-64.
 static void run__a_deadline_abandons_and_nothing_is_freed_early(void **state) {
     (void)state;
     exec_fixture f;
@@ -277,6 +280,7 @@ static void *cancel_soon(void *request) {
     return NULL;
 }
 
+// ABI-86.
 static void run__cancel_ends_a_run_that_a_device_holds(void **state) {
     (void)state;
     for (uint32_t can_abort = 0; can_abort < 2; can_abort++) {

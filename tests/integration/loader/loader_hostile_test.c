@@ -146,7 +146,7 @@ static void load__evil_without_a_behaviour_is_good(void **state) {
     plugin_folder_deinit(&folder);
 }
 
-// What kills or hangs the process that opens it: only the probe may do that.
+// What kills or hangs the process that opens it: only the probe may do that (ABI-39).
 static void load__deadly(void **state) {
     (void)state;
     static const hostile_case cases[] = {

@@ -164,6 +164,7 @@ static void sweep(const subject *sub, const pb *model) {
     }
 }
 
+// The allocator counts blocks and checks the size each is given back with (ABI-26).
 static void sweep__reference_classifier(void **state) {
     (void)state;
     static const subject sub = {.name = "reference",

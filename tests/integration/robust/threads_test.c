@@ -141,6 +141,7 @@ static void start(worker *workers, void *(*body)(void *), tn_compiled *compiled,
     }
 }
 
+// Every thread has a context of its own over the same programs (ABI-29).
 static void run__eight_threads_share_one_compiled_model(void **state) {
     (void)state;
     worker workers[THREADS];

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Changes the ABI headers in a copy of the tree; each change of layout must be found and named."""
+"""Changes the ABI headers in a copy of the tree; each change of layout must be found and named
+(ABI-1)."""
 
 import pathlib
 import re

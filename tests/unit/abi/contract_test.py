@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule that the tree cites is in abi/CONTRACT.md, once, with a reason or a finder.
+"""Every rule that the tree cites is in abi/CONTRACT.md, once, with a reason or a finder; and every rule
+there is cited by a test, or listed in untested_rules.txt with what keeps it meanwhile.
 
 usage: contract_test.py REPOSITORY
 """
@@ -11,6 +12,27 @@ import sys
 
 FOLDERS = ["abi", "core", "plugins", "conformance", "tools", "examples", "tests", "docs"]
 SUFFIXES = {".c", ".h", ".md"}
+# Where a citation counts as a test: not here, and not in the list.
+TESTS = ["tests", "conformance"]
+TEST_SUFFIXES = {".c", ".h", ".py"}
+
+
+def find_untested(root, numbers):
+    """Faults of the list of rules that no test cites."""
+    cited = set()
+    for folder in TESTS:
+        for path in (root / folder).rglob("*"):
+            if path.suffix in TEST_SUFFIXES and path.name != "contract_test.py":
+                cited.update(map(int, re.findall(r"\bABI-(\d+)\b", path.read_text("utf-8"))))
+    text = (root / "tests" / "unit" / "abi" / "untested_rules.txt").read_text("utf-8")
+    listed = {int(number): reason for number, reason in
+              re.findall(r"^ABI-(\d+)[ \t]+(.*)$", text, re.M)}
+    return ([f"ABI-{n} is cited by no test, and not in untested_rules.txt" for n in numbers
+             if n not in cited and not listed.get(n)] +
+            [f"ABI-{n} is in untested_rules.txt, but a test cites it" for n in sorted(listed)
+             if n in cited] +
+            [f"untested_rules.txt names ABI-{n}, which does not exist" for n in sorted(listed)
+             if n not in numbers])
 
 
 def main():
@@ -37,6 +59,7 @@ def main():
                 cited += 1
                 if int(number) not in numbers and path.name != "README.md":
                     faults.append(f"{path.relative_to(root)} cites ABI-{number}, which does not exist")
+    faults += find_untested(root, numbers)
     print(f"{len(numbers)} rules, {cited} citations, {len(faults)} faults")
     print("\n".join(faults))
     return 1 if faults or cited == 0 else 0

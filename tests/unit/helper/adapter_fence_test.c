@@ -47,6 +47,7 @@ static void fence__grows_and_calls_each_registration_once(void **state) {
     assert_int_equal(at_one.count, 1);
 }
 
+// ABI-73.
 static void fence__keeps_its_first_failure(void **state) {
     adapter_fixture *f = *state;
     const tn_sync_interface *sync = f->plugin.sync;

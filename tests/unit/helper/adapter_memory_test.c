@@ -13,6 +13,7 @@ static void note_release(void *user_data) {
     *(uint32_t *)user_data += 1;
 }
 
+// ABI-63.
 static void memory__checks_arguments_and_releases_imports_once(void **state) {
     adapter_fixture *f = *state;
     const tn_memory_interface *table = f->plugin.memory;
@@ -66,6 +67,7 @@ static void memory__checks_arguments_and_releases_imports_once(void **state) {
     assert_int_equal(adapter_import(f, data, 16, 0, &memory), TN_ERROR_INVALID_ARGUMENT);
 }
 
+// ABI-65.
 static void memory__keeps_to_the_cap(void **state) {
     adapter_fixture *f = *state;
     const tn_device_open_info open = {.struct_size = (uint32_t)sizeof open,

@@ -65,6 +65,7 @@ static void submit__runs_then_signals_without_allocating(void **state) {
     free_submission(f, &s);
 }
 
+// ABI-74.
 static void submit__fails_the_signals_when_run_fails(void **state) {
     adapter_fixture *f = *state;
     submission s;
@@ -108,6 +109,7 @@ static void break_distance(submission *s) {
     s->signal.value = TN_FENCE_MAX_DISTANCE + 1;
 }
 
+// ABI-83.
 static void submit__refuses_bad_arguments_and_enqueues_nothing(void **state) {
     adapter_fixture *f = *state;
     void (*const breaks[])(submission *) = {break_count, break_memory, break_size,

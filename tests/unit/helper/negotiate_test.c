@@ -65,6 +65,7 @@ static void negotiate__fills_the_answer(void **state) {
     assert_int_equal(f.answer.struct_size, sizeof f.answer);
 }
 
+// ABI-3.
 static void negotiate__refuses_disjoint_versions(void **state) {
     (void)state;
     static const struct {
@@ -94,6 +95,7 @@ static void negotiate__refuses_disjoint_versions(void **state) {
     }
 }
 
+// ABI-19.
 static void negotiate__names_the_interface_of_another_layout(void **state) {
     (void)state;
     fixture f;
@@ -117,6 +119,7 @@ static void negotiate__skips_unknown_digests_and_other_minors(void **state) {
     assert_int_equal(negotiate(&f), TN_OK);
 }
 
+// ABI-18.
 static void negotiate__refuses_another_sanitizer(void **state) {
     (void)state;
     fixture f;

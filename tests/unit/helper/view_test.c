@@ -188,6 +188,7 @@ static const breakage breakages[] = {
     {"attr_text", attr_text, "view.text"},
 };
 
+// ABI-42, ABI-43.
 static void validate__refuses_each_breakage(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof breakages / sizeof breakages[0]; ++i) {
