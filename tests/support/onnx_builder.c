@@ -76,6 +76,7 @@ void pb_message(pb *out, uint32_t field, pb *inner) {
 
 void onnx_begin_graph(onnx_builder *b) {
     memset(b, 0, sizeof *b);
+    b->node_field = 1;
     pb_text(&b->graph, 2, "g");
 }
 
@@ -93,6 +94,17 @@ void onnx_opset(onnx_builder *b, const char *domain, uint32_t version) {
     pb_text(&opset, 1, domain);
     pb_varint(&opset, 2, version);
     pb_message(&b->model, 8, &opset);
+}
+
+void onnx_function_opset(onnx_builder *b, const char *domain, uint32_t version) {
+    pb opset = {NULL, 0, 0};
+    pb_text(&opset, 1, domain);
+    pb_varint(&opset, 2, version);
+    pb_message(&b->graph, 9, &opset);
+}
+
+void onnx_function_overload(onnx_builder *b, const char *overload) {
+    pb_text(&b->graph, 13, overload);
 }
 
 static void write_value_info(pb *out, uint32_t field, const char *name, uint32_t dtype,
@@ -181,7 +193,7 @@ void onnx_initializer_floats(onnx_builder *b, const char *name, uint32_t rank, c
 
 static void close_node(onnx_builder *b) {
     if (b->node_open != 0) {
-        pb_message(&b->graph, 1, &b->node);
+        pb_message(&b->graph, b->node_field, &b->node);
         b->node_open = 0;
     }
 }
@@ -199,6 +211,23 @@ static void write_names(pb *out, uint32_t field, const char *names) {
         }
         names += size + 1;
     }
+}
+
+void onnx_begin_function(onnx_builder *b, const char *domain, const char *name, const char *inputs,
+                         const char *outputs) {
+    memset(b, 0, sizeof *b);
+    b->node_field = 7;
+    pb_text(&b->graph, 1, name);
+    pb_text(&b->graph, 10, domain);
+    write_names(&b->graph, 4, inputs);
+    write_names(&b->graph, 5, outputs);
+    onnx_function_opset(b, "", 17);
+}
+
+void onnx_end_function(onnx_builder *b, pb *inout_model) {
+    close_node(b);
+    pb_message(inout_model, 25, &b->graph);
+    onnx_abandon(b);
 }
 
 void onnx_node(onnx_builder *b, const char *op_type, const char *inputs, const char *outputs) {
@@ -221,6 +250,14 @@ void onnx_attr_int(onnx_builder *b, const char *name, int64_t value) {
     pb attr = {NULL, 0, 0};
     pb_text(&attr, 1, name);
     pb_varint(&attr, 3, (uint64_t)value);
+    pb_varint(&attr, 20, 2);
+    pb_message(&b->node, 5, &attr);
+}
+
+void onnx_attr_int_reference(onnx_builder *b, const char *name, const char *reference) {
+    pb attr = {NULL, 0, 0};
+    pb_text(&attr, 1, name);
+    pb_text(&attr, 21, reference);
     pb_varint(&attr, 20, 2);
     pb_message(&b->node, 5, &attr);
 }

@@ -35,6 +35,7 @@ typedef struct onnx_builder {
     pb graph;
     pb node;
     int node_open;
+    uint32_t node_field; // of graph: it is one, or a function
 } onnx_builder;
 
 // Starts a model of IR version 8 with this opset of ai.onnx (0: no import) and graph name "g".
@@ -42,6 +43,14 @@ void onnx_begin(onnx_builder *b, uint32_t opset);
 // Starts the graph of a body: finish it with onnx_end_graph.
 void onnx_begin_graph(onnx_builder *b);
 void onnx_opset(onnx_builder *b, const char *domain, uint32_t version);
+// Starts a model-local function that imports opset 17 of ai.onnx: finish it with onnx_end_function.
+// inputs, outputs: names separated by commas.
+void onnx_begin_function(onnx_builder *b, const char *domain, const char *name, const char *inputs,
+                         const char *outputs);
+void onnx_function_opset(onnx_builder *b, const char *domain, uint32_t version);
+void onnx_function_overload(onnx_builder *b, const char *overload);
+// Appends the finished function to a finished model and frees the builder.
+void onnx_end_function(onnx_builder *b, pb *inout_model);
 // dims: rank sizes; rank TN_RANK_UNKNOWN declares no shape. A size of -1 is an unknown dim; -2, -3,
 // ... are the names "A", "B", ...
 void onnx_input(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
@@ -72,6 +81,8 @@ void onnx_attr_text(onnx_builder *b, const char *name, const char *value);
 void onnx_attr_texts(onnx_builder *b, const char *name, uint32_t count, const char *const *values);
 void onnx_attr_tensor(onnx_builder *b, const char *name, uint32_t dtype, uint32_t rank,
                       const int64_t *dims, const void *data, size_t size);
+// An integer that the call of the function around the node gives as attribute `reference`.
+void onnx_attr_int_reference(onnx_builder *b, const char *name, const char *reference);
 // A type: kind TN_VALUE_TENSOR or TN_VALUE_SEQUENCE, without a shape.
 void onnx_attr_type(onnx_builder *b, const char *name, uint32_t kind, uint32_t dtype);
 // Takes the graph over and frees it.

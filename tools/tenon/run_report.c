@@ -137,6 +137,24 @@ static void print_phases(const run_session *s) {
     putchar('\n');
 }
 
+static bool get_call(const run_session *s, uint32_t island, uint32_t call, tn_call_desc *desc) {
+    *desc = (tn_call_desc){.struct_size = sizeof(*desc), .struct_type = TN_STRUCT_CALL_DESC};
+    return tn_compiled_call_get(s->compiled, island, call, desc) == TN_OK;
+}
+
+// Calls of the model's functions that the device was asked to take as one.
+static void print_calls(const run_session *s, uint32_t island, uint32_t count) {
+    tn_call_desc call;
+    for (uint32_t i = 0; i < count && i < 12 && get_call(s, island, i, &call); i++) {
+        printf("        %s.%s %s, %s %u node%s\n", call.domain, call.function, call.name,
+               call.in_parts != 0 ? "as its" : "whole, for", call.node_count,
+               call.node_count == 1 ? "" : "s");
+    }
+    if (count > 12) {
+        printf("        ... and %u more\n", count - 12);
+    }
+}
+
 static void print_placement(run_session *s, const tn_plan_summary *plan) {
     printf("%splacement%s  %u island%s", cli_bold(), cli_plain(), plan->island_count,
            plan->island_count == 1 ? "" : "s");
@@ -162,6 +180,7 @@ static void print_placement(run_session *s, const tn_plan_summary *plan) {
         const char *id = device_id(s, island.device, &device);
         printf("    %-24s %u nodes, %u in, %u out%s\n", id, island.node_count, island.input_count,
                island.output_count, (device.flags & TN_DEVICE_EMULATED) != 0 ? "  (emulated)" : "");
+        print_calls(s, i, island.call_count);
     }
     if (plan->island_count > 12) {
         printf("    ... and %u more\n", plan->island_count - 12);
@@ -207,6 +226,18 @@ static json_t *outputs_json(run_session *s) {
     return list;
 }
 
+static json_t *calls_json(const run_session *s, uint32_t island, uint32_t count) {
+    json_t *list = json_array();
+    tn_call_desc call;
+    for (uint32_t i = 0; i < count && get_call(s, island, i, &call); i++) {
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:b, s:i}", "domain",
+                                              call.domain, "function", call.function, "name",
+                                              call.name, "version", (int)call.version, "in_parts",
+                                              call.in_parts != 0, "nodes", (int)call.node_count));
+    }
+    return list;
+}
+
 static json_t *islands_json(run_session *s, const tn_plan_summary *plan) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < plan->island_count; i++) {
@@ -217,12 +248,13 @@ static json_t *islands_json(run_session *s, const tn_plan_summary *plan) {
             continue;
         }
         const char *id = device_id(s, island.device, &device);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:i, s:i, s:b, s:I}", "device", id, "nodes",
-                                        (int)island.node_count, "inputs", (int)island.input_count,
-                                        "outputs", (int)island.output_count, "emulated",
-                                        (device.flags & TN_DEVICE_EMULATED) != 0, "flops_estimate",
-                                        (json_int_t)island.flops));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:b, s:I, s:o}", "device", id,
+                                              "nodes", (int)island.node_count, "inputs",
+                                              (int)island.input_count, "outputs",
+                                              (int)island.output_count, "emulated",
+                                              (device.flags & TN_DEVICE_EMULATED) != 0,
+                                              "flops_estimate", (json_int_t)island.flops, "calls",
+                                              calls_json(s, i, island.call_count)));
     }
     return list;
 }

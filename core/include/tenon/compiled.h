@@ -85,18 +85,39 @@ typedef struct tn_island_desc {
     uint32_t device; // index in the host
     uint32_t node_count;
     // Of the model; lives as long as the compiled model. A function op that several devices share
-    // is listed wherever a part of it runs, once a part.
+    // is listed wherever a part of it runs, once a part; of a call (below), all of its nodes are.
     const uint32_t *nodes;
     uint32_t input_count;
     uint32_t output_count;
     uint64_t flops;
+    uint32_t call_count; // for tn_compiled_call_get
+    uint32_t reserved;
 } tn_island_desc;
 
 TN_API TN_MUST_USE tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
                                                     tn_island_desc *out_desc);
 
+// A call of a model-local function that was planned as one node, because a device takes the
+// function as an op of its own. Texts and nodes live as long as the compiled model.
+typedef struct tn_call_desc {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    const char *name;     // of the calling node; may be ""
+    const char *function; // its name: the op type
+    const char *domain;
+    uint32_t version;  // of the domain
+    uint32_t in_parts; // 1: the island's device does not know the function, and runs its nodes
+    uint32_t node_count;
+    uint32_t reserved;
+    const uint32_t *nodes; // of the model: what the function consists of
+} tn_call_desc;
+
+// TN_ERROR_INVALID_ARGUMENT island or call out of range.
+TN_API TN_MUST_USE tn_status tn_compiled_call_get(const tn_compiled *compiled, uint32_t island,
+                                                  uint32_t call, tn_call_desc *out_desc);
+
 // Where a node runs, and what one device said about it. Of a function op that several devices
-// share: the part that makes its first output.
+// share: the part that makes its first output. Of a node of a call (above): the call.
 typedef struct tn_placement {
     uint32_t struct_size;
     uint32_t struct_type;

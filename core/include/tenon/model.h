@@ -155,8 +155,9 @@ typedef struct tn_save_config {
 TN_API void tn_save_config_init(tn_save_config *config);
 
 // Writes the canonical model as ONNX, derived weights computed; one loaded with
-// TN_MODEL_NO_REWRITES keeps the nodes of its file. Both files appear whole or not at all, and
-// replace what was there; the model may be one of those. [any-thread] [may-block]
+// TN_MODEL_NO_REWRITES keeps the nodes of its file. Nodes of functions are where they were called.
+// Both files appear whole or not at all, and replace what was there; the model may be one of those.
+// [any-thread] [may-block]
 // config may be null.
 // TN_ERROR_INVALID_ARGUMENT also a path or name that cannot be · TN_ERROR_UNSUPPORTED no opset
 // version gives all nodes their meaning (functions of other versions were inlined): node_index ·

@@ -124,41 +124,6 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
     return tni_flow_create(&host->alloc, &info, &compiled->flow, error);
 }
 
-static void locate(const tn_compiled *compiled, const uint32_t *position_of, tni_island *island) {
-    for (uint32_t i = 0; i < island->node_count; i++) {
-        uint32_t node = island->nodes[i];
-        while (compiled->fork->nodes[node].expanded_from != TN_NONE) {
-            node = compiled->fork->nodes[node].expanded_from;
-        }
-        island->positions[i] = position_of[node];
-    }
-}
-
-// Nodes that stand in the place of a function op are reported at its position in the model.
-static tn_status locate_expanded(tn_compiled *compiled, tn_error *error) {
-    const tni_model *model = compiled->model->model;
-    const tni_graph *graph = &model->graphs[0];
-    const tni_flow *flow = compiled->flow;
-    if (compiled->fork->graphs[0].node_count == graph->node_count) {
-        return TN_OK; // nothing moved
-    }
-    uint32_t *position_of = tni_alloc_array(&model->alloc, model->node_count, sizeof(uint32_t));
-    if (position_of == NULL) {
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
-    }
-    for (uint32_t i = 0; i < graph->node_count; i++) {
-        position_of[graph->nodes[i]] = i;
-    }
-    for (uint32_t i = 0; i < flow->tracks[0].stage_count; i++) {
-        tni_plan *plan = flow->plans[flow->tracks[0].stages[i].id];
-        for (uint32_t k = 0; plan != NULL && k < plan->island_count; k++) {
-            locate(compiled, position_of, &plan->islands[k]);
-        }
-    }
-    tni_free_array(&model->alloc, position_of, model->node_count, sizeof(uint32_t));
-    return TN_OK;
-}
-
 static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, tn_error *error) {
     tn_host *host = compiled->model->host;
     choice c = {0};
@@ -175,7 +140,8 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
         status = make_flow(compiled, config, &c, error);
     }
     if (status == TN_OK) {
-        status = locate_expanded(compiled, error);
+        status = tni_report_init(&host->alloc, compiled->model->model, compiled->flow,
+                                 &compiled->report, error);
     }
     tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
     return status;
@@ -184,6 +150,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
 static void destroy(tn_compiled *compiled) {
     tn_model *model = compiled->model;
     tn_host *host = model->host;
+    tni_report_deinit(&compiled->report);
     tni_flow_destroy(compiled->flow);
     if (compiled->fork_added) {
         tni_weights_remove(&host->weights, compiled->fork);

@@ -163,17 +163,12 @@ uint32_t tn_model_output_count(const tn_model *model) {
     return model == NULL ? 0 : model->model->graphs[0].output_count;
 }
 
-// Names of symbols and values end with a NUL that their length does not count.
-static const char *text_or_empty(tn_string text) {
-    return text.data == NULL ? "" : text.data;
-}
-
 static void describe(const tni_model *model, uint32_t index, tn_tensor_desc *out_desc) {
     const tni_value *value = &model->values[index];
     uint64_t count = 1;
     bool known = value->rank != TN_RANK_UNKNOWN;
     tn_tensor_desc desc = {
-        .name = text_or_empty(value->name),
+        .name = tni_text_or_empty(value->name),
         .dtype = value->dtype,
         .kind = value->kind,
         .rank = value->rank,
@@ -183,7 +178,7 @@ static void describe(const tni_model *model, uint32_t index, tn_tensor_desc *out
         const tn_graph_dim *dim = &value->dims[i];
         desc.dims[i] = dim->size;
         desc.symbols[i] =
-            dim->symbol == TN_NONE ? "" : text_or_empty(model->symbols[dim->symbol].name);
+            dim->symbol == TN_NONE ? "" : tni_text_or_empty(model->symbols[dim->symbol].name);
     }
     for (uint32_t i = 0; known && i < value->rank; i++) {
         known =
@@ -242,9 +237,9 @@ tn_status tn_model_node_get(const tn_model *model, uint32_t node, tn_node_desc *
     const tni_node *n = &model->model->nodes[graph->nodes[node]];
     tni_work work = tni_node_work(model->model, graph->nodes[node]);
     tn_node_desc desc = {
-        .name = text_or_empty(n->name),
-        .op_type = text_or_empty(n->op_type),
-        .domain = text_or_empty(n->domain),
+        .name = tni_text_or_empty(n->name),
+        .op_type = tni_text_or_empty(n->op_type),
+        .domain = tni_text_or_empty(n->domain),
         .since_version = n->since_version,
         .input_count = n->input_count,
         .output_count = n->output_count,

@@ -4,6 +4,7 @@
 #ifndef TENON_API_OBJECTS_H
 #define TENON_API_OBJECTS_H
 
+#include "api/island_report.h"
 #include "exec/request.h"
 #include "flow/prepared.h"
 #include "loader/loader.h"
@@ -52,6 +53,7 @@ struct tn_compiled {
     tn_model *model;
     tni_model *fork; // of the model: what is planned
     tni_flow *flow;
+    tni_report report;
     uint64_t memory_cap_bytes;
     uint64_t max_iterations;
     uint64_t compile_ns;
@@ -71,6 +73,11 @@ static inline bool tni_struct_ok(const void *given, uint32_t type, uint32_t min_
 
 // Copies an out-struct as far as the caller's size reaches, keeping the caller's header.
 void tni_struct_out(void *destination, const void *source, uint32_t source_bytes);
+
+// A text of a model, whose texts end with a NUL that their length does not count.
+static inline const char *tni_text_or_empty(tn_string text) {
+    return text.data == NULL ? "" : text.data;
+}
 
 // Drops a reference without waiting for runs that were given up.
 void tni_host_drop(tn_host *host);

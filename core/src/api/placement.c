@@ -71,39 +71,50 @@ tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out
     return TN_OK;
 }
 
-// The island of this number, or null.
-static const tni_island *island_at(const tn_compiled *compiled, uint32_t index) {
-    for (uint32_t i = 0; i < compiled->flow->tracks[0].stage_count; i++) {
-        const tni_plan *plan = plan_at(compiled, i);
-        uint32_t count = plan != NULL ? plan->island_count : 0;
-        if (index < count) {
-            return &plan->islands[index];
-        }
-        index -= count;
-    }
-    return NULL;
-}
-
 tn_status tn_compiled_island_get(const tn_compiled *compiled, uint32_t island,
                                  tn_island_desc *out_desc) {
     if (compiled == NULL ||
         !tni_struct_ok(out_desc, TN_STRUCT_ISLAND_DESC, sizeof(tn_struct_header))) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    const tni_island *i = island_at(compiled, island);
-    if (i == NULL) {
+    if (island >= compiled->report.island_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    tn_island_desc desc = {
-        .device = i->device->host_index,
+    const tni_island_report *i = &compiled->report.islands[island];
+    const tn_island_desc desc = {
+        .device = i->island->device->host_index,
         .node_count = i->node_count,
-        .nodes = i->positions,
-        .input_count = i->input_count,
-        .output_count = i->output_count,
+        .nodes = i->nodes,
+        .input_count = i->island->input_count,
+        .output_count = i->island->output_count,
+        .flops = i->flops,
+        .call_count = i->call_count,
     };
-    for (uint32_t k = 0; k < i->node_count; k++) {
-        desc.flops += tni_node_work(compiled->flow->model, i->nodes[k]).flops;
+    tni_struct_out(out_desc, &desc, sizeof(desc));
+    return TN_OK;
+}
+
+tn_status tn_compiled_call_get(const tn_compiled *compiled, uint32_t island, uint32_t call,
+                               tn_call_desc *out_desc) {
+    if (compiled == NULL || island >= compiled->report.island_count ||
+        !tni_struct_ok(out_desc, TN_STRUCT_CALL_DESC, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
     }
+    const tni_island_report *i = &compiled->report.islands[island];
+    if (call >= i->call_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_call_report *c = &i->calls[call];
+    const tni_node *node = &compiled->fork->nodes[c->node];
+    const tn_call_desc desc = {
+        .name = tni_text_or_empty(node->name),
+        .function = tni_text_or_empty(node->op_type),
+        .domain = tni_text_or_empty(node->domain),
+        .version = node->since_version,
+        .in_parts = c->in_parts,
+        .node_count = c->count,
+        .nodes = i->nodes + c->first,
+    };
     tni_struct_out(out_desc, &desc, sizeof(desc));
     return TN_OK;
 }
@@ -147,7 +158,7 @@ static tn_placement placement_of(const tni_plan *plan, const tni_option *option,
 }
 
 // The node that stands for node `position` of the model: itself, or where its expansion took its
-// place, the one that makes its first output.
+// place, the one that makes its first output, or the one that stands for a call around it.
 static uint32_t standing_for(const tn_compiled *compiled, uint32_t position) {
     const tni_model *fork = compiled->flow->model;
     uint32_t id = compiled->model->model->graphs[0].nodes[position];
@@ -158,7 +169,7 @@ static uint32_t standing_for(const tn_compiled *compiled, uint32_t position) {
         }
         id = fork->values[fork->nodes[id].outputs[output]].producer;
     }
-    return id;
+    return tni_node_owner(fork, id);
 }
 
 tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, uint32_t device,

@@ -3,6 +3,7 @@
 #include "flow/flow.h"
 
 #include "base/error.h"
+#include "flow/calls.h"
 #include "flow/host_op.h"
 #include "graph/rewrite/rewrite.h"
 
@@ -111,6 +112,14 @@ static tn_status index_nodes(tni_flow *flow, tn_error *error) {
     return TN_OK;
 }
 
+static tn_status settle_calls(const tni_flow *flow, tn_error *error) {
+    bool refused = false;
+    const tn_status status = tni_calls_settle(flow, &refused, error);
+    return status == TN_OK && refused
+               ? tni_fail(error, TN_ERROR_STALE, "flow.call", "no device takes the call whole")
+               : status;
+}
+
 static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *error) {
     flow->tracks =
         tni_alloc_array(&flow->alloc, at_least_one(flow->graph_count), sizeof(*flow->tracks));
@@ -135,6 +144,9 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
     }
     if (status == TN_OK) {
         status = check_stages(flow, error);
+    }
+    if (status == TN_OK) {
+        status = settle_calls(flow, error);
     }
     if (status == TN_OK) {
         status = plan_stages(flow, error);
@@ -167,14 +179,20 @@ static tn_status try_create(const tni_alloc *alloc, const tni_plan_info *info, t
 
 tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info, tni_flow **out_flow,
                           tn_error *error) {
+    // Every call is offered once.
+    const uint64_t rounds = (uint64_t)TNI_MAX_EXPANSIONS + info->model->call_count;
     bool changed = true;
     tn_status status = TN_ERROR_UNSUPPORTED;
-    for (uint32_t round = 0; changed && round < TNI_MAX_EXPANSIONS; round++) {
+    for (uint64_t round = 0; changed && round < rounds; round++) {
         tn_error reason;
         tni_error_init(&reason);
+        status = tni_calls_offer(info->model, info->devices, info->listed_count, &changed, &reason);
+        if (status == TN_OK) {
+            status = try_create(alloc, info, out_flow, &reason);
+        }
         changed = false;
-        status = try_create(alloc, info, out_flow, &reason);
-        const bool refused = status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED;
+        const bool refused =
+            status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED || status == TN_ERROR_STALE;
         if (status != TN_OK) {
             tni_error_copy(error, &reason);
         }

@@ -257,7 +257,6 @@ static void fill_region(const tni_stager *s, const tni_member *members, const tn
                         const tni_id_list *outputs, tni_region *region) {
     for (uint32_t i = 0; i < region->node_count; i++) {
         region->nodes[i] = members[i].node;
-        region->positions[i] = members[i].position;
     }
     for (uint32_t i = 0; i < inputs->count; i++) {
         region->inputs[i] = inputs->ids[i];

@@ -99,6 +99,10 @@ static tn_status fork_records(const tni_model *parent, tni_model *model) {
         status = COPY_ARRAY(alloc, parent, model, opsets, opset);
         model->opset_count = status == TN_OK ? parent->opset_count : 0;
     }
+    if (status == TN_OK) {
+        status = COPY_ARRAY(alloc, parent, model, calls, call);
+        model->call_count = status == TN_OK ? parent->call_count : 0;
+    }
     for (uint32_t i = 0; i < model->symbol_count && status == TN_OK; i++) {
         const tn_string name = model->symbols[i].name;
         status = name.size_bytes > 0 ? tni_map_set(&model->symbol_names, name, i) : TN_OK;

@@ -48,6 +48,8 @@ typedef struct tni_node {
     uint32_t expansion;     // graph, or TN_NONE
     uint32_t form;          // the first graph that writes it in another op version, or TN_NONE
     uint32_t expanded_from; // node in whose place it stands, with others; or TN_NONE
+    uint32_t call;          // innermost call of a function that it came from, or TN_NONE
+    uint32_t called;        // call that it stands for as a whole, or TN_NONE
     tn_node_flags flags;
     bool removed;      // not in its graph's list any more
     bool refused;      // no device takes it whole, while its expansion could stand in its place
@@ -70,9 +72,10 @@ typedef struct tni_value {
 } tni_value;
 
 // Graph 0 is the outermost. The others are bodies (attributes of kind GRAPH), expansions and forms.
-// Input i of an expansion stands for input i of its node, TN_NONE where that is absent; outputs
-// likewise. A form (version/present.h) has neither: its nodes read and write the operands of its
-// node, which stays their producer, and values made in between belong to its node's graph.
+// Input i of an expansion stands for input i of its node, TN_NONE where that is absent or the
+// expansion reads a constant as it is; outputs likewise. A form (version/present.h) has neither:
+// its nodes read and write the operands of its node, which stays their producer, and values made in
+// between belong to its node's graph.
 typedef struct tni_graph {
     tn_string name;
     uint32_t parent_node; // TN_NONE for graph 0
@@ -94,6 +97,28 @@ typedef struct tni_graph {
     uint32_t output_name_capacity;
     tn_string *output_names; // as the file gave them; rewrites may exchange the values
 } tni_graph;
+
+// A call of a model-local function. The function's nodes lie where the call was, one after another,
+// each naming the innermost call it came from; a compile may put one node in their place
+// (rewrite.h). Operands are those of the file: read them through tni_model_resolve.
+typedef struct tni_function_call {
+    tn_string domain;
+    tn_string function;
+    tn_string name;   // of the calling node; may be empty
+    uint32_t version; // of the domain, as imported where the call stands; 0: not imported
+    uint32_t caller;  // call of whose function this one is a part, or TN_NONE
+    uint32_t graph;
+    bool overloaded; // one of several functions of this name
+    bool changed;    // a rewrite moved work across its border: its nodes compute something else
+    bool tried;      // one node stood in for it
+    uint32_t input_count;
+    uint32_t output_count;
+    uint32_t attr_count;
+    uint32_t *inputs;  // values, TN_NONE for an absent optional
+    uint32_t *outputs; // values, TN_NONE for one that has no name
+    tni_attr *attrs;   // of the call, then the function's defaults for those it leaves out
+    uint64_t source_id;
+} tni_function_call;
 
 typedef struct tni_symbol {
     tn_string name; // empty: made by shape inference
@@ -126,6 +151,7 @@ typedef struct tni_model {
     tni_source *sources;
     tni_opset *opsets;
     tni_pair *metadata;
+    tni_function_call *calls; // callers come before what they call
     uint32_t graph_count, graph_capacity;
     uint32_t node_count, node_capacity;
     uint32_t value_count, value_capacity;
@@ -134,6 +160,7 @@ typedef struct tni_model {
     uint32_t source_count, source_capacity;
     uint32_t opset_count, opset_capacity;
     uint32_t metadata_count, metadata_capacity;
+    uint32_t call_count, call_capacity;
     tni_map symbol_names;
     uint64_t key_base;         // added to a constant's index to make its key
     uint64_t max_tensor_bytes; // what one tensor may take, in the file or in a run; 0: no limit
@@ -189,6 +216,9 @@ TN_MUST_USE tn_status tni_model_add_node(tni_model *model, const tni_node_info *
 TN_MUST_USE tn_status tni_model_add_symbol(tni_model *model, tn_string name, uint32_t *out_id);
 TN_MUST_USE tn_status tni_model_add_opset(tni_model *model, tn_string domain, uint32_t version);
 TN_MUST_USE tn_status tni_model_add_metadata(tni_model *model, tn_string key, tn_string value);
+// Texts are copied; operands and attributes are not, and must live as long as the model.
+TN_MUST_USE tn_status tni_model_add_call(tni_model *model, const tni_function_call *call,
+                                         uint32_t *out_id);
 TN_MUST_USE tn_status tni_graph_add_input(tni_model *model, uint32_t graph, uint32_t value);
 TN_MUST_USE tn_status tni_graph_add_output(tni_model *model, uint32_t graph, uint32_t value);
 
@@ -213,12 +243,16 @@ const int64_t *tni_node_ints(const tni_node *node, const char *name, uint32_t *o
 
 // Whether the node is this op of ai.onnx.
 bool tni_node_is(const tni_node *node, const char *op_type);
+// Whether an attribute of it is a graph.
+bool tni_node_has_bodies(const tni_node *node);
 // The value of an input or output, TN_NONE when absent or beyond the end.
 uint32_t tni_node_input(const tni_node *node, uint32_t index);
 uint32_t tni_node_output(const tni_node *node, uint32_t index);
 // The node that this one was made for: of a node in a form or an expansion, the one that has it, as
 // far as that goes; of any other, itself.
 uint32_t tni_node_owner(const tni_model *model, uint32_t node);
+// Whether call is outer, or inside of it. TN_NONE is in no call.
+bool tni_call_is_in(const tni_model *model, uint32_t call, uint32_t outer);
 // The constant behind an input, or null.
 const tni_constant *tni_node_constant(const tni_model *model, const tni_node *node, uint32_t input);
 
@@ -234,6 +268,9 @@ uint32_t tni_model_resolve(const tni_model *model, uint32_t value);
 // Takes the node, its bodies and its expansion out. Its outputs must have no uses left after
 // compaction.
 void tni_model_remove_node(tni_model *model, uint32_t node);
+// Notes that a node of one call (or of none: TN_NONE) does the work of a node of another from now
+// on: calls that held only one of the two do not compute what they did.
+void tni_model_cross_calls(tni_model *model, uint32_t from, uint32_t to);
 // Applies what was noted, then drops nodes whose outputs nobody uses. Node order is kept.
 void tni_model_compact(tni_model *model);
 

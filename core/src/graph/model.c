@@ -83,6 +83,7 @@ void tni_model_destroy(tni_model *model) {
     FREE_ARRAY(model, sources, source);
     FREE_ARRAY(model, opsets, opset);
     FREE_ARRAY(model, metadata, metadata);
+    FREE_ARRAY(model, calls, call);
     tni_map_deinit(&model->symbol_names);
     tni_arena_deinit(&model->arena);
     if (model->lock_ready) {
@@ -182,6 +183,8 @@ static tn_status copy_node(tni_model *model, const tni_node_info *info, tni_node
                       .expansion = TN_NONE,
                       .form = TN_NONE,
                       .expanded_from = TN_NONE,
+                      .call = TN_NONE,
+                      .called = TN_NONE,
                       .flags = info->flags,
                       .source_id = info->source_id};
     const tn_string texts[3] = {info->domain, info->op_type, info->name};
@@ -281,6 +284,25 @@ tn_status tni_model_add_metadata(tni_model *model, tn_string key, tn_string valu
     }
     if (status == TN_OK) {
         model->metadata[id] = pair;
+    }
+    return status;
+}
+
+tn_status tni_model_add_call(tni_model *model, const tni_function_call *call, uint32_t *out_id) {
+    tni_function_call copy = *call;
+    *out_id = TN_NONE;
+    tn_status status = tni_arena_text(&model->arena, call->domain, &copy.domain);
+    if (status == TN_OK) {
+        status = tni_arena_text(&model->arena, call->function, &copy.function);
+    }
+    if (status == TN_OK) {
+        status = tni_arena_text(&model->arena, call->name, &copy.name);
+    }
+    if (status == TN_OK) {
+        status = APPEND(model, calls, call, out_id);
+    }
+    if (status == TN_OK) {
+        model->calls[*out_id] = copy;
     }
     return status;
 }

@@ -51,6 +51,15 @@ static void remove_graph(tni_model *model, uint32_t graph) {
     }
 }
 
+void tni_model_cross_calls(tni_model *model, uint32_t from, uint32_t to) {
+    // Callers come first: of two different calls, the later one cannot hold the other.
+    while (from != to) {
+        uint32_t *inner = from == TN_NONE || (to != TN_NONE && to > from) ? &to : &from;
+        model->calls[*inner].changed = true;
+        *inner = model->calls[*inner].caller;
+    }
+}
+
 static void resolve_all(tni_model *model, uint32_t *ids, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         ids[i] = tni_model_resolve(model, ids[i]);

@@ -57,6 +57,16 @@ bool tni_node_is(const tni_node *node, const char *op_type) {
     return node->domain.size_bytes == 0 && tni_string_is(node->op_type, op_type);
 }
 
+bool tni_node_has_bodies(const tni_node *node) {
+    for (uint32_t i = 0; i < node->attr_count; i++) {
+        const tn_attr_kind kind = node->attrs[i].kind;
+        if (kind == TN_ATTR_GRAPH || kind == TN_ATTR_GRAPHS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t tni_node_input(const tni_node *node, uint32_t index) {
     return index < node->input_count ? node->inputs[index] : TN_NONE;
 }
@@ -72,6 +82,13 @@ uint32_t tni_node_owner(const tni_model *model, uint32_t node) {
         graph = &model->graphs[model->nodes[node].graph];
     }
     return node;
+}
+
+bool tni_call_is_in(const tni_model *model, uint32_t call, uint32_t outer) {
+    while (call != TN_NONE && call > outer) {
+        call = model->calls[call].caller;
+    }
+    return call == outer && outer != TN_NONE;
 }
 
 const tni_constant *tni_node_constant(const tni_model *model, const tni_node *node,

@@ -22,14 +22,12 @@ tn_status tni_region_init(const tni_alloc *alloc, uint32_t graph, uint32_t node_
         .input_count = input_count,
         .output_count = output_count,
         .nodes = make_ids(alloc, node_count),
-        .positions = make_ids(alloc, node_count),
         .inputs = make_ids(alloc, input_count),
         .outputs = make_ids(alloc, output_count),
         .read_inputs = tni_alloc_array(alloc, (uint64_t)input_count + 1, sizeof(uint8_t)),
     };
     const tni_region *r = out_region;
-    return r->nodes != NULL && r->positions != NULL && r->inputs != NULL && r->outputs != NULL &&
-                   r->read_inputs != NULL
+    return r->nodes != NULL && r->inputs != NULL && r->outputs != NULL && r->read_inputs != NULL
                ? TN_OK
                : TN_ERROR_OUT_OF_MEMORY;
 }
@@ -38,7 +36,6 @@ void tni_region_deinit(tni_region *region) {
     const tni_alloc *alloc = &region->alloc;
     uint64_t id = sizeof(uint32_t);
     tni_free_array(alloc, region->nodes, (uint64_t)region->node_count + 1, id);
-    tni_free_array(alloc, region->positions, (uint64_t)region->node_count + 1, id);
     tni_free_array(alloc, region->inputs, (uint64_t)region->input_count + 1, id);
     tni_free_array(alloc, region->outputs, (uint64_t)region->output_count + 1, id);
     tni_free_array(alloc, region->read_inputs, (uint64_t)region->input_count + 1, 1);
@@ -55,7 +52,6 @@ tn_status tni_region_of_graph(const tni_alloc *alloc, const tni_model *model, ui
     }
     for (uint32_t i = 0; i < g->node_count; i++) {
         out_region->nodes[i] = g->nodes[i];
-        out_region->positions[i] = i;
     }
     for (uint32_t i = 0; i < g->input_count; i++) {
         out_region->inputs[i] = g->inputs[i];

@@ -14,7 +14,6 @@ typedef struct tni_region {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t *nodes;      // of the model, in topological order
-    uint32_t *positions;  // of the same nodes in the graph's list
     uint32_t *inputs;     // values that are made outside, constants left out
     uint32_t *outputs;    // values made inside that are read outside
     uint8_t *read_inputs; // per input: sizes inside follow from its elements, not its shape alone

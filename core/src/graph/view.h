@@ -16,14 +16,14 @@ typedef struct tni_form {
 
 // What the view shows. With nodes == null: all of graph 0. Arrays are borrowed for the call.
 typedef struct tni_view_spec {
-    const uint32_t *nodes; // of graph 0 (or of expansions, when inlined), in topological order
+    const uint32_t *nodes; // of one graph, in topological order
     uint32_t node_count;
-    const uint8_t *inlined; // per node: 1 puts the nodes of its expansion in its place; or null
+    const uint8_t *inlined; // by model node: 1 puts its expansion's nodes in its place; or null
     const uint32_t *inputs; // values that become graph 0's inputs, in order
     uint32_t input_count;
     const uint32_t *outputs; // values that become graph 0's outputs, in order
     uint32_t output_count;
-    const tni_form *forms; // by model node; null: every node as it stands
+    const tni_form *forms;   // by model node; null: every node as it stands
     bool without_expansions; // leave expansions out (an island that is compiled as it stands)
     bool with_hashes;        // fill content_hash of every constant; reads weights
     uint64_t limit_bytes;    // 0: 1 GiB

@@ -208,6 +208,9 @@ static void alias_operands(tni_view_plan *plan, const uint32_t *formal, uint32_t
     }
 }
 
+static tn_status show_listed(tni_view_plan *plan, uint32_t node);
+
+// Expansions of nodes in an expansion are the last: recursion goes no deeper.
 static tn_status inline_expansion(tni_view_plan *plan, uint32_t node) {
     const tni_node *record = &plan->model->nodes[node];
     if (record->expansion == TN_NONE) {
@@ -221,9 +224,16 @@ static tn_status inline_expansion(tni_view_plan *plan, uint32_t node) {
                    record->output_count);
     tn_status status = TN_OK;
     for (uint32_t i = 0; i < graph->node_count && status == TN_OK; i++) {
-        status = present_node(plan, graph->nodes[i], 0);
+        status = show_listed(plan, graph->nodes[i]);
     }
     return status;
+}
+
+// Shows a node of an island, or of an expansion in its place, whole or as its own expansion.
+static tn_status show_listed(tni_view_plan *plan, uint32_t node) {
+    const uint8_t *inlined = plan->spec->inlined;
+    return inlined != NULL && inlined[node] != 0 ? inline_expansion(plan, node)
+                                                 : present_node(plan, node, 0);
 }
 
 static tn_status show_inputs(tni_view_plan *plan, const uint32_t *inputs, uint32_t count) {
@@ -266,8 +276,7 @@ static tn_status show_island(tni_view_plan *plan) {
             return tni_fail_node(plan->error, TN_ERROR_INVALID_ARGUMENT, "view.bad-node", node,
                                  TN_NONE, "no node %u", node);
         }
-        status = spec->inlined != NULL && spec->inlined[i] != 0 ? inline_expansion(plan, node)
-                                                                : present_node(plan, node, 0);
+        status = show_listed(plan, node);
     }
     return status == TN_OK ? show_outputs(plan, TN_NONE, spec->outputs, spec->output_count)
                            : status;

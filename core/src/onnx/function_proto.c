@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FunctionProto: kept as bytes, and read into the calling graph at every call.
+// FunctionProto: kept as bytes, and read into the calling graph at every call. What the call was is
+// recorded, for devices that know the function.
 #include "onnx/importer.h"
 
 enum {
@@ -120,6 +121,15 @@ static tn_status define_inputs(tni_importer *in, const tni_call *call) {
     return in->wire.status;
 }
 
+static bool has_attr(const tni_call *call, tn_string name) {
+    for (uint32_t i = 0; i < call->attr_count; i++) {
+        if (tni_string_equal(call->attrs[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Adds the defaults of attributes that the call leaves out.
 static tn_status collect_attrs(tni_importer *in, const tni_function *function, tni_call *call) {
     tni_bytes message = function->message;
@@ -149,9 +159,8 @@ static tn_status collect_attrs(tni_importer *in, const tni_function *function, t
             !tni_wire_expect(&in->wire, &field, TNI_WIRE_BYTES)) {
             continue;
         }
-        // Appended after the call's own, which are found first.
         if (tni_import_attribute(in, field.bytes, TN_NONE, &attrs[count], &present) == TN_OK &&
-            present) {
+            present && !has_attr(call, attrs[count].name)) {
             count++;
         }
     }
@@ -177,7 +186,7 @@ static tn_status read_nodes(tni_importer *in, const tni_function *function) {
     return in->wire.status;
 }
 
-static tn_status take_outputs(tni_importer *in, const tni_call *call, uint32_t *out_values) {
+static tn_status take_outputs(tni_importer *in, const tni_call *call) {
     const tn_string function_name = call->function->name;
     tni_bytes message = call->function->message;
     tni_field field;
@@ -194,7 +203,7 @@ static tn_status take_outputs(tni_importer *in, const tni_call *call, uint32_t *
                                  TNI_TEXT(function_name), TNI_TEXT(name));
         }
         if (index < call->output_count) {
-            out_values[index] = value;
+            call->outputs[index] = value;
         }
         index++;
     }
@@ -207,14 +216,14 @@ static tn_status take_outputs(tni_importer *in, const tni_call *call, uint32_t *
 }
 
 // Reads the body in a scope of its own.
-static tn_status inline_body(tni_importer *in, tni_call *call, uint32_t *out_values) {
+static tn_status read_body(tni_importer *in, tni_call *call) {
     tni_scope scope;
     tni_scope *const outer_scope = in->scope;
     tni_scope_init(&scope, in, NULL);
     in->scope = &scope;
     in->call = call;
     if (define_inputs(in, call) == TN_OK && read_nodes(in, call->function) == TN_OK) {
-        take_outputs(in, call, out_values);
+        take_outputs(in, call);
     }
     in->call = call->caller;
     in->scope = outer_scope;
@@ -222,7 +231,26 @@ static tn_status inline_body(tni_importer *in, tni_call *call, uint32_t *out_val
     return in->wire.status;
 }
 
-tn_status tni_import_call(tni_importer *in, tni_call *call, uint32_t *out_values) {
+static tn_status record_call(tni_importer *in, tni_call *call) {
+    const tni_function_call record = {.domain = call->function->domain,
+                                      .function = call->function->name,
+                                      .name = call->name,
+                                      .version = call->version,
+                                      .caller = call->caller == NULL ? TN_NONE : call->caller->id,
+                                      .graph = in->graph,
+                                      .overloaded = call->function->overload.size_bytes > 0,
+                                      .input_count = call->input_count,
+                                      .output_count = call->output_count,
+                                      .attr_count = call->attr_count,
+                                      .inputs = call->inputs,
+                                      .outputs = call->outputs,
+                                      .attrs = call->attrs,
+                                      .source_id = in->nodes};
+    const tn_status status = tni_model_add_call(in->model, &record, &call->id);
+    return status == TN_OK ? TN_OK : tni_import_plain(in, status, call->at, "function call");
+}
+
+tn_status tni_import_call(tni_importer *in, tni_call *call) {
     const tni_function *function = call->function;
     call->caller = in->call;
     if (in->call_depth >= in->limits.function_depth) {
@@ -239,8 +267,9 @@ tn_status tni_import_call(tni_importer *in, tni_call *call, uint32_t *out_values
     }
     in->call_depth++;
     // Defaults of the function may not refer to the caller's attributes, so they are read first.
-    if (collect_attrs(in, function, call) == TN_OK && read_opsets(in, function, call) == TN_OK) {
-        inline_body(in, call, out_values);
+    if (collect_attrs(in, function, call) == TN_OK && read_opsets(in, function, call) == TN_OK &&
+        record_call(in, call) == TN_OK) {
+        read_body(in, call);
     }
     in->call_depth--;
     return in->wire.status;

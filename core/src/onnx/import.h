@@ -12,7 +12,7 @@ typedef struct tni_import_limits {
     uint64_t external_bytes;   // of one external data file: 2^44
     uint64_t arena_bytes;      // of the model's own memory (names, records, decoded tensors): 2^30
     uint64_t tensor_bytes;     // of one initializer: 2^40
-    uint32_t nodes;            // in all graphs, inlined functions included: 4 million
+    uint32_t nodes;            // in all graphs, those of called functions included: 4 million
     uint32_t values;           // 16 million
     uint32_t attributes;       // 16 million
     uint32_t initializers;     // 4 million
@@ -46,8 +46,9 @@ typedef struct tni_import_info {
 } tni_import_info;
 
 // Imports a model. It is not rewritten and has only the shapes the file declares: call
-// tni_model_canonicalise next. Constant nodes have become constants, calls of model-local functions
-// are inlined, initializers that are also inputs count as constants. Any thread. TN_OK ·
+// tni_model_canonicalise next. Constant nodes have become constants, the nodes of model-local
+// functions lie where they are called, with a record of the call (tni_function_call), initializers
+// that are also inputs count as constants. Any thread. TN_OK ·
 // TN_ERROR_INVALID_ARGUMENT neither path nor data, or both · TN_ERROR_NOT_FOUND no such file ·
 // TN_ERROR_IO · TN_ERROR_INVALID_DATA the file is broken · TN_ERROR_UNSUPPORTED a feature this
 // build does not have, or an op ONNX does not know · TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_DENIED

@@ -27,15 +27,19 @@ typedef struct tni_function {
 
 #define TNI_IMPORT_MAX_OPSETS 64u
 
-// The call that is being inlined.
+// The call whose body is being read into the graph.
 typedef struct tni_call {
     struct tni_call *caller;
     const tni_function *function;
-    const uint8_t *at;      // the calling node
-    const uint32_t *inputs; // values, or TN_NONE
+    const uint8_t *at; // the calling node
+    tn_string name;    // of it
+    uint32_t version;  // of the function's domain there
+    uint32_t id;       // in the model
+    uint32_t *inputs;  // values, or TN_NONE
     uint32_t input_count;
     uint32_t output_count;
-    const tni_attr *attrs; // of the calling node, then the function's defaults
+    uint32_t *outputs; // values, filled in at the end
+    tni_attr *attrs;   // of the calling node, then the function's defaults
     uint32_t attr_count;
     uint32_t opset_count;
     tni_opset opsets[TNI_IMPORT_MAX_OPSETS]; // of the function
@@ -108,9 +112,9 @@ tn_status tni_import_type(tni_importer *in, tni_bytes type_message, uint32_t val
 tn_status tni_import_function(tni_importer *in, tni_bytes message, const uint8_t *at);
 const tni_function *tni_import_find_function(const tni_importer *in, tn_string domain,
                                              tn_string name, tn_string overload);
-// Inlines a call, of which function, at, operands and attributes are filled in. out_values gets
-// output_count values.
-tn_status tni_import_call(tni_importer *in, tni_call *call, uint32_t *out_values);
+// Reads the function's nodes into the graph and records the call, of which everything but caller,
+// id and opsets is filled in. Operands must be the model's memory.
+tn_status tni_import_call(tni_importer *in, tni_call *call);
 // The opset version in force for a domain here: the function's own, or the model's. 0: not
 // imported.
 uint32_t tni_import_opset(const tni_importer *in, tn_string domain);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NodeProto: a node, a constant (op Constant), or the call of a model-local function, inlined.
+// NodeProto: a node, a constant (op Constant), or the call of a model-local function, whose nodes
+// are read in its place.
 #include "graph/schema/schema.h"
 #include "onnx/importer.h"
 
@@ -166,7 +167,7 @@ static tn_status define_outputs(tni_importer *in, const node_parts *node, uint32
         const tn_string name = tni_field_text(&field);
         const uint32_t at = index++;
         if (name.size_bytes == 0) {
-            values[at] = given ? values[at] : TN_NONE;
+            values[at] = TN_NONE;
             continue;
         }
         if (given) {
@@ -219,6 +220,7 @@ static tn_status add_node(tni_importer *in, const node_parts *node) {
         return in->wire.status;
     }
     tni_node *record = &in->model->nodes[id];
+    record->call = in->call == NULL ? TN_NONE : in->call->id;
     record->attrs = attrs;
     record->attr_count = attr_count;
     record->outputs = outputs;
@@ -303,12 +305,15 @@ static tn_status add_call(tni_importer *in, const node_parts *node, const tni_fu
     }
     tni_call call = {.function = function,
                      .at = node->at,
+                     .name = node->name,
+                     .version = node->opset,
                      .inputs = inputs,
                      .input_count = node->input_count,
                      .output_count = node->output_count,
+                     .outputs = outputs,
                      .attrs = attrs,
                      .attr_count = attr_count};
-    if (tni_import_call(in, &call, outputs) != TN_OK) {
+    if (tni_import_call(in, &call) != TN_OK) {
         return in->wire.status;
     }
     return define_outputs(in, node, outputs, true);

@@ -13,8 +13,6 @@
 static void island_deinit(const tni_alloc *alloc, tni_island *island) {
     tni_device_program_destroy(island->device, island->program);
     tni_free_array(alloc, island->nodes, island->node_count, sizeof(uint32_t));
-    tni_free_array(alloc, island->positions, island->node_count, sizeof(uint32_t));
-    tni_free_array(alloc, island->inlined, island->node_count, sizeof(uint8_t));
     tni_free_array(alloc, island->inputs, island->input_count > 0 ? island->input_count : 1,
                    sizeof(uint32_t));
     tni_free_array(alloc, island->outputs, island->output_count > 0 ? island->output_count : 1,
@@ -33,13 +31,18 @@ void tni_plan_clear_islands(tni_plan *plan) {
     plan->weight_bytes = 0;
 }
 
-static tni_verdict_set *set_of(tni_plan *plan, const tni_device *device) {
+static tni_verdict_set *set_of(const tni_plan *plan, const tni_device *device) {
     for (uint32_t i = 0; i < plan->set_count; i++) {
         if (plan->sets[i].device == device) {
             return &plan->sets[i];
         }
     }
     return NULL;
+}
+
+bool tni_plan_inlines(const tni_plan *plan, const tni_device *device, uint32_t node) {
+    const tni_verdict_set *set = set_of(plan, device);
+    return set != NULL && set->inlined[node] != 0;
 }
 
 // The node the plugin named is ruled out for its device; without a name, the whole island is.
@@ -112,15 +115,16 @@ static tn_status compile_view(tni_plan *plan, const tni_plan_info *info, uint32_
 static tn_status build_island(tni_plan *plan, const tni_plan_info *info, uint32_t index,
                               tn_error *error) {
     tni_island *island = &plan->islands[index];
+    const tni_verdict_set *set = set_of(plan, island->device);
     tni_view_spec spec = {
         .nodes = island->nodes,
         .node_count = island->node_count,
-        .inlined = island->inlined,
+        .inlined = set->inlined,
         .inputs = island->inputs,
         .input_count = island->input_count,
         .outputs = island->outputs,
         .output_count = island->output_count,
-        .forms = set_of(plan, island->device)->presentation->forms,
+        .forms = set->presentation->forms,
         .without_expansions = true,
         .shapes = info->shapes,
     };
@@ -237,9 +241,6 @@ static void choose_by_group(tni_plan *plan) {
 
 static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
     tn_status status = ask_devices(plan, info, error);
-    if (status == TN_OK) {
-        mark_refused(plan, info);
-    }
     if (status == TN_OK && info->automatic) {
         choose_by_group(plan);
     }
@@ -251,13 +252,15 @@ static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *err
         if (status != TN_ERROR_STALE) {
             break;
         }
-        if (++plan->replan_count > TNI_MAX_REPLANS) {
-            return tni_fail(error, TN_ERROR_UNSUPPORTED, "plan.refused",
-                            "plugins refused what they had claimed %u times; giving up",
-                            plan->refused_count);
-        }
         tni_plan_clear_islands(plan);
-        status = TN_OK;
+        status = ++plan->replan_count <= TNI_MAX_REPLANS
+                     ? TN_OK
+                     : tni_fail(error, TN_ERROR_UNSUPPORTED, "plan.refused",
+                                "plugins refused what they had claimed %u times; giving up",
+                                plan->refused_count);
+    }
+    if (status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED) {
+        mark_refused(plan, info);
     }
     return status;
 }

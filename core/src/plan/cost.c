@@ -90,6 +90,17 @@ static uint64_t flops_per_element(const tni_model *model, const tni_node *node) 
     return 1;
 }
 
+// What the nodes do that a call stands for.
+static uint64_t flops_of_call(const tni_model *model, const tni_node *node) {
+    const tni_graph *expansion = &model->graphs[node->expansion];
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < expansion->node_count; i++) {
+        const uint64_t one = tni_node_work(model, expansion->nodes[i]).flops;
+        sum = tni_add_u64(sum, one, &sum) ? sum : UINT64_MAX;
+    }
+    return sum;
+}
+
 tni_work tni_node_work(const tni_model *model, uint32_t node_index) {
     const tni_node *node = &model->nodes[node_index];
     tni_work work = {0, 0};
@@ -114,7 +125,8 @@ tni_work tni_node_work(const tni_model *model, uint32_t node_index) {
         uint64_t read = value_elements(model, tni_node_input(node, 0));
         base = read > base ? read : base;
     }
-    work.flops = saturating_mul(base, per_element);
+    work.flops =
+        node->called != TN_NONE ? flops_of_call(model, node) : saturating_mul(base, per_element);
     return work;
 }
 

@@ -97,19 +97,15 @@ static tn_status make_island(tni_draft_plan *d, tnp_plan *answer, const tnp_segm
     tni_island *island = &plan->islands[index];
     island->device = plan->sets[segment->label - 1].device;
     island->nodes = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
-    island->positions = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
-    island->inlined = tni_alloc_array(alloc, segment->count, sizeof(uint8_t));
     island->node_count = segment->count;
     plan->island_count++;
-    if (island->nodes == NULL || island->positions == NULL || island->inlined == NULL) {
+    if (island->nodes == NULL) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < segment->count; i++) {
         uint32_t op = answer->order[segment->begin + i];
         uint32_t node = d->region->nodes[op - 1];
         island->nodes[i] = node;
-        island->positions[i] = d->region->positions[op - 1];
-        island->inlined[i] = plan->sets[segment->label - 1].options[node].inlined;
         plan->island_of[node] = index;
     }
     return TN_OK;

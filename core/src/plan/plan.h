@@ -14,11 +14,9 @@ typedef struct tni_island {
     uint32_t node_count;
     uint32_t input_count;
     uint32_t output_count;
-    uint32_t *nodes;     // of the model, in execution order
-    uint32_t *positions; // of the same nodes in their graph's list
-    uint8_t *inlined;    // per node: compiled as its expansion
-    uint32_t *inputs;    // values: the program's input ports, in order
-    uint32_t *outputs;   // values: the program's output ports, in order
+    uint32_t *nodes;   // of the model, in execution order
+    uint32_t *inputs;  // values: the program's input ports, in order
+    uint32_t *outputs; // values: the program's output ports, in order
     tn_program *program;
     tn_program_info program_info;
 } tni_island;
@@ -83,6 +81,9 @@ void tni_plan_clear_islands(tni_plan *plan);
 // Compiles every island (build.c). TN_OK · TN_ERROR_STALE one was refused: verdicts have changed,
 // plan again · the errors above.
 TN_MUST_USE tn_status tni_plan_build(tni_plan *plan, const tni_plan_info *info, tn_error *error);
+
+// Whether the device takes the node through its expansion only.
+bool tni_plan_inlines(const tni_plan *plan, const tni_device *device, uint32_t node);
 
 // Whether the verdicts that the plan rests on hold for these sizes (bounds.c). If not, it has to be
 // made anew for them.

@@ -152,29 +152,51 @@ static void add_option(tni_option *sum, const tni_option *one) {
     sum->numerics = one->numerics > sum->numerics ? one->numerics : sum->numerics;
 }
 
-// The device takes a function op through its expansion when it takes every node of it.
-static bool option_of_expansion(const tni_verdict_set *set, const answer_arrays *arrays,
-                                const tni_view *view, uint32_t expansion, tni_option *out_option) {
+// One answer and what is needed to read it.
+typedef struct reading {
+    tni_verdict_set *set;
+    const answer_arrays *arrays;
+    const tni_model *model;
+    const tni_view *view;
+} reading;
+
+// The node that a node of the view was written for, by itself or with others.
+static uint32_t written_for(const reading *r, uint32_t i) {
+    uint32_t node = r->view->node_of[i];
+    while (r->model->graphs[r->model->nodes[node].graph].is_form) {
+        node = r->model->graphs[r->model->nodes[node].graph].parent_node;
+    }
+    return node;
+}
+
+// The device takes a function op through its expansion when it takes every node of it, which may be
+// function ops again. Recursion is as deep as expansions lie in each other.
+static void try_expansion(const reading *r, uint32_t i, tni_option *inout_option) {
+    const uint32_t expansion = view_node(r->view->view, i)->expansion;
     tni_option sum = {.possible = true, .origin = TN_COST_DECLARED};
-    tn_range nodes = view_graph(view->view, expansion)->nodes;
-    for (uint32_t i = nodes.begin; i < nodes.begin + nodes.count; i++) {
-        const tni_option one = view_option(set, arrays, view, i);
+    if (inout_option->possible || expansion == TN_NONE) {
+        return;
+    }
+    const tn_range nodes = view_graph(r->view->view, expansion)->nodes;
+    for (uint32_t k = nodes.begin; k < nodes.begin + nodes.count && sum.possible; k++) {
+        tni_option one = view_option(r->set, r->arrays, r->view, k);
+        try_expansion(r, k, &one);
         add_option(&sum, &one);
     }
-    sum.inlined = true;
-    *out_option = sum.possible ? sum : *out_option;
-    return sum.possible && nodes.count > 0;
+    if (sum.possible && nodes.count > 0) {
+        r->set->inlined[written_for(r, i)] = 1;
+        *inout_option = sum;
+    }
 }
 
 // Several nodes of the view may stand for one of the model; they follow each other.
-static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const tni_model *model,
-                        const tni_view *view) {
-    const tn_range outermost = view_graph(view->view, 0)->nodes;
+static void read_answer(const reading *r) {
+    const tn_range outermost = view_graph(r->view->view, 0)->nodes;
     uint32_t last = TN_NONE;
     for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
-        const uint32_t owner = tni_node_owner(model, view->node_of[i]);
-        tni_option *option = &set->options[owner];
-        const tni_option one = view_option(set, arrays, view, i);
+        const uint32_t owner = written_for(r, i);
+        tni_option *option = &r->set->options[owner];
+        const tni_option one = view_option(r->set, r->arrays, r->view, i);
         if (owner == last) {
             add_option(option, &one);
         } else {
@@ -183,27 +205,33 @@ static void read_answer(tni_verdict_set *set, const answer_arrays *arrays, const
         last = owner;
     }
     for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
-        tni_option *option = &set->options[tni_node_owner(model, view->node_of[i])];
-        const uint32_t expansion = view_node(view->view, i)->expansion;
-        if (!option->possible && expansion != TN_NONE) {
-            (void)option_of_expansion(set, arrays, view, expansion, option);
-        }
+        try_expansion(r, i, &r->set->options[written_for(r, i)]);
     }
+}
+
+tn_status tni_device_op_list(tni_device *device, tn_op_list *out_ops, tn_error *error) {
+    *out_ops = (tn_op_list){.struct_size = sizeof(*out_ops), .struct_type = TN_STRUCT_OP_LIST};
+    const tn_status status = device->plugin->compile.op_list(device->handle, out_ops, error);
+    if (status != TN_OK) {
+        return tni_device_note(device, status);
+    }
+    if (out_ops->op_count > 0 &&
+        (out_ops->ops == NULL || out_ops->op_stride_bytes < sizeof(tn_op_record))) {
+        return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.op-list",
+                        "%s: op_list gives %u records and nowhere to read them", device->id,
+                        out_ops->op_count);
+    }
+    return TN_OK;
 }
 
 tn_status tni_verdicts_present(tni_model *model, tni_device *device,
                                tni_presentation *out_presentation, tn_error *error) {
     *out_presentation = (tni_presentation){.alloc = model->alloc};
-    tn_op_list ops = {.struct_size = sizeof(ops), .struct_type = TN_STRUCT_OP_LIST};
+    tn_op_list ops;
     bool changed = false;
-    tn_status status = device->plugin->compile.op_list(device->handle, &ops, error);
+    tn_status status = tni_device_op_list(device, &ops, error);
     if (status != TN_OK) {
-        return tni_device_note(device, status);
-    }
-    if (ops.op_count > 0 && (ops.ops == NULL || ops.op_stride_bytes < sizeof(tn_op_record))) {
-        return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.op-list",
-                        "%s: op_list gives %u records and nowhere to read them", device->id,
-                        ops.op_count);
+        return status;
     }
     status = tni_presentation_init(model, &ops, out_presentation, &changed, error);
     return status == TN_OK && changed ? tni_shapes_infer(model, error) : status;
@@ -244,10 +272,12 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
     out_set->presentation = query->presentation;
     out_set->options = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
                                        sizeof(*out_set->options));
-    if (out_set->options == NULL) {
+    out_set->inlined = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
+                                       sizeof(*out_set->inlined));
+    out_set->node_count = model->node_count;
+    if (out_set->options == NULL || out_set->inlined == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
     }
-    out_set->node_count = model->node_count;
     const tni_view_spec spec = {
         .nodes = region->nodes,
         .node_count = region->node_count,
@@ -269,7 +299,8 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
         status = check(&arrays, view, query->device, error);
     }
     if (status == TN_OK) {
-        read_answer(out_set, &arrays, model, view);
+        const reading r = {out_set, &arrays, model, view};
+        read_answer(&r);
         status = read_bounds(out_set, &arrays, model, view, error);
     }
     arrays_deinit(&arrays);
@@ -280,6 +311,8 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
 void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->options));
+    tni_free_array(&set->alloc, set->inlined, set->node_count > 0 ? set->node_count : 1,
+                   sizeof(*set->inlined));
     tni_free_array(&set->alloc, set->bounds, set->bound_count, sizeof(*set->bounds));
     memset(set, 0, sizeof(*set));
 }

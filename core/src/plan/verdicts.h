@@ -11,7 +11,6 @@
 // What one device says about one node.
 typedef struct tni_option {
     bool possible;
-    bool inlined;     // through its expansion
     tn_reason reason; // when not possible
     uint32_t subject;
     int64_t limit;
@@ -26,6 +25,7 @@ typedef struct tni_verdict_set {
     tni_alloc alloc;
     tni_device *device;
     tni_option *options; // node_count
+    uint8_t *inlined;    // node_count: 1 where it takes the op through its expansion only
     uint32_t node_count;
     tn_verdict_bound *bounds; // node: of the model; the answers hold only while sizes are inside
     uint32_t bound_count;
@@ -48,6 +48,9 @@ typedef struct tni_query {
     const tni_presentation *presentation;
     tn_precision precision;
 } tni_query;
+
+// What an open device lists. Errors as tni_verdicts_present.
+TN_MUST_USE tn_status tni_device_op_list(tni_device *device, tn_op_list *out_ops, tn_error *error);
 
 // Asks a device about a region, with bodies and expansions. TN_OK · TN_ERROR_INVALID_DATA the
 // plugin breaks the contract (a count above the capacity, NO without a reason) ·

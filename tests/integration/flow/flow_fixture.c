@@ -55,13 +55,16 @@ int flow_tear_down(void **state) {
 }
 
 static tn_status open_host(flow_fixture *f) {
-    const tn_static_plugin plugins[] = {{"reference", f->reference}, {"fake", fake_plugin_entry}};
+    tn_static_plugin plugins[3] = {{"reference", f->reference}, {"fake", fake_plugin_entry}};
     tn_host_config config;
     tn_host_config_init(&config);
     config.allocator = f->allocator;
     config.search = TN_SEARCH_NONE;
     config.static_plugins = plugins;
-    config.static_plugin_count = 2;
+    config.static_plugin_count = f->extra != NULL ? 3 : 2;
+    if (f->extra != NULL) {
+        plugins[2] = *f->extra;
+    }
     return tn_host_create(&config, &f->host, &f->error);
 }
 

@@ -12,8 +12,9 @@
 // Zeroed: nothing is open.
 typedef struct flow_fixture {
     test_alloc memory;
-    tn_allocator allocator;       // of the host; counts in memory
-    tn_plugin_entry_fn reference; // that of the reference plugin, or of one around it
+    tn_allocator allocator;        // of the host; counts in memory
+    tn_plugin_entry_fn reference;  // that of the reference plugin, or of one around it
+    const tn_static_plugin *extra; // one more plugin, or null
     tn_host *host;
     tn_model *model;
     tn_compiled *compiled;

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#define FAKE_OP_COUNT 4u
 #define FAKE_MAX_POINTS 16u
 #define FAKE_MAX_PORTS 64u
 #define FAKE_MAX_NODES 64u
@@ -90,7 +91,7 @@ struct tn_device {
     tn_plugin *plugin;
     uint32_t index;
     pthread_t opener; // the thread that opened it
-    tn_op_record ops[3];
+    tn_op_record ops[FAKE_OP_COUNT];
     pthread_t thread;
     bool has_thread;
     bool stopping;

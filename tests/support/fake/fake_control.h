@@ -21,6 +21,10 @@
 #define FAKE_RELU 2u
 #define FAKE_NEG 4u
 #define FAKE_ALL 7u
+// Relu(a + b) as an op of the fake plugin's own, listed only by devices that claim it.
+#define FAKE_ADD_RELU 8u
+#define FAKE_DOMAIN "test.fake"
+#define FAKE_ADD_RELU_NAME "AddRelu"
 
 // What a test sets before creating a host, or under fake_lock afterwards.
 typedef struct fake_control {
@@ -29,6 +33,10 @@ typedef struct fake_control {
     uint32_t newest_version;   // of every op it lists, and
     uint32_t oldest_version;   // the oldest; 0: those it has. Set before the device is opened
     uint32_t seen_version;     // counted: since_version of the last node it compiled
+    uint32_t seen_nodes;       // of the last island
+    uint32_t seen_add_relu;    // of them
+    int64_t seen_k;            // attribute k of the last AddRelu; -1: none
+    uint32_t refuses_add_relu; // 1: lists AddRelu, and claims no node of it
     int64_t most_size;         // of any dimension; 0: no limit. Told as bounds of its verdicts
     uint32_t bound_off;        // 1: those name a node, 2: a symbol, that the view does not have
     tn_status compile_status;  // returned by compile unless TN_OK

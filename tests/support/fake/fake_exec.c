@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fake plugin's verdicts, programs and contexts: Add, Relu and Neg over equal shapes.
+// The fake plugin's verdicts, programs and contexts: Add, Relu and Neg over equal shapes, and an op
+// of its own.
 #include "fake.h"
 
 #include <string.h>
 
-static const tn_op_record ops[] = {{"", "Add", 14, 7}, {"", "Relu", 14, 6}, {"", "Neg", 13, 6}};
+static const tn_op_record ops[FAKE_OP_COUNT] = {{"", "Add", 14, 7},
+                                                {"", "Relu", 14, 6},
+                                                {"", "Neg", 13, 6},
+                                                {FAKE_DOMAIN, FAKE_ADD_RELU_NAME, 1, 1}};
 
 static uint32_t op_of(const tn_graph_view *view, const tn_graph_node *node) {
-    for (uint32_t i = 0; i < 3; i++) {
-        if (tn_view_node_is(view, node, "", ops[i].op_type)) {
+    for (uint32_t i = 0; i < FAKE_OP_COUNT; i++) {
+        if (tn_view_node_is(view, node, ops[i].domain, ops[i].op_type)) {
             return 1u << i;
         }
     }
@@ -24,10 +28,11 @@ static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error
         device->ops[i].newest_version = control->newest_version;
         device->ops[i].oldest_version = control->oldest_version;
     }
-    fake_unlock();
     out_ops->ops = device->ops;
-    out_ops->op_count = 3;
+    // The last one is listed by those that have it.
+    out_ops->op_count = FAKE_OP_COUNT - ((control->ops & FAKE_ADD_RELU) == 0);
     out_ops->op_stride_bytes = sizeof(ops[0]);
+    fake_unlock();
     return TN_OK;
 }
 
@@ -43,6 +48,14 @@ static bool same_shape(const tn_graph_view *view, uint32_t a, uint32_t b) {
     return same;
 }
 
+// Models may call a function of that name with other operands.
+static bool has_operands(const tn_graph_view *view, const tn_graph_node *node) {
+    return node->inputs.count == 2 && node->outputs.count == 1 &&
+           tn_view_node_input(view, node, 0) != TN_NONE &&
+           tn_view_node_input(view, node, 1) != TN_NONE &&
+           tn_view_node_output(view, node, 0) != TN_NONE;
+}
+
 static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
                   tn_node_verdict *out_verdict) {
     fake_lock();
@@ -50,7 +63,8 @@ static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
     fake_unlock();
     const tn_graph_node *node = tn_view_node(view, index);
     uint32_t op = op_of(view, node);
-    if ((op & control.ops) == 0) {
+    if ((op & control.ops) == 0 ||
+        (op == FAKE_ADD_RELU && (control.refuses_add_relu != 0 || !has_operands(view, node)))) {
         tn_helper_no(out_verdict, TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0);
         return;
     }
@@ -83,8 +97,11 @@ static void put_bounds(const tn_device *device, const tn_graph_view *view, uint3
                        tn_verdicts *verdicts) {
     int64_t most = fake_device(device->index)->most_size;
     uint32_t off = fake_device(device->index)->bound_off;
-    const tn_graph_value *value =
-        tn_view_value(view, tn_view_node_output(view, tn_view_node(view, index), 0));
+    uint32_t output = tn_view_node_output(view, tn_view_node(view, index), 0);
+    if (output == TN_NONE) {
+        return;
+    }
+    const tn_graph_value *value = tn_view_value(view, output);
     for (uint32_t i = 0; most > 0 && i < value->dims.count; i++) {
         const tn_graph_dim *dim = tn_view_value_dim(view, value, i);
         if (dim->size < 0 && dim->symbol != TN_NONE) {
@@ -165,6 +182,22 @@ static tn_status refuse(tn_device *device, tn_error *error) {
     return status == TN_OK ? TN_OK : tn_helper_fail(error, status, NULL, "fake: told to refuse");
 }
 
+static void note_nodes(fake_control *control, const tn_graph_view *view) {
+    const tn_range nodes = tn_view_graph(view, 0)->nodes;
+    fake_lock();
+    control->seen_nodes = nodes.count;
+    control->seen_add_relu = 0;
+    for (uint32_t i = nodes.begin; i < nodes.begin + nodes.count; i++) {
+        const tn_graph_node *node = tn_view_node(view, i);
+        control->seen_version = node->since_version;
+        if (op_of(view, node) == FAKE_ADD_RELU) {
+            control->seen_add_relu++;
+            control->seen_k = tn_view_attr_int(view, node, "k", -1);
+        }
+    }
+    fake_unlock();
+}
+
 static void fill_program(tn_program *program, const tn_graph_view *view) {
     const tn_graph_record *graph = tn_view_graph(view, 0);
     memset(program->port_of, 0xff, sizeof(program->port_of));
@@ -188,10 +221,7 @@ static void fill_program(tn_program *program, const tn_graph_view *view) {
                         {tn_view_node_input(view, node, 0), tn_view_node_input(view, node, 1)},
                         tn_view_node_output(view, node, 0)};
     }
-    fake_lock();
-    fake_device(program->device->index)->seen_version =
-        tn_view_node(view, graph->nodes.begin + graph->nodes.count - 1)->since_version;
-    fake_unlock();
+    note_nodes(fake_device(program->device->index), view);
     const tn_graph_value *any = tn_view_value(view, program->ports[0]);
     program->rank = any->dims.count;
     for (uint32_t i = 0; i < any->dims.count; i++) {
@@ -336,12 +366,12 @@ void fake_compute(tn_context *context, const tn_binding *bindings) {
     for (uint32_t i = 0; i < program->node_count; i++) {
         const fake_node *node = &program->nodes[i];
         const float *a = value_of(context, bindings, node->inputs[0]);
-        const float *b = node->op == FAKE_ADD ? value_of(context, bindings, node->inputs[1]) : a;
+        const bool adds = node->op == FAKE_ADD || node->op == FAKE_ADD_RELU;
+        const float *b = adds ? value_of(context, bindings, node->inputs[1]) : a;
         float *out = value_of(context, bindings, node->output);
         for (uint64_t k = 0; k < context->element_count; k++) {
-            out[k] = node->op == FAKE_ADD    ? a[k] + b[k]
-                     : node->op == FAKE_RELU ? (a[k] > 0 ? a[k] : 0)
-                                             : -a[k];
+            const float x = adds ? a[k] + b[k] : a[k];
+            out[k] = node->op == FAKE_ADD ? x : node->op == FAKE_NEG ? -x : x > 0 ? x : 0;
         }
     }
 }

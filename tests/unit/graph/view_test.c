@@ -142,7 +142,9 @@ static void island__refuses_what_is_not_closed(void **state) {
     const uint32_t x = f->model->graphs[0].inputs[0];
     const uint32_t y = f->model->graphs[0].outputs[0];
     const uint32_t unknown = 12345;
-    const uint8_t yes[1] = {1};
+    uint8_t yes[16];
+    memset(yes, 1, sizeof yes);
+    assert_true(nodes[0] < sizeof yes);
     const struct {
         const char *id;
         tni_view_spec spec;
@@ -206,10 +208,12 @@ static void expansion__can_take_its_nodes_place(void **state) {
     model_fixture *f = *state;
     make_gelu(f);
     const uint32_t node = f->model->graphs[0].nodes[0];
-    const uint8_t inlined = 1;
+    uint8_t inlined[16] = {0};
+    assert_true(node < sizeof inlined);
+    inlined[node] = 1;
     const tni_view_spec spec = {.nodes = &node,
                                 .node_count = 1,
-                                .inlined = &inlined,
+                                .inlined = inlined,
                                 .inputs = f->model->graphs[0].inputs,
                                 .input_count = 1,
                                 .outputs = f->model->graphs[0].outputs,

@@ -64,7 +64,8 @@ typedef struct tn_graph_record {
 } tn_graph_record;
 
 typedef uint32_t tn_node_flags;
-// An op of an unknown domain: only its name and attributes mean something.
+// An op of an unknown domain: only its name and attributes mean something. One that the model
+// itself defines as a function has what the function consists of as its expansion.
 #define TN_NODE_CUSTOM 1u
 
 typedef struct tn_graph_node {

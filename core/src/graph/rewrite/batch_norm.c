@@ -125,6 +125,7 @@ static tn_status apply(tni_model *model, uint32_t norm, const folding *f, tn_err
         return tni_fail_plain(error, status, "BatchNormalization folding");
     }
     tni_node *conv = &model->nodes[f->conv];
+    tni_model_cross_calls(model, conv->call, model->nodes[norm].call);
     inputs[0] = conv->inputs[0];
     conv->inputs = inputs;
     conv->input_count = 3;

@@ -25,14 +25,25 @@ typedef struct tni_rewrite_info {
 TN_MUST_USE tn_status tni_model_canonicalise(tni_model *model, const tni_rewrite_info *info,
                                              tn_error *error);
 
+// Whether one node may stand for a call: nodes are the call's, in order.
+typedef bool (*tni_call_check)(void *user_data, const tni_model *model, uint32_t call,
+                               const uint32_t *nodes, uint32_t count);
+// Puts one node in the place of each call that is wanted (by call: 1), unless one stood there
+// before, a call around it is one node already, rewrites left it in pieces, or check says no; its
+// nodes become the expansion of that node. Shapes of what is new are known after tni_shapes_infer.
+// TN_OK · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_LIMIT_EXCEEDED; then the model can only be destroyed.
+TN_MUST_USE tn_status tni_rewrite_outline(tni_model *model, const uint8_t *wanted,
+                                          tni_call_check check, void *user_data,
+                                          bool *inout_changed, tn_error *error);
+
 // Whether the nodes of the node's expansion can stand in its place: it has one, without bodies, and
 // a node of it makes each output.
 bool tni_expansion_fits_in_place(const tni_model *model, uint32_t node);
-// Puts them there; the node is removed, its outputs are made by them from now on, and expanded_from
-// says where they come from. TN_OK · TN_ERROR_OUT_OF_MEMORY, with the model as it was.
-TN_MUST_USE tn_status tni_rewrite_inline(tni_model *model, uint32_t node, tn_error *error);
-// Does so for every node that is marked as refused, gives the new nodes expansions of their own,
-// and infers shapes. *out_changed: there were any. TN_OK · errors of tni_model_canonicalise.
+// Puts them there for every node that is marked as refused: it is removed, its outputs are made by
+// them from now on, and expanded_from says where they come from, unless the node stood for a call,
+// which gives its nodes back. New nodes get expansions of their own, and shapes are inferred.
+// *out_changed: there were any. Errors as tni_model_canonicalise; then the model can only be
+// destroyed.
 TN_MUST_USE tn_status tni_model_expand_refused(tni_model *model, bool *out_changed,
                                                tn_error *error);
 

@@ -353,18 +353,31 @@ static tn_status infer_expansion(tni_inference *in, const tni_node *node) {
     return tni_infer_graph(in, node->expansion);
 }
 
+// A node that stands for a call makes what the function's nodes make.
+static tn_status infer_call(tni_inference *in, const tni_node *node) {
+    const tn_status status = infer_expansion(in, node);
+    const tni_graph *graph = &in->model->graphs[node->expansion];
+    for (uint32_t i = 0; i < node->output_count && status == TN_OK; i++) {
+        if (node->outputs[i] != TN_NONE) {
+            in->facts[node->outputs[i]] = in->facts[graph->outputs[i]];
+        }
+    }
+    return status;
+}
+
 static tn_status infer_node(tni_inference *in, uint32_t id) {
     const tni_node *node = &in->model->nodes[id];
+    const bool call = node->called != TN_NONE;
     tni_rule_fn rule = node->domain.size_bytes == 0 ? tni_rule_find(node->op_type) : NULL;
     in->node = node;
     in->node_id = id;
-    tn_status status = rule != NULL ? rule(in) : TN_OK;
+    tn_status status = call ? infer_call(in, node) : rule != NULL ? rule(in) : TN_OK;
     for (uint32_t i = 0; i < node->output_count && status == TN_OK; i++) {
         if (node->outputs[i] != TN_NONE && states(in, id, node->outputs[i])) {
             status = settle(in, node->outputs[i]);
         }
     }
-    if (status == TN_OK && node->expansion != TN_NONE) {
+    if (status == TN_OK && node->expansion != TN_NONE && !call) {
         status = infer_expansion(in, node);
     }
     for (uint32_t form = node->form; form != TN_NONE && status == TN_OK;

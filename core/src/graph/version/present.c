@@ -23,7 +23,7 @@ static const struct {
     const char *new_name;
 } successors[] = {{"Upsample", "Resize"}, {"Scatter", "ScatterElements"}};
 
-static const tn_op_record *find_record(const tn_op_list *ops, tn_string domain, tn_string op) {
+const tn_op_record *tni_op_record_find(const tn_op_list *ops, tn_string domain, tn_string op) {
     const unsigned char *base = (const unsigned char *)(const void *)ops->ops;
     for (uint32_t i = 0; i < ops->op_count; i++) {
         const tn_op_record *record = (const void *)(base + (uint64_t)i * ops->op_stride_bytes);
@@ -39,13 +39,14 @@ static const tn_op_record *find_record(const tn_op_list *ops, tn_string domain, 
 // The versions of a node that the device knows. Returns false when it does not know the op at all.
 static bool known_range(const presenting *p, const tni_node *node, uint32_t *out_oldest,
                         uint32_t *out_newest) {
-    const tn_op_record *record = find_record(p->ops, node->domain, node->op_type);
+    const tn_op_record *record = tni_op_record_find(p->ops, node->domain, node->op_type);
     *out_oldest = record != NULL ? record->oldest_version : UINT32_MAX;
     *out_newest = record != NULL ? record->newest_version : UINT32_MAX;
     for (size_t i = 0; record == NULL && i < sizeof successors / sizeof successors[0]; i++) {
         if (tni_node_is(node, successors[i].old_name)) {
             // Up to the last version under the old name, and on from there.
-            record = find_record(p->ops, node->domain, tni_string_of(successors[i].new_name));
+            record =
+                tni_op_record_find(p->ops, node->domain, tni_string_of(successors[i].new_name));
         }
     }
     return record != NULL;

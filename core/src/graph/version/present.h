@@ -26,6 +26,8 @@ typedef struct tni_presentation {
 TN_MUST_USE tn_status tni_presentation_init(tni_model *model, const tn_op_list *ops,
                                             tni_presentation *out, bool *inout_changed,
                                             tn_error *error);
+// The record of an op, or null. "" and "ai.onnx" are the same domain.
+const tn_op_record *tni_op_record_find(const tn_op_list *ops, tn_string domain, tn_string op);
 void tni_presentation_deinit(tni_presentation *presentation);
 
 #endif // TENON_GRAPH_PRESENT_H
