@@ -2,6 +2,7 @@
 // tenon/request.h: inputs and outputs of a prepared request.
 #include "api/request_object.h"
 
+#include "base/checked.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "flow/text.h"
@@ -193,6 +194,20 @@ tn_status tn_request_write(tn_request *request, uint32_t input, const void *data
     return TN_OK;
 }
 
+// Whether data and size_bytes are what type and dims say; of strings, end offsets and characters.
+static bool element_fits(const tn_tensor_view *element) {
+    uint64_t count = 0;
+    uint64_t bytes = element->size_bytes;
+    if (element->rank > TN_MAX_RANK || !tni_count_of_dims(element->dims, element->rank, &count) ||
+        (element->data == NULL && bytes > 0)) {
+        return false;
+    }
+    return element->dtype == TN_DTYPE_STRING
+               ? tni_texts_valid(element->data, bytes, count)
+               : tni_size_of_elements(element->dtype, count, &bytes) &&
+                     bytes == element->size_bytes;
+}
+
 static tn_status copy_element(tn_request *request, uint32_t input, const tn_tensor_view *element,
                               tni_tensor **out_tensor, tn_error *error) {
     *out_tensor = NULL;
@@ -206,15 +221,13 @@ static tn_status copy_element(tn_request *request, uint32_t input, const tn_tens
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
                         "input %u takes elements of type %s", input, tni_dtype_name(dtype));
     }
-    tn_status status = tni_tensor_create(&request->stages->store, element->dtype, element->rank,
-                                         element->dims, out_tensor, error);
-    if (status == TN_OK && ((*out_tensor)->size_bytes != element->size_bytes ||
-                            (element->data == NULL && element->size_bytes > 0))) {
-        tni_tensor_release(*out_tensor);
-        *out_tensor = NULL;
+    if (!element_fits(element)) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.element",
                         "an element has another size than its type and dims");
     }
+    tn_status status =
+        tni_tensor_create_sized(&request->stages->store, element->dtype, element->rank,
+                                element->dims, element->size_bytes, out_tensor, error);
     if (status == TN_OK && element->size_bytes > 0) {
         memcpy((*out_tensor)->data, element->data, element->size_bytes);
     }

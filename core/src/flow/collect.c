@@ -120,7 +120,7 @@ static void lay_out(const tni_collector *c, tni_tensor *result, uint32_t axis) {
     for (int64_t step = 0; step < c->count && inner > 0; step++) {
         uint64_t place = (uint64_t)(c->backwards ? c->count - 1 - step : step);
         for (uint64_t o = 0; o < outer; o++) {
-            memcpy(result->data + (o * (uint64_t)c->count + place) * inner,
+            memcpy(result->data + (o * (uint64_t)result->dims[axis] + place) * inner,
                    c->bytes + ((uint64_t)step * outer + o) * inner, inner);
         }
     }
@@ -138,8 +138,9 @@ tn_status tni_collector_finish(tni_collector *c, tni_item *out_item, tn_error *e
         return tni_fail(error, TN_ERROR_INVALID_DATA, "flow.axis",
                         "axis %lld is outside of rank %u", (long long)c->axis, rank);
     }
+    const int64_t steps = c->count > c->at_least ? c->count : c->at_least;
     for (uint32_t i = 0, from = 0; i < rank; i++) {
-        dims[i] = i == axis ? c->count : step[from++];
+        dims[i] = i == axis ? steps : step[from++];
     }
     tn_status status = tni_tensor_create(c->store, dtype, rank, dims, &result, error);
     if (status != TN_OK) {

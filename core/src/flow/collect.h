@@ -13,6 +13,7 @@ typedef struct tni_collector {
     int64_t axis;              // of the new dimension in the result; may be negative
     bool backwards;            // the last step comes first
     int64_t expected;          // steps, if that many are known to come; else a large number
+    int64_t at_least;          // steps in the result: those that did not come are zero
     int64_t count;
     tni_tensor *first; // of the first step: what the others must look like
     uint8_t *bytes;    // steps one after another

@@ -5,6 +5,8 @@
 #include "flow/collect.h"
 #include "flow/host_ops.h"
 
+#include <string.h>
+
 // A Scan under way. Version 8 has a batch axis in front of everything, which is stepped through
 // outside.
 typedef struct scan {
@@ -15,7 +17,8 @@ typedef struct scan {
     uint32_t state_count;
     uint32_t input_count;  // scanned
     uint32_t output_count; // collected
-    int64_t step_count;
+    int64_t step_count;    // as long as the inputs are
+    int64_t length;        // steps to take; -1: all. The outputs are as long as the inputs are
     tni_item *state;
     tni_item *inputs;
     uint32_t *axes; // of the inputs
@@ -56,7 +59,7 @@ static tn_status measure(scan *s, tn_error *error) {
     return TN_OK;
 }
 
-static tn_status bind_step(scan *s, int64_t step, tn_error *error) {
+static tn_status bind_step(scan *s, int64_t step, int64_t steps, tn_error *error) {
     const char *directions = s->node->since_version < 9 ? "directions" : "scan_input_directions";
     tn_status status = TN_OK;
     for (uint32_t i = 0; i < s->state_count; i++) {
@@ -65,7 +68,7 @@ static tn_status bind_step(scan *s, int64_t step, tn_error *error) {
     }
     for (uint32_t i = 0; i < s->input_count && status == TN_OK; i++) {
         bool backwards = int_at(s->node, directions, i) != 0;
-        int64_t index = backwards ? s->step_count - 1 - step : step;
+        int64_t index = backwards ? steps - 1 - step : step;
         tni_tensor *part = NULL;
         status = tni_tensor_part(s->inputs[i].tensor, s->axes[i], index, &part, error);
         if (status == TN_OK) {
@@ -93,17 +96,22 @@ static tn_status take_step(scan *s, tn_error *error) {
 // All steps for state and inputs as they are; what was collected goes to results.
 static tn_status run_steps(scan *s, tni_item *results, tn_error *error) {
     tn_status status = measure(s, error);
+    if (status == TN_OK && s->length > s->step_count) {
+        status = bad_scan(s, "a sequence is longer than the inputs are", error);
+    }
+    const int64_t steps = s->length < 0 ? s->step_count : s->length;
     for (uint32_t i = 0; i < s->output_count && status == TN_OK; i++) {
         const tni_value *declared =
             &s->run->flow->model->values[s->body->outputs[s->state_count + i]];
         tni_collector_init(&s->collectors[i], &s->run->store, declared,
                            int_at(s->node, "scan_output_axes", i),
-                           int_at(s->node, "scan_output_directions", i) != 0, s->step_count);
+                           int_at(s->node, "scan_output_directions", i) != 0, steps);
+        s->collectors[i].at_least = s->step_count;
     }
-    for (int64_t step = 0; step < s->step_count && status == TN_OK; step++) {
+    for (int64_t step = 0; step < steps && status == TN_OK; step++) {
         status = tni_iterate(s->run, s->node, error);
         if (status == TN_OK) {
-            status = bind_step(s, step, error);
+            status = bind_step(s, step, steps, error);
         }
         if (status == TN_OK) {
             status = tni_flow_walk(s->run, s->graph, error);
@@ -178,9 +186,32 @@ static tn_status pick_batch(scan *s, int64_t batch, int64_t *out_batches, tn_err
     return status;
 }
 
+// Version 8: how many steps the sequence of this batch has, where operand 0 says so.
+static tn_status pick_length(scan *s, int64_t batch, int64_t batches, tn_error *error) {
+    tni_tensor *lengths = NULL;
+    if (!tni_operand_present(s->node, 0)) {
+        return TN_OK;
+    }
+    tn_status status = tni_operand_tensor(s->run, s->node, 0, &lengths, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    if (lengths->dtype == TN_DTYPE_INT64 && lengths->rank == 1 && lengths->dims[0] == batches) {
+        memcpy(&s->length, lengths->data + (uint64_t)batch * sizeof(s->length), sizeof(s->length));
+        status = s->length < 0 ? bad_scan(s, "a sequence has a negative length", error) : TN_OK;
+    } else {
+        status = bad_scan(s, "the lengths are not one int64 a batch", error);
+    }
+    tni_tensor_release(lengths);
+    return status;
+}
+
 static tn_status one_batch(scan *s, int64_t batch, int64_t *out_batches, tni_item *steps,
                            tni_collector *batches, tn_error *error) {
     tn_status status = pick_batch(s, batch, out_batches, error);
+    if (status == TN_OK) {
+        status = pick_length(s, batch, *out_batches, error);
+    }
     if (status == TN_OK) {
         status = run_steps(s, steps, error);
     }
@@ -200,12 +231,6 @@ static tn_status one_batch(scan *s, int64_t batch, int64_t *out_batches, tni_ite
 static tn_status scan_batches(scan *s, tni_item *results, tn_error *error) {
     uint32_t count = s->state_count + s->output_count;
     tni_flow_run *run = s->run;
-    if (tni_operand_present(s->node, 0)) {
-        return tni_fail_node(error, TN_ERROR_UNSUPPORTED, "flow.scan-lengths",
-                             (uint32_t)(s->node - run->flow->model->nodes), TN_NONE,
-                             "node \"%.*s\" (Scan): lengths of single sequences are not supported",
-                             TNI_TEXT(s->node->name));
-    }
     tni_collector *batches = tni_alloc_array(&run->alloc, (uint64_t)count + 1, sizeof(*batches));
     tn_status status =
         batches != NULL ? TN_OK : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a scan");
@@ -262,7 +287,7 @@ static tn_status count_operands(scan *s, tn_error *error) {
 }
 
 tn_status tni_op_scan(tni_flow_run *run, const tni_node *node, tn_error *error) {
-    scan s = {.run = run, .node = node};
+    scan s = {.run = run, .node = node, .length = -1};
     tn_status status = tni_body(run, node, "body", &s.graph, error);
     if (status != TN_OK) {
         return status;

@@ -172,12 +172,140 @@ static void scan__carries_the_state_of_the_request_on(void **state) {
     }
 }
 
+// Scan of opset 8, whose operands have a batch in front: sums the rows of every sequence, backwards
+// where asked to. The sequence input has three rows of two.
+static void build_batches(flow_fixture *f, int64_t backwards) {
+    static const int64_t row[] = {2};
+    static const int64_t state[] = {3, 2};
+    static const int64_t rows[] = {3, 3, 2};
+    static const int64_t three[] = {3};
+    onnx_builder body;
+    pb graph;
+    onnx_abandon(&f->b);
+    onnx_begin(&f->b, 8);
+    onnx_begin_graph(&body);
+    onnx_input(&body, "before", TN_DTYPE_FLOAT, 1, row);
+    onnx_input(&body, "x", TN_DTYPE_FLOAT, 1, row);
+    onnx_node(&body, "Add", "before,x", "after");
+    onnx_node(&body, "Identity", "after", "seen");
+    onnx_output(&body, "after", TN_DTYPE_FLOAT, 1, row);
+    onnx_output(&body, "seen", TN_DTYPE_FLOAT, 1, row);
+    onnx_end_graph(&body, &graph);
+    onnx_input(&f->b, "lengths", TN_DTYPE_INT64, 1, three);
+    onnx_input(&f->b, "h", TN_DTYPE_FLOAT, 2, state);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 3, rows);
+    onnx_node(&f->b, "Scan", "lengths,h,x", "last,all");
+    onnx_attr_int(&f->b, "num_scan_inputs", 1);
+    onnx_attr_ints(&f->b, "directions", 1, &backwards);
+    onnx_attr_graph(&f->b, "body", &graph);
+    onnx_output_untyped(&f->b, "last");
+    onnx_output_untyped(&f->b, "all");
+}
+
+static void scan__stops_where_each_sequence_ends(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t lengths[] = {2, 0, 3};
+    static const float h[] = {100.0f, 200.0f, 300.0f, 400.0f, 500.0f, 600.0f};
+    float x[3][3][2];
+    for (int i = 0; i < 18; i++) {
+        x[i / 6][i / 2 % 3][i % 2] = (float)(i + 1);
+    }
+    for (int backwards = 0; backwards < 2; backwards++) {
+        build_batches(f, backwards);
+        flow_open_on(f, "reference:cpu");
+        flow_put(f, 0, lengths, sizeof(lengths));
+        flow_put(f, 1, h, sizeof(h));
+        flow_put(f, 2, x, sizeof(x));
+        flow_run(f);
+        const float *last = flow_output(f, 0).data;
+        const tn_tensor_view all = flow_output(f, 1);
+        assert_int_equal(all.size_bytes, sizeof(x)); // as long as the input, zero behind the end
+        for (int i = 0; i < 6; i++) {
+            const int64_t length = lengths[i / 2];
+            float sum = h[i];
+            for (int64_t k = 0; k < 3; k++) {
+                sum += k < length ? x[i / 2][backwards != 0 ? length - 1 - k : k][i % 2] : 0.0f;
+                assert_true(((const float *)all.data)[i / 2 * 6 + k * 2 + i % 2] ==
+                            (k < length ? sum : 0.0f));
+            }
+            assert_true(last[i] == sum);
+        }
+        flow_close(f);
+        pb_free(&f->bytes);
+    }
+}
+
+static void scan__refuses_lengths_that_cannot_be(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t lengths[][3] = {{2, -1, 3}, {1, 4, 1}};
+    static const float zeros[18] = {0.0f};
+    build_batches(f, 0);
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 1, zeros, 6 * sizeof(float));
+    flow_put(f, 2, zeros, sizeof(zeros));
+    for (int i = 0; i < 2; i++) {
+        flow_put(f, 0, lengths[i], sizeof(lengths[i]));
+        assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
+        assert_string_equal(f->error.id, "flow.scan");
+    }
+}
+
+// Texts "ab", "", "c" as end offsets and characters.
+typedef struct texts {
+    uint64_t ends[4];
+    char characters[3];
+} texts;
+
+static void sequence__of_strings_is_an_input(void **state) {
+    flow_fixture *f = *state;
+    static const texts abc = {{0, 2, 2, 3}, {'a', 'b', 'c'}};
+    static const texts broken = {{0, 2, 1, 3}, {'a', 'b', 'c'}};
+    static const int64_t three[] = {3};
+    const uint64_t bytes = sizeof(abc.ends) + sizeof(abc.characters);
+    tn_tensor_view views[2];
+    onnx_input_sequence(&f->b, "s", TN_DTYPE_STRING);
+    onnx_input(&f->b, "i", TN_DTYPE_INT64, 0, NULL);
+    onnx_node(&f->b, "SequenceAt", "s,i", "y");
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    for (int i = 0; i < 2; i++) {
+        views[i] = (tn_tensor_view){.struct_size = sizeof(views[i]),
+                                    .struct_type = TN_STRUCT_TENSOR_VIEW,
+                                    .dtype = TN_DTYPE_STRING,
+                                    .rank = 1,
+                                    .dims = three};
+    }
+    uint64_t none[4] = {0};
+    views[0].data = none;
+    views[0].size_bytes = sizeof(none);
+    texts copy = broken;
+    views[1].data = &copy;
+    views[1].size_bytes = bytes;
+    assert_int_equal(tn_request_write_elements(f->request, 0, views, 2, &f->error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(f->error.id, "request.element");
+    copy = abc;
+    flow_must(f, tn_request_write_elements(f->request, 0, views, 2, &f->error));
+    copy = broken; // what was written is the request's own
+    for (int64_t i = 0; i < 2; i++) {
+        flow_put(f, 1, &i, sizeof(i));
+        flow_run(f);
+        const tn_tensor_view y = flow_output(f, 0);
+        assert_int_equal(y.dtype, TN_DTYPE_STRING);
+        assert_int_equal(y.size_bytes, i == 0 ? sizeof(none) : bytes);
+        assert_memory_equal(y.data, i == 0 ? (const void *)none : (const void *)&abc, y.size_bytes);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FLOW_CASE(clip__in_a_nested_body_has_one_bound),
         FLOW_CASE(slice__takes_bounds_of_the_run_as_int32),
         FLOW_CASE(range__takes_its_limit_of_the_run_as_int32),
         FLOW_CASE(scan__carries_the_state_of_the_request_on),
+        FLOW_CASE(scan__stops_where_each_sequence_ends),
+        FLOW_CASE(scan__refuses_lengths_that_cannot_be),
+        FLOW_CASE(sequence__of_strings_is_an_input),
     };
     return cmocka_run_group_tests_name("flow_operands", tests, NULL, NULL);
 }
