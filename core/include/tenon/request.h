@@ -105,10 +105,10 @@ TN_API TN_MUST_USE tn_status tn_request_output_length(tn_request *request, uint3
 TN_API TN_MUST_USE tn_status tn_request_output_element(tn_request *request, uint32_t output,
                                                        uint64_t index, tn_tensor_view *out_view);
 // Sets an input that is a sequence or an optional: copies count tensors, strings in the form that
-// tn_request_write takes. elements null: an optional without an element. TN_ERROR_INVALID_ARGUMENT the input is a tensor, or takes no such number, or
-// an element is of another type than the model's or of another size than its type and dims ·
-// TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_LIMIT_EXCEEDED the memory cap ·
-// TN_ERROR_OUT_OF_MEMORY.
+// tn_request_write takes. elements null: an optional without an element. TN_ERROR_INVALID_ARGUMENT
+// the input is a tensor, or takes no such number, or an element is of another type than the model's
+// or of another size than its type and dims · TN_ERROR_INVALID_STATE not prepared, or running ·
+// TN_ERROR_LIMIT_EXCEEDED the memory cap · TN_ERROR_OUT_OF_MEMORY.
 TN_API TN_MUST_USE tn_status tn_request_write_elements(tn_request *request, uint32_t input,
                                                        const tn_tensor_view *elements,
                                                        uint32_t count, tn_error *error);
