@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzzes the whole life of a model on the reference plugin: load, compile, prepare, run. Nested
-// graphs, functions and sequences are where a plan depends on what earlier parts computed.
+// graphs, functions and sequences are where a plan depends on what earlier parts computed. A device
+// that knows a function by name takes calls of it whole, whatever the function consists of.
 #include "base/error.h"
 #include "fuzz/fuzz_target.h"
+#include "support/fake/fake_control.h"
 #include "support/test_alloc.h"
 #include "tenon/tenon.h"
 
@@ -16,7 +18,8 @@ tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answ
                                       tn_error *error);
 
 static tn_host *open_host(test_alloc *allocator) {
-    static const tn_static_plugin plugin = {"reference", tn_plugin_entry_1_reference};
+    static const tn_static_plugin plugins[] = {{"reference", tn_plugin_entry_1_reference},
+                                               {"fake", fake_plugin_entry}};
     tn_host *host = NULL;
     tn_host_config config;
     tn_error error;
@@ -25,8 +28,10 @@ static tn_host *open_host(test_alloc *allocator) {
     config.allocator =
         (tn_allocator){allocator->alloc.alloc, allocator->alloc.free, allocator->alloc.user};
     config.search = TN_SEARCH_NONE;
-    config.static_plugins = &plugin;
-    config.static_plugin_count = 1;
+    config.static_plugins = plugins;
+    config.static_plugin_count = 2;
+    fake_reset();
+    fake_device(FAKE_INLINE)->ops = FAKE_ADD_RELU;
     if (tn_host_create(&config, &host, &error) != TN_OK) {
         abort();
     }
@@ -68,8 +73,13 @@ static void use_model(tn_model *model, tn_error *error) {
     const uint64_t deadline_ns = 200 * 1000 * 1000;
     tn_compiled *compiled = NULL;
     tn_request *request = NULL;
+    // The one is offered calls; the other takes what is left.
+    static const char *const devices[] = {"fake:inline", "reference:cpu"};
     tn_compile_config config;
     tn_compile_config_init(&config);
+    config.devices = devices;
+    config.device_count = 2;
+    config.policy = TN_COMPILE_NO_FALLBACK;
     config.memory_cap_bytes = (uint64_t)16 << 20;
     if (tn_compile(model, &config, &compiled, error) == TN_OK &&
         tn_request_create(compiled, NULL, &request, error) == TN_OK &&

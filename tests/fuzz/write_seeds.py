@@ -82,6 +82,23 @@ MODELS = {
         b = If (c) <then_branch = t () => (p) { p = Neg (a) },
                     else_branch = e () => (q) { q = Abs (a) }>
     }''',
+    "function-known": '''g (float[N] x, float[2] z) => (float[N] y, float[2] w) {
+        n = Neg (x)
+        y = test.fake.AddRelu <k = 7> (n, x)
+        w = local.outer (z)
+    }
+    <domain: "local", opset_import: ["" : 18, "test.fake" : 1]>
+    outer (a) => (b) {
+        c = test.fake.AddRelu (a, a)
+        d = Softsign (c)
+        b = test.fake.AddRelu (d, a)
+    }
+    <domain: "test.fake", opset_import: ["" : 18]>
+    AddRelu <k: int = 1> (a, b) => (r) {
+        t = Identity (a)
+        s = Add (t, b)
+        r = Relu (s)
+    }''',
     "sizes-from-data": '''g (float[N] x) => (float[M] y, float[K] z) {
         i = NonZero (x)
         two = Constant <value = int64[2] {-1, 1}> ()
@@ -103,7 +120,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in MODELS.items():
-        extra = ', "local" : 1' if "local." in text else ""
+        extra = "".join(f', "{d}" : 1' for d in ("local", "test.fake") if f"{d}." in text)
         model = parser.parse_model(HEAD.replace("{extra}", extra) + text)
         (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     print(f"onnx {onnx.__version__}: {len(MODELS)} seeds in {folder}")

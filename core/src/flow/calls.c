@@ -195,7 +195,7 @@ static tn_status settle_region(const tni_flow *flow, const tni_region *region, b
     }
     // What is planned during a run cannot change the model any more.
     const bool now = tni_shapes_complete(flow->model, region);
-    for (uint32_t d = 0; d < flow->info.listed_count && now && status == TN_OK; d++) {
+    for (uint32_t d = 0; d < flow->info.call_device_count && now && status == TN_OK; d++) {
         status = ask_device(flow, region, d, error);
     }
     for (uint32_t i = 0; i < region->node_count; i++) {

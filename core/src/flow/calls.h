@@ -12,8 +12,9 @@
 TN_MUST_USE tn_status tni_calls_offer(tni_model *model, tni_device *const *devices,
                                       uint32_t device_count, bool *out_changed, tn_error *error);
 
-// Asks the listed devices about the regions of a cut flow that hold such nodes, and marks as
-// refused those that none takes whole: planning their nodes one by one leaves more choice.
+// Asks the devices that calls were offered to about the regions of a cut flow that hold such nodes,
+// and marks as refused those that none takes whole: planning their nodes one by one leaves more
+// choice.
 // *out_refused: there were any. Errors as tni_verdicts_ask.
 TN_MUST_USE tn_status tni_calls_settle(const tni_flow *flow, bool *out_refused, tn_error *error);
 

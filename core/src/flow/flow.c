@@ -177,29 +177,49 @@ static tn_status try_create(const tni_alloc *alloc, const tni_plan_info *info, t
     return TN_OK;
 }
 
+static tn_status offer_and_create(const tni_alloc *alloc, const tni_plan_info *info,
+                                  tni_flow **out_flow, tn_error *error) {
+    bool offered = false;
+    tn_error reason;
+    tni_error_init(&reason);
+    tn_status status =
+        tni_calls_offer(info->model, info->devices, info->call_device_count, &offered, &reason);
+    if (status == TN_OK) {
+        status = try_create(alloc, info, out_flow, &reason);
+    }
+    if (status != TN_OK) {
+        tni_error_copy(error, &reason);
+    }
+    return status;
+}
+
+// After a refusal: what may change the next answer. Devices that are not listed are offered calls
+// when nothing else helps.
+static tn_status give_way(tni_plan_info *info, bool *out_changed, tn_error *error) {
+    const tn_status status = tni_model_expand_refused(info->model, out_changed, error);
+    if (status == TN_OK && !*out_changed && info->call_device_count < info->device_count) {
+        info->call_device_count = info->device_count;
+        *out_changed = info->model->call_count > 0;
+    }
+    return status;
+}
+
 tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info, tni_flow **out_flow,
                           tn_error *error) {
     // Every call is offered once.
     const uint64_t rounds = (uint64_t)TNI_MAX_EXPANSIONS + info->model->call_count;
+    tni_plan_info attempt = *info;
     bool changed = true;
     tn_status status = TN_ERROR_UNSUPPORTED;
+    attempt.call_device_count = info->listed_count;
     for (uint64_t round = 0; changed && round < rounds; round++) {
-        tn_error reason;
-        tni_error_init(&reason);
-        status = tni_calls_offer(info->model, info->devices, info->listed_count, &changed, &reason);
-        if (status == TN_OK) {
-            status = try_create(alloc, info, out_flow, &reason);
-        }
         changed = false;
-        const bool refused =
-            status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED || status == TN_ERROR_STALE;
-        if (status != TN_OK) {
-            tni_error_copy(error, &reason);
-        }
-        if (refused) {
-            const tn_status expanded = tni_model_expand_refused(info->model, &changed, error);
-            status = expanded != TN_OK ? expanded : status;
-            changed = changed && expanded == TN_OK;
+        status = offer_and_create(alloc, &attempt, out_flow, error);
+        if (status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED ||
+            status == TN_ERROR_STALE) {
+            const tn_status gave_way = give_way(&attempt, &changed, error);
+            status = gave_way != TN_OK ? gave_way : status;
+            changed = changed && gave_way == TN_OK;
         }
     }
     return status;

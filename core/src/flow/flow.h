@@ -29,9 +29,9 @@ typedef struct tni_flow {
 // every region whose types and ranks are known; the others are planned when a run meets them. A
 // function op that no device takes, neither whole nor as its expansion, gives way to the expansion,
 // as does a node for a call that no listed device takes whole, and everything is done again:
-// TNI_MAX_EXPANSIONS times, and once more for every call. info.region and info.shapes are ignored;
-// info.devices is copied, the devices must outlive the flow. Errors as tni_plan_create. *out_flow
-// is null on failure; free with tni_flow_destroy.
+// TNI_MAX_EXPANSIONS times, and once more for every call. info.region, info.shapes and
+// info.call_device_count are ignored; info.devices is copied, the devices must outlive the flow.
+// Errors as tni_plan_create. *out_flow is null on failure; free with tni_flow_destroy.
 TN_MUST_USE tn_status tni_flow_create(const tni_alloc *alloc, const tni_plan_info *info,
                                       tni_flow **out_flow, tn_error *error);
 void tni_flow_destroy(tni_flow *flow); // null is ignored

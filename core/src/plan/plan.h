@@ -32,6 +32,7 @@ typedef struct tni_plan_info {
     const tni_presentation *presentations; // one a device
     uint32_t device_count;
     uint32_t listed_count; // the first of devices; the others only take what no listed one takes
+    uint32_t call_device_count; // the first of devices, which are offered calls: tni_flow_create's
     tn_precision precision;
     tn_compile_flags compile_flags;
     bool no_fallback;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as its user meets it: answers, exit codes, JSON, files, and bad input.
 
-    cli_test.py TENON DIGITS_FOLDER WORK_FOLDER
+    cli_test.py TENON DIGITS_FOLDER WORK_FOLDER FAKE_PLUGIN
 """
 import ast
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-TENON, DIGITS, WORK = (pathlib.Path(a) for a in sys.argv[1:4])
+TENON, DIGITS, WORK, FAKE = (pathlib.Path(a) for a in sys.argv[1:5])
 MODEL = DIGITS / "digits.onnx"
 
 
@@ -37,37 +37,56 @@ def read_npy(path):
     return header, struct.unpack(f"<{len(body) // 4}f", body)
 
 
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
 def write_pb(path, dims, values):
-    def varint(n):
-        out = b""
-        while n > 127:
-            out += bytes([n & 127 | 128])
-            n >>= 7
-        return out + bytes([n])
     raw = struct.pack(f"<{len(values)}f", *values)
     path.write_bytes(b"".join(b"\x08" + varint(d) for d in dims) + b"\x10\x01" + b"\x4a" +
                      varint(len(raw)) + raw)
 
 
 def field(number, value):
-    """One protobuf field: a varint below 128, or bytes."""
+    """One protobuf field: a varint, or bytes."""
     if isinstance(value, int):
-        return bytes([number << 3, value])
-    assert len(value) < 128
-    return bytes([number << 3 | 2, len(value)]) + value
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def pair(name):
+    """The ValueInfoProto of two floats."""
+    tensor = field(1, 1) + field(2, field(1, field(1, 2)))
+    return field(1, name) + field(2, field(1, tensor))
+
+
+def node(op_type, inputs, output, domain=b"", name=b""):
+    return (b"".join(field(1, i) for i in inputs) + field(2, output) + field(3, name) +
+            field(4, op_type) + field(7, domain))
 
 
 def write_relus(path, outputs):
     """A model whose outputs, of these names, are each the Relu of its input x of 2 floats."""
-    def info(name):
-        tensor = field(1, 1) + field(2, field(1, field(1, 2)))
-        return field(1, name) + field(2, field(1, tensor))
-    graph = field(2, b"g") + field(11, info(b"x"))
+    graph = field(2, b"g") + field(11, pair(b"x"))
     for name in outputs:
-        graph += field(1, field(1, b"x") + field(2, name) + field(4, b"Relu"))
-        graph += field(12, info(name))
-    size = bytes([len(graph) & 127 | 128, len(graph) >> 7])
-    path.write_bytes(field(1, 8) + b"\x3a" + size + graph + field(8, field(2, 17)))
+        graph += field(1, node(b"Relu", [b"x"], name)) + field(12, pair(name))
+    path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+
+
+def write_call(path):
+    """y = AddRelu(x, x), a function of the model: Relu(Add(a, b))."""
+    own = field(8, field(1, b"test.fake") + field(2, 1))
+    call = node(b"AddRelu", [b"x", b"x"], b"y", b"test.fake", b"the call")
+    graph = field(2, b"g") + field(11, pair(b"x")) + field(12, pair(b"y")) + field(1, call)
+    function = (field(1, b"AddRelu") + field(10, b"test.fake") + field(4, b"a") + field(4, b"b") +
+                field(5, b"r") + field(7, node(b"Add", [b"a", b"b"], b"s")) +
+                field(7, node(b"Relu", [b"s"], b"r")) + field(9, field(2, 17)))
+    path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)) + own +
+                     field(25, function))
 
 
 class Run(unittest.TestCase):
@@ -104,6 +123,24 @@ class Run(unittest.TestCase):
         self.assertEqual(files, {n.decode(): f for n, f in names.items()})
         for file in names.values():
             self.assertEqual(read_npy(WORK / "names" / file)[1], (1.0, 2.0))
+
+    def test_calls_that_a_device_takes_whole_are_named(self):
+        write_call(WORK / "call.onnx")
+        write_npy(WORK / "two.npy", (2,), [-1.0, 2.0])
+        given = ("run", WORK / "call.onnx", "--input", f"x={WORK}/two.npy", "--output", WORK)
+        on_fake = ("--plugin", FAKE, "--device", "fake:inline", "--no-fallback")
+        text = tenon(*given, *on_fake)
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertIn("test.fake.AddRelu the call, whole, for 2 nodes", text.stdout)
+        island, = json.loads(tenon(*given, *on_fake, "--json").stdout)["plan"]["islands"]
+        self.assertEqual(island["nodes"], 2)
+        self.assertEqual(island["calls"], [{"domain": "test.fake", "function": "AddRelu",
+                                            "name": "the call", "version": 1,
+                                            "in_parts": False, "nodes": 2}])
+        self.assertEqual(read_npy(WORK / "y.npy")[1], (0.0, 4.0))
+        plain = json.loads(tenon(*given, "--device", "reference:cpu", "--json").stdout)
+        self.assertEqual(plain["plan"]["islands"][0]["calls"], [])
+        self.assertEqual(read_npy(WORK / "y.npy")[1], (0.0, 4.0))
 
     def test_pb_input_equals_npy_input(self):
         write_npy(WORK / "image.npy", (1, 1, 8, 8), self.pixels)

@@ -571,6 +571,60 @@ static void call__with_attributes_of_its_caller(void **state) {
     must_compute(f, WIDTH, add_relu);
 }
 
+static void write_unknown(onnx_builder *b) {
+    onnx_node(b, "Add", "a,b", "sum");
+    onnx_node(b, "Secret", "sum", "r");
+    onnx_node_domain(b, "test.nobody");
+}
+
+// Compiles for reference; others may help out.
+static tn_status compile_with_fallback(flow_fixture *f) {
+    static const char *const reference = "reference:cpu";
+    tn_compile_config config;
+    tn_compiled_release(f->compiled);
+    f->compiled = NULL;
+    tn_compile_config_init(&config);
+    config.devices = &reference;
+    config.device_count = 1;
+    return tn_compile(f->model, &config, &f->compiled, &f->error);
+}
+
+// A device that is not listed is offered calls only where nothing else helps.
+static void call__as_fallback(void **state) {
+    flow_fixture *f = *state;
+    tn_call_desc desc;
+    tn_compile_config limits;
+    tn_compile_config_init(&limits);
+    fake_device(FAKE_INLINE)->ops = FAKE_ADD_RELU;
+    fake_device(FAKE_INLINE)->cost_ns = CHEAP_NS;
+    build_with(f, write_add_relu, dims);
+    must_open(f, "reference:cpu");
+    assert_int_equal(compile_with_fallback(f), TN_OK);
+    assert_int_equal(count_calls(f, &desc), 0);
+    assert_int_equal(summary_of(f).fallback_count, 0);
+    flow_close(f);
+    pb_free(&f->bytes);
+    onnx_begin(&f->b, 17);
+    onnx_opset(&f->b, "test.nobody", 1);
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, dims);
+    onnx_input(&f->b, "z", TN_DTYPE_FLOAT, 1, dims);
+    onnx_opset(&f->b, FAKE_DOMAIN, 1);
+    call(&f->b, "x,z", "y", "");
+    onnx_output(&f->b, "y", TN_DTYPE_FLOAT, 1, dims);
+    onnx_end(&f->b, &f->bytes);
+    onnx_builder b;
+    onnx_begin_function(&b, FAKE_DOMAIN, FAKE_ADD_RELU_NAME, "a,b", "r");
+    onnx_function_opset(&b, "test.nobody", 1);
+    write_unknown(&b);
+    onnx_end_function(&b, &f->bytes);
+    assert_int_equal(flow_open(f, "reference:cpu", &limits), TN_ERROR_DENIED);
+    assert_non_null(f->model);
+    assert_int_equal(compile_with_fallback(f), TN_OK);
+    assert_int_equal(count_calls(f, &desc), 1);
+    assert_int_equal(desc.in_parts, 0);
+    assert_int_equal(summary_of(f).fallback_count, 1);
+}
+
 static tn_status live(flow_fixture *f, const char *devices) {
     tn_compile_config limits;
     tn_compile_config_init(&limits);
@@ -629,6 +683,7 @@ int main(void) {
         FLOW_CASE(call__of_a_version_the_device_does_not_know),
         FLOW_CASE(call__of_an_overload),
         FLOW_CASE(call__with_attributes_of_its_caller),
+        FLOW_CASE(call__as_fallback),
         FLOW_CASE(call__survives_failing_allocations),
     };
     return cmocka_run_group_tests_name("calls", tests, NULL, NULL);

@@ -14,7 +14,9 @@ extern "C" {
 // One op a device knows: the host presents nodes in the newest of these forms that can express them
 // (ABI-48).
 typedef struct tn_op_record {
-    const char *domain; // NUL-terminated, static; "" means ai.onnx
+    // NUL-terminated, static; "" means ai.onnx. In a domain that ONNX does not have, this is the
+    // plugin's own op: a call of a model's function of that domain and name is shown as a node.
+    const char *domain;
     const char *op_type;
     uint32_t newest_version; // since_version of the newest schema the plugin implements
     uint32_t oldest_version;
