@@ -305,6 +305,33 @@ static void gradient__of_a_gradient_is_the_second_derivative(void **state) {
     check_numerically(f, "second", counts, values);
 }
 
+static void gradient__goes_through_calls_of_functions(void **state) {
+    static const uint32_t ranks[2] = {1, 1};
+    static const int64_t dims[2][4] = {{3}, {3}};
+    static const uint32_t counts[2] = {3, 3};
+    flow_fixture *f = *state;
+    onnx_builder body;
+    tn_compile_config limits;
+    double values[2][MAX_ELEMENTS];
+    seed = 3;
+    tn_compile_config_init(&limits);
+    begin(f, ranks, dims);
+    onnx_opset(&f->b, "mine", 1);
+    onnx_node(&f->b, "Wave", "a,b", "w");
+    onnx_node_domain(&f->b, "mine");
+    onnx_node(&f->b, "Mul", "w,b", "y");
+    add_gradient(&f->b, "a,b", "da,db", "y");
+    add_outputs(&f->b);
+    onnx_end(&f->b, &f->bytes);
+    onnx_begin_function(&body, "mine", "Wave", "p,q", "r");
+    onnx_node(&body, "Sin", "p", "s");
+    onnx_node(&body, "Mul", "s,q", "r");
+    onnx_end_function(&body, &f->bytes);
+    flow_must(f, flow_open(f, "reference", &limits));
+    fill(values, -1.5, 1.5);
+    check_numerically(f, "through a call", counts, values);
+}
+
 // y = a * a * b at a = p, b = p: 2 p^2 and p^2, although both are the same value.
 static void gradient__is_taken_at_the_values_given(void **state) {
     static const double a[2] = {1.0, 2.0};
@@ -381,6 +408,7 @@ int main(void) {
         FLOW_CASE(gradient__of_every_rule_is_the_derivative),
         FLOW_CASE(gradient__of_random_graphs_is_the_derivative),
         FLOW_CASE(gradient__of_a_gradient_is_the_second_derivative),
+        FLOW_CASE(gradient__goes_through_calls_of_functions),
         FLOW_CASE(gradient__is_taken_at_the_values_given),
         FLOW_CASE(gradient__that_cannot_be_taken_says_why),
     };

@@ -170,6 +170,8 @@ static uint32_t filled(tni_gradient *s, double number, uint32_t like) {
 static void walk_back(tni_gradient *s, uint32_t id) {
     s->node_id = id;
     s->node = s->b.model->nodes[id];
+    // What is written reads values that a call of a function may have kept to itself.
+    tni_model_cross_calls(s->b.model, s->node.call, s->b.model->nodes[s->b.node].call);
     const uint32_t out = s->node.outputs[0];
     const tni_gradient_fn hand_back = find_rule(&s->node);
     if (hand_back == NULL) {

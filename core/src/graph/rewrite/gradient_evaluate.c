@@ -24,7 +24,7 @@ static void copy_node(evaluation *e, uint32_t id) {
     const tni_node node = b->model->nodes[id];
     uint32_t *ids = NULL;
     uint32_t copy = TN_NONE;
-    if (tni_gradient_has_bodies(&node)) {
+    if (tni_node_has_bodies(&node)) {
         b->status = tni_fail_node(e->error, TN_ERROR_UNSUPPORTED, "gradient.no-rule", id, TN_NONE,
                                   "Gradient through node '%.*s' (%.*s): it has bodies",
                                   TNI_TEXT(node.name), TNI_TEXT(node.op_type));
@@ -70,6 +70,8 @@ static void copy_path(evaluation *e, const tni_path *path) {
         e->twins[operands[named + i]] = value;
     }
     for (uint32_t i = path->node_count; i-- > 0 && e->b.status == TN_OK;) {
+        tni_model_cross_calls(e->b.model, e->b.model->nodes[path->nodes[i]].call,
+                              e->b.model->nodes[id].call);
         copy_node(e, path->nodes[i]);
     }
     for (uint32_t i = named; i < 2 * named + 1 && e->b.status == TN_OK; i++) {
@@ -133,6 +135,9 @@ static void reverse(uint32_t *ids, uint32_t count) {
 void tni_gradient_move_in_front(tni_model *model, uint32_t gradient, uint32_t first) {
     tni_graph *graph = &model->graphs[model->nodes[gradient].graph];
     uint32_t at = 0;
+    for (uint32_t i = first; i < graph->node_count; i++) {
+        model->nodes[graph->nodes[i]].call = model->nodes[gradient].call;
+    }
     while (graph->nodes[at] != gradient) {
         at++;
     }

@@ -155,15 +155,6 @@ typedef struct {
     bool floats_only;
 } search;
 
-bool tni_gradient_has_bodies(const tni_node *node) {
-    for (uint32_t i = 0; i < node->attr_count; i++) {
-        if (node->attrs[i].kind == TN_ATTR_GRAPH || node->attrs[i].kind == TN_ATTR_GRAPHS) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // The path's array has room for every node of the model.
 static void collect_needed(const tni_model *model, uint32_t id, void *user) {
     const search *s = user;
@@ -190,7 +181,7 @@ static bool is_float(tn_dtype dtype) {
 
 // Marks the outputs of a node on the path; false when it is not on it.
 static bool pass_on(const tni_model *model, const search *s, const tni_node *node) {
-    bool reads = tni_gradient_has_bodies(node);
+    bool reads = tni_node_has_bodies(node);
     bool carries = false;
     for (uint32_t i = 0; i < node->input_count; i++) {
         reads = reads || (node->inputs[i] != TN_NONE && s->path->depends[node->inputs[i]] != 0);

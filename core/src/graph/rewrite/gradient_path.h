@@ -52,10 +52,8 @@ void tni_path_deinit(tni_path *path);
 TN_MUST_USE tn_status tni_gradient_evaluate(tni_model *model, uint32_t gradient, bool *out_changed,
                                             tn_error *error);
 
-// Whether an attribute of the node is a graph.
-bool tni_gradient_has_bodies(const tni_node *node);
-
-// Moves the nodes of the node's graph from index `first` on to where the node is.
+// Moves the nodes of the node's graph from index `first` on to where the node is; they belong to
+// the call of a function that it belongs to.
 void tni_gradient_move_in_front(tni_model *model, uint32_t gradient, uint32_t first);
 
 #endif // TENON_GRAPH_GRADIENT_PATH_H
