@@ -1,133 +1,244 @@
 // SPDX-License-Identifier: Apache-2.0
-// List scheduling by label closure. For two labels the number of changes it makes is minimal for
-// the starting label (Kennedy and McKinley 1994, typed fusion of an unordered loop graph).
+// Closures over ready ops, held claims, and the greedy choice of the next label.
 #include "schedule.h"
 
 #include <string.h>
 
-static uint32_t *alloc_words(const tnp_allocator *allocator, uint64_t count) {
-    return allocator->alloc(allocator->user_data, (count + 1) * sizeof(uint32_t));
+static uint64_t frontier_words(const tnp_graph *graph) {
+    return (uint64_t)graph->op_count * 3 + (uint64_t)graph->label_count * 2;
 }
 
-static void free_words(const tnp_allocator *allocator, uint32_t *words, uint64_t count) {
-    if (words != NULL) {
-        allocator->free(allocator->user_data, words, (count + 1) * sizeof(uint32_t));
-    }
-}
-
-static void fill_successors(tnp_schedule *schedule) {
-    const tnp_problem *problem = schedule->problem;
-    uint32_t *begin = schedule->successor_begin;
-    memset(begin, 0, ((uint64_t)problem->op_count + 1) * sizeof(*begin));
-    memset(schedule->in_degree, 0, (uint64_t)problem->op_count * sizeof(uint32_t));
-    for (uint32_t t = 0; t < problem->tensor_count; t++) {
-        begin[problem->tensors[t].producer + 1] += problem->tensors[t].consumer_count;
-    }
-    for (uint32_t op = 0; op < problem->op_count; op++) {
-        begin[op + 1] += begin[op];
-        schedule->waiting[op] = begin[op]; // the next free place of each list
-    }
-    for (uint32_t t = 0; t < problem->tensor_count; t++) {
-        const tnp_tensor *tensor = &problem->tensors[t];
-        for (uint32_t i = 0; i < tensor->consumer_count; i++) {
-            uint32_t consumer = problem->consumers[tensor->consumer_begin + i];
-            schedule->successors[schedule->waiting[tensor->producer]++] = consumer;
-            schedule->in_degree[consumer]++;
-        }
-    }
-}
-
-tnp_status tnp_schedule_init(const tnp_allocator *allocator, const tnp_problem *problem,
-                             tnp_schedule *out_schedule) {
-    uint64_t ops = problem->op_count;
-    uint64_t consumers = 0;
-    for (uint32_t t = 0; t < problem->tensor_count; t++) {
-        consumers += problem->tensors[t].consumer_count;
-    }
-    memset(out_schedule, 0, sizeof(*out_schedule));
-    out_schedule->problem = problem;
-    out_schedule->successor_count = consumers;
-    if (consumers >= UINT32_MAX) {
+tnp_status tnp_frontier_init(tnp_arena *arena, const tnp_graph *graph, tnp_frontier *out_frontier) {
+    uint32_t *words = tnp_arena_array(arena, frontier_words(graph), sizeof(*words));
+    memset(out_frontier, 0, sizeof(*out_frontier));
+    if (words == NULL) {
         return TNP_OUT_OF_MEMORY;
     }
-    out_schedule->successor_begin = alloc_words(allocator, ops + 1);
-    out_schedule->successors = alloc_words(allocator, consumers);
-    out_schedule->in_degree = alloc_words(allocator, ops);
-    out_schedule->waiting = alloc_words(allocator, ops);
-    out_schedule->next_ready = alloc_words(allocator, ops);
-    if (out_schedule->successor_begin == NULL || out_schedule->successors == NULL ||
-        out_schedule->in_degree == NULL || out_schedule->waiting == NULL ||
-        out_schedule->next_ready == NULL) {
-        return TNP_OUT_OF_MEMORY;
-    }
-    fill_successors(out_schedule);
+    out_frontier->waiting = words;
+    out_frontier->next = words + graph->op_count;
+    out_frontier->prev = words + (uint64_t)graph->op_count * 2;
+    out_frontier->first = words + (uint64_t)graph->op_count * 3;
+    out_frontier->last = out_frontier->first + graph->label_count;
     return TNP_OK;
 }
 
-void tnp_schedule_deinit(const tnp_allocator *allocator, tnp_schedule *schedule) {
-    uint64_t ops = schedule->problem->op_count;
-    uint64_t consumers = schedule->successor_count;
-    free_words(allocator, schedule->successor_begin, ops + 1);
-    free_words(allocator, schedule->successors, consumers);
-    free_words(allocator, schedule->in_degree, ops);
-    free_words(allocator, schedule->waiting, ops);
-    free_words(allocator, schedule->next_ready, ops);
-    memset(schedule, 0, sizeof(*schedule));
+void tnp_frontier_copy(const tnp_graph *graph, const tnp_frontier *from, tnp_frontier *to) {
+    memcpy(to->waiting, from->waiting, frontier_words(graph) * sizeof(uint32_t));
+    to->done = from->done;
 }
 
-// Ready ops of each label, first in first out, so that ties follow the ops' numbering.
-typedef struct ready_lists {
-    uint32_t head[TNP_MAX_LABELS];
-    uint32_t tail[TNP_MAX_LABELS];
-    uint32_t count[TNP_MAX_LABELS];
-} ready_lists;
+tnp_status tnp_schedule_init(tnp_arena *arena, const tnp_graph *graph, tnp_schedule *out_schedule) {
+    tnp_schedule *s = out_schedule;
+    memset(s, 0, sizeof(*s));
+    s->graph = graph;
+    uint64_t claims = graph->problem->claim_count;
+    s->order = tnp_arena_array(arena, graph->op_count, sizeof(*s->order));
+    s->tail = tnp_arena_array(arena, graph->op_count, sizeof(*s->tail));
+    s->joined = tnp_arena_array(arena, claims, sizeof(*s->joined));
+    s->held = tnp_arena_array(arena, claims, sizeof(*s->held));
+    s->blocked = tnp_arena_array(arena, claims, sizeof(*s->blocked));
+    s->deferred = tnp_arena_array(arena, claims > 0 ? graph->op_count : 0, sizeof(*s->deferred));
+    tnp_status status = tnp_frontier_init(arena, graph, &s->frontier);
+    int complete = s->order != NULL && s->tail != NULL && s->joined != NULL && s->held != NULL &&
+                   s->blocked != NULL && s->deferred != NULL;
+    return complete ? status : TNP_OUT_OF_MEMORY;
+}
 
-static void push_ready(tnp_schedule *schedule, ready_lists *ready, uint32_t label, uint32_t op) {
-    schedule->next_ready[op] = UINT32_MAX;
-    if (ready->count[label] == 0) {
-        ready->head[label] = op;
+static void push_ready(tnp_frontier *f, uint32_t label, uint32_t op) {
+    f->next[op] = TNP_NONE;
+    f->prev[op] = f->last[label];
+    if (f->last[label] == TNP_NONE) {
+        f->first[label] = op;
     } else {
-        schedule->next_ready[ready->tail[label]] = op;
+        f->next[f->last[label]] = op;
     }
-    ready->tail[label] = op;
-    ready->count[label]++;
+    f->last[label] = op;
 }
 
-static uint32_t fullest_label(const ready_lists *ready, uint32_t label_count) {
-    uint32_t best = 0;
-    for (uint32_t label = 1; label < label_count; label++) {
-        if (ready->count[label] > ready->count[best]) {
-            best = label;
+static void remove_ready(tnp_frontier *f, uint32_t label, uint32_t op) {
+    if (f->prev[op] == TNP_NONE) {
+        f->first[label] = f->next[op];
+    } else {
+        f->next[f->prev[op]] = f->next[op];
+    }
+    if (f->next[op] == TNP_NONE) {
+        f->last[label] = f->prev[op];
+    } else {
+        f->prev[f->next[op]] = f->prev[op];
+    }
+}
+
+void tnp_schedule_start(tnp_schedule *schedule, const uint32_t *label) {
+    const tnp_graph *g = schedule->graph;
+    tnp_frontier *f = &schedule->frontier;
+    schedule->label = label;
+    f->done = 0;
+    memset(f->first, 0xff, (uint64_t)g->label_count * 2 * sizeof(uint32_t));
+    for (uint32_t op = 0; op < g->op_count; op++) {
+        f->waiting[op] = g->in_begin[op + 1] - g->in_begin[op];
+        if (f->waiting[op] == 0) {
+            push_ready(f, label[op], op);
+        }
+    }
+    for (uint32_t op = g->op_count; op-- > 0;) {
+        int64_t most = 0;
+        for (uint32_t e = g->out_begin[op]; e < g->out_begin[op + 1]; e++) {
+            uint32_t to = g->edges[e].to;
+            int64_t way = schedule->tail[to] + g->handover[label[op] * g->label_count + label[to]];
+            most = way > most ? way : most;
+        }
+        schedule->tail[op] = most;
+    }
+    schedule->work += (uint64_t)g->op_count + g->edge_count;
+}
+
+static uint32_t held_claim(const tnp_schedule *s, uint32_t op, uint32_t label) {
+    uint32_t claim = s->held_count > 0 ? tnp_claim_at(s->graph, op, label) : TNP_NONE;
+    return claim != TNP_NONE && s->held[claim] ? claim : TNP_NONE;
+}
+
+static void run_op(tnp_schedule *s, uint32_t op) {
+    const tnp_graph *g = s->graph;
+    tnp_frontier *f = &s->frontier;
+    s->order[f->done++] = op;
+    f->waiting[op] = TNP_NONE;
+    for (uint32_t e = g->out_begin[op]; e < g->out_begin[op + 1]; e++) {
+        uint32_t to = g->edges[e].to;
+        if (--f->waiting[to] == 0) {
+            push_ready(f, s->label[to], to);
+        }
+    }
+    s->work += 1 + g->out_begin[op + 1] - g->out_begin[op];
+}
+
+static void undo_op(tnp_schedule *s, uint32_t op) {
+    const tnp_graph *g = s->graph;
+    tnp_frontier *f = &s->frontier;
+    for (uint32_t e = g->out_begin[op]; e < g->out_begin[op + 1]; e++) {
+        uint32_t to = g->edges[e].to;
+        if (f->waiting[to]++ == 0) {
+            remove_ready(f, s->label[to], to);
+        }
+    }
+    f->waiting[op] = 0;
+    f->done--;
+    push_ready(f, s->label[op], op);
+}
+
+// One closure that leaves out ops of blocked claims.
+static void close_over(tnp_schedule *s, uint32_t label) {
+    tnp_frontier *f = &s->frontier;
+    uint32_t deferred = 0;
+    while (f->first[label] != TNP_NONE) {
+        uint32_t op = f->first[label];
+        uint32_t claim = held_claim(s, op, label);
+        remove_ready(f, label, op);
+        if (claim != TNP_NONE && s->blocked[claim]) {
+            s->deferred[deferred++] = op;
+            continue;
+        }
+        if (claim != TNP_NONE) {
+            s->joined[claim]++;
+        }
+        run_op(s, op);
+    }
+    for (uint32_t i = 0; i < deferred; i++) {
+        push_ready(f, label, s->deferred[i]);
+    }
+}
+
+// Blocks the held claims that joined in part; returns whether there were any. Clears joined.
+static int block_parts(tnp_schedule *s, uint32_t label, uint32_t begin) {
+    int found = 0;
+    for (uint32_t i = begin; i < s->frontier.done; i++) {
+        uint32_t claim = held_claim(s, s->order[i], label);
+        if (claim != TNP_NONE && s->joined[claim] > 0) {
+            if (s->joined[claim] < s->graph->problem->claims[claim].op_count) {
+                s->blocked[claim] = 1;
+                found = 1;
+            }
+            s->joined[claim] = 0;
+        }
+    }
+    return found;
+}
+
+uint32_t tnp_schedule_segment(tnp_schedule *schedule, uint32_t label) {
+    tnp_schedule *s = schedule;
+    uint32_t begin = s->frontier.done;
+    if (s->held_count == 0) {
+        close_over(s, label);
+        return s->frontier.done - begin;
+    }
+    // Leaving a claim out can leave out others that depend on it, so until all that joined are
+    // whole; each round blocks one at least.
+    memset(s->blocked, 0, s->graph->problem->claim_count);
+    close_over(s, label);
+    while (block_parts(s, label, begin)) {
+        while (s->frontier.done > begin) {
+            undo_op(s, s->order[s->frontier.done - 1]);
+        }
+        close_over(s, label);
+    }
+    return s->frontier.done - begin;
+}
+
+int64_t tnp_schedule_remaining(const tnp_schedule *schedule, uint32_t label) {
+    const tnp_graph *g = schedule->graph;
+    int64_t most = 0;
+    for (uint32_t to = 0; to < g->label_count; to++) {
+        int64_t enter = label == TNP_NONE ? 0 : g->handover[label * g->label_count + to];
+        for (uint32_t op = schedule->frontier.first[to]; op != TNP_NONE;
+             op = schedule->frontier.next[op]) {
+            int64_t way = enter + schedule->tail[op];
+            most = way > most ? way : most;
+        }
+    }
+    return most;
+}
+
+// The label other than current whose ready ops have the longest way to go.
+static uint32_t most_urgent(const tnp_schedule *s, uint32_t current, uint64_t tried) {
+    const tnp_frontier *f = &s->frontier;
+    uint32_t best = TNP_NONE;
+    int64_t best_way = -1;
+    for (uint32_t label = 0; label < s->graph->label_count; label++) {
+        if (label == current || ((tried >> label) & 1u)) {
+            continue;
+        }
+        for (uint32_t op = f->first[label]; op != TNP_NONE; op = f->next[op]) {
+            if (s->tail[op] > best_way) {
+                best_way = s->tail[op];
+                best = label;
+            }
         }
     }
     return best;
 }
 
-void tnp_schedule_order(tnp_schedule *schedule, const uint32_t *label, uint32_t *out_order) {
-    const tnp_problem *problem = schedule->problem;
-    ready_lists ready;
-    memset(&ready, 0, sizeof(ready));
-    for (uint32_t op = 0; op < problem->op_count; op++) {
-        schedule->waiting[op] = schedule->in_degree[op];
-        if (schedule->in_degree[op] == 0) {
-            push_ready(schedule, &ready, label[op], op);
+int tnp_schedule_greedy(tnp_schedule *schedule, const uint32_t *label, uint32_t first,
+                        int64_t *out_handovers) {
+    tnp_schedule *s = schedule;
+    uint32_t current = TNP_NONE;
+    uint64_t tried = 0; // labels that held claims kept from running since the last op ran
+    int64_t cost = 0;
+    tnp_schedule_start(s, label);
+    while (s->frontier.done < s->graph->op_count) {
+        uint32_t next = current == TNP_NONE && first != TNP_NONE && tried == 0
+                            ? first
+                            : most_urgent(s, current, tried);
+        if (next == TNP_NONE) {
+            return 0;
         }
+        if (tnp_schedule_segment(s, next) == 0) {
+            tried |= (uint64_t)1 << next;
+            continue;
+        }
+        cost +=
+            current == TNP_NONE ? 0 : s->graph->handover[current * s->graph->label_count + next];
+        current = next;
+        tried = 0;
     }
-    uint32_t current = problem->op_count > 0 ? label[0] : 0;
-    for (uint32_t done = 0; done < problem->op_count; done++) {
-        if (ready.count[current] == 0) {
-            current = fullest_label(&ready, problem->label_count);
-        }
-        uint32_t op = ready.head[current];
-        ready.head[current] = schedule->next_ready[op];
-        ready.count[current]--;
-        out_order[done] = op;
-        for (uint32_t i = schedule->successor_begin[op]; i < schedule->successor_begin[op + 1];
-             i++) {
-            uint32_t next = schedule->successors[i];
-            if (--schedule->waiting[next] == 0) {
-                push_ready(schedule, &ready, label[next], next);
-            }
-        }
-    }
+    *out_handovers = cost;
+    return 1;
 }

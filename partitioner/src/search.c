@@ -1,188 +1,172 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search: label every op by each of a few simple rules, order and price each labelling exactly,
-// keep the cheapest, then move whole segments to other labels while that pays.
-#include "schedule.h"
+// Setting up, pricing a labelling, and knowing when to stop.
+#include "search.h"
 
 #include <string.h>
 
-#define DEFAULT_BUDGET 50000000u
+// Steps between two questions whether to stop: some milliseconds.
+#define QUESTION_STEPS 500000u
 
-typedef struct search {
-    const tnp_allocator *allocator;
-    const tnp_problem *problem;
-    tnp_schedule schedule;
-    tnp_plan *best;
-    uint32_t *label; // the labelling being tried
-    uint32_t *order;
-    uint64_t budget; // op visits left
-} search;
-
-static int64_t op_cost(const tnp_problem *problem, uint32_t op, uint32_t label) {
-    return problem->op_cost[(uint64_t)op * problem->label_count + label];
+// About 10 ms for hundreds of ops; for ten thousand 30 ms with two labels and 100 with four.
+static uint64_t default_budget(const tnp_graph *g) {
+    uint64_t size = (uint64_t)g->op_count + g->edge_count + 1;
+    uint64_t per_size = g->label_count <= 2 ? 150u : 350u * g->label_count;
+    return 6000000u * (uint64_t)2000 / (2000 + size) + size * per_size;
 }
 
-static uint32_t cheapest_label(const tnp_problem *problem, uint32_t op) {
-    uint32_t best = TNP_MAX_LABELS;
-    for (uint32_t label = 0; label < problem->label_count; label++) {
-        int64_t cost = op_cost(problem, op, label);
-        if (cost != TNP_UNSUPPORTED &&
-            (best == TNP_MAX_LABELS || cost < op_cost(problem, op, best))) {
-            best = label;
+tnp_status tnp_search_init(tnp_arena *arena, const tnp_problem *problem, const tnp_options *options,
+                           tnp_search *out_search, uint32_t *out_culprit) {
+    tnp_search *s = out_search;
+    memset(s, 0, sizeof(*s));
+    tnp_status status = tnp_graph_init(arena, problem, &s->graph, out_culprit);
+    if (status != TNP_OK) {
+        return status;
+    }
+    int64_t *metrics = NULL;
+    uint32_t metric_count = 0;
+    s->options = options;
+    s->budget = options != NULL && options->work_budget > 0 ? options->work_budget
+                                                            : default_budget(&s->graph);
+    s->bound = INT64_MIN;
+    s->var_label = tnp_arena_array(arena, s->graph.var_count, sizeof(uint32_t));
+    s->op_label = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
+    s->label = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
+    s->order = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
+    if (s->var_label == NULL || s->op_label == NULL || s->label == NULL || s->order == NULL ||
+        tnp_split_handovers(arena, &s->graph, &metrics, &metric_count) != TNP_OK ||
+        tnp_energy_init(arena, &s->graph, metrics, metric_count, &s->energy) != TNP_OK ||
+        tnp_paths_init(arena, &s->energy, &s->paths) != TNP_OK ||
+        // Two labels are bounded by cuts; branch.c makes the dual when it gets there.
+        (s->graph.label_count > 2 && tnp_dual_init(arena, &s->energy, &s->dual) != TNP_OK) ||
+        tnp_mover_init(arena, &s->energy, &s->mover) != TNP_OK ||
+        tnp_orderer_init(arena, &s->graph, &s->orderer) != TNP_OK) {
+        return TNP_OUT_OF_MEMORY;
+    }
+    return TNP_OK;
+}
+
+uint64_t tnp_search_work(const tnp_search *search) {
+    return search->own_work + search->paths.work + search->dual.work + search->mover.flow.work +
+           search->orderer.schedule.work;
+}
+
+int tnp_search_goes_on(tnp_search *search) {
+    uint64_t work = tnp_search_work(search);
+    if (search->options != NULL && search->options->cancelled != NULL && !search->cancelled &&
+        work >= search->next_question) {
+        search->next_question = work + QUESTION_STEPS;
+        search->cancelled = search->options->cancelled(search->options->user_data) != 0;
+    }
+    return !search->cancelled && work < search->budget &&
+           (!search->found || search->bound < search->cost.total);
+}
+
+void tnp_search_raise_bound(tnp_search *search, int64_t bound) {
+    search->bound = bound > search->bound ? bound : search->bound;
+}
+
+void tnp_search_best_labels(const tnp_search *search, uint32_t *out_var_label) {
+    for (uint32_t op = 0; op < search->graph.op_count; op++) {
+        out_var_label[search->graph.var_of[op]] = search->label[op];
+    }
+}
+
+static int fits(const tnp_graph *g, const uint32_t *op_label) {
+    if (g->var_bytes == NULL) {
+        return 1;
+    }
+    for (uint32_t label = 0; label < g->label_count; label++) {
+        uint64_t left = g->problem->label_capacity[label];
+        for (uint32_t op = 0; op < g->op_count && left != TNP_NO_CAPACITY; op++) {
+            uint64_t bytes = op_label[op] == label ? g->problem->op_bytes[op] : 0;
+            if (bytes > left) {
+                return 0;
+            }
+            left -= bytes;
+        }
+    }
+    return 1;
+}
+
+// Where var costs least other than on label; label itself when nowhere else.
+static uint32_t elsewhere(const tnp_graph *g, uint32_t var, uint32_t label) {
+    const int64_t *cost = g->unary + (uint64_t)var * g->label_count;
+    uint32_t best = label;
+    for (uint32_t other = 0; other < g->label_count; other++) {
+        if (other != label && cost[other] != TNP_INFINITE &&
+            (best == label || cost[other] < cost[best])) {
+            best = other;
         }
     }
     return best;
 }
 
-// Prices search->label; keeps it when it is cheaper than the best so far.
-static int try_labels(search *s) {
-    tnp_cost cost;
-    uint64_t bytes = (uint64_t)s->problem->op_count * sizeof(uint32_t);
-    tnp_schedule_order(&s->schedule, s->label, s->order);
-    tnp_cost_of_order(s->problem, s->label, s->order, &cost);
-    uint64_t visits = (uint64_t)s->problem->op_count + s->problem->consumer_total + 1;
-    s->budget -= s->budget < visits ? s->budget : visits;
-    if (cost.total >= s->best->cost.total) {
+// An all-or-nothing claim of which only some ops are on the label loses those: each goes where it
+// is cheapest otherwise. Where one cannot go elsewhere, the rest comes instead. Returns whether
+// anything moved.
+static int mend_claim(const tnp_graph *g, const tnp_claim *claim, uint32_t *var_label) {
+    const uint32_t *ops = g->problem->claim_ops + claim->op_begin;
+    uint32_t here = 0;
+    int bound = 0;
+    for (uint32_t i = 0; i < claim->op_count; i++) {
+        uint32_t var = g->var_of[ops[i]];
+        here += var_label[var] == claim->label;
+        bound |= elsewhere(g, var, claim->label) == claim->label;
+    }
+    if (here == 0 || here == claim->op_count || claim->kind != TNP_CLAIM_ALL_OR_NOTHING) {
         return 0;
     }
-    s->best->cost = cost;
-    memcpy(s->best->label, s->label, bytes);
-    memcpy(s->best->order, s->order, bytes);
+    for (uint32_t i = 0; i < claim->op_count; i++) {
+        uint32_t *label = &var_label[g->var_of[ops[i]]];
+        if (bound) {
+            *label = claim->label;
+        } else if (*label == claim->label) {
+            *label = elsewhere(g, g->var_of[ops[i]], claim->label);
+        }
+    }
     return 1;
 }
 
-// Everything on preferred where it can be, the rest where it is cheapest.
-static void try_preference(search *s, uint32_t preferred) {
-    for (uint32_t op = 0; op < s->problem->op_count; op++) {
-        int can = preferred < s->problem->label_count &&
-                  op_cost(s->problem, op, preferred) != TNP_UNSUPPORTED;
-        s->label[op] = can ? preferred : cheapest_label(s->problem, op);
-    }
-    try_labels(s);
-}
-
-// Moves one segment of the best plan, as far as its ops allow, to label.
-static int try_segment_move(search *s, uint32_t begin, uint32_t end, uint32_t label) {
-    uint32_t moved = 0;
-    memcpy(s->label, s->best->label, (uint64_t)s->problem->op_count * sizeof(uint32_t));
-    for (uint32_t i = begin; i < end; i++) {
-        uint32_t op = s->best->order[i];
-        if (op_cost(s->problem, op, label) != TNP_UNSUPPORTED) {
-            s->label[op] = label;
-            moved++;
+// Mending one claim can break another, so a few rounds; returns 0 when that does not end.
+static int mend_claims(const tnp_graph *g, uint32_t *var_label) {
+    for (uint32_t round = 0; round < 4; round++) {
+        int mended = 0;
+        for (uint32_t c = 0; c < g->problem->claim_count; c++) {
+            mended |= mend_claim(g, &g->problem->claims[c], var_label);
+        }
+        if (!mended) {
+            return 1;
         }
     }
-    return moved > 0 && try_labels(s);
+    return 0;
 }
 
-static uint32_t segment_end(const tnp_plan *plan, uint32_t begin) {
-    uint32_t end = begin + 1;
-    while (end < plan->op_count &&
-           plan->label[plan->order[end]] == plan->label[plan->order[begin]]) {
-        end++;
+int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough) {
+    const tnp_graph *g = &search->graph;
+    if (var_label != search->var_label) {
+        memcpy(search->var_label, var_label, (uint64_t)g->var_count * sizeof(uint32_t));
     }
-    return end;
-}
-
-// One pass over the segments of the best plan; returns whether anything got cheaper.
-static int improve_once(search *s) {
-    int improved = 0;
-    for (uint32_t begin = 0; begin < s->problem->op_count && s->budget > 0;) {
-        uint32_t end = segment_end(s->best, begin);
-        uint32_t current = s->best->label[s->best->order[begin]];
-        int moved = 0;
-        for (uint32_t label = 0; label < s->problem->label_count && !moved; label++) {
-            moved = label != current && try_segment_move(s, begin, end, label);
+    for (uint32_t var = 0; var < g->var_count; var++) {
+        if (g->unary[(uint64_t)var * g->label_count + search->var_label[var]] == TNP_INFINITE) {
+            return 0;
         }
-        improved |= moved;
-        begin = moved ? 0 : end;
     }
-    return improved;
-}
-
-// Every op costs at least its cheapest label.
-static int64_t lower_bound(const tnp_problem *problem) {
-    int64_t bound = 0;
-    for (uint32_t op = 0; op < problem->op_count; op++) {
-        bound += op_cost(problem, op, cheapest_label(problem, op));
+    if (!mend_claims(g, search->var_label)) {
+        return 0;
     }
-    return bound;
-}
-
-static void write_segments(tnp_plan *plan) {
-    plan->segment_count = 0;
-    for (uint32_t begin = 0; begin < plan->op_count;) {
-        uint32_t end = segment_end(plan, begin);
-        tnp_segment *segment = &plan->segments[plan->segment_count++];
-        segment->label = plan->label[plan->order[begin]];
-        segment->begin = begin;
-        segment->count = end - begin;
-        begin = end;
+    for (uint32_t op = 0; op < g->op_count; op++) {
+        search->op_label[op] = search->var_label[g->var_of[op]];
     }
-}
-
-static void *alloc_array(search *s, uint64_t size_bytes) {
-    uint64_t count = (uint64_t)s->problem->op_count + 1;
-    return s->allocator->alloc(s->allocator->user_data, count * size_bytes);
-}
-
-static void free_array(const tnp_allocator *allocator, void *array, uint32_t op_count,
-                       uint64_t size_bytes) {
-    if (array != NULL) {
-        allocator->free(allocator->user_data, array, ((uint64_t)op_count + 1) * size_bytes);
+    search->own_work += g->op_count + g->edge_count;
+    if (!fits(g, search->op_label) || !tnp_order(&search->orderer, search->op_label, thorough)) {
+        return 0;
     }
-}
-
-static tnp_status search_alloc(search *s) {
-    s->best->label = alloc_array(s, sizeof(uint32_t));
-    s->best->order = alloc_array(s, sizeof(uint32_t));
-    s->best->segments = alloc_array(s, sizeof(tnp_segment));
-    s->label = alloc_array(s, sizeof(uint32_t));
-    s->order = alloc_array(s, sizeof(uint32_t));
-    if (s->best->label == NULL || s->best->order == NULL || s->best->segments == NULL ||
-        s->label == NULL || s->order == NULL) {
-        return TNP_OUT_OF_MEMORY;
+    if (search->found && search->orderer.cost.total >= search->cost.total) {
+        return 0;
     }
-    return tnp_schedule_init(s->allocator, s->problem, &s->schedule);
-}
-
-tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *problem,
-                         tnp_plan *out_plan) {
-    memset(out_plan, 0, sizeof(*out_plan));
-    tnp_status status = tnp_problem_validate(problem, &out_plan->culprit);
-    if (status != TNP_OK) {
-        return status;
-    }
-    search s = {.allocator = allocator, .problem = problem, .best = out_plan};
-    s.budget = problem->budget > 0 ? problem->budget : DEFAULT_BUDGET;
-    s.schedule.problem = problem;
-    out_plan->op_count = problem->op_count;
-    out_plan->cost.total = INT64_MAX;
-    status = search_alloc(&s);
-    if (status == TNP_OK) {
-        // label_count is "no preference": every op where it is cheapest.
-        for (uint32_t label = 0; label <= problem->label_count; label++) {
-            try_preference(&s, label);
-        }
-        while (s.budget > 0 && improve_once(&s)) {
-        }
-        write_segments(out_plan);
-        out_plan->lower_bound = lower_bound(problem);
-    }
-    tnp_schedule_deinit(allocator, &s.schedule);
-    free_array(allocator, s.label, problem->op_count, sizeof(uint32_t));
-    free_array(allocator, s.order, problem->op_count, sizeof(uint32_t));
-    if (status != TNP_OK) {
-        tnp_plan_deinit(allocator, out_plan);
-    }
-    return status;
-}
-
-void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan) {
-    free_array(allocator, plan->label, plan->op_count, sizeof(uint32_t));
-    free_array(allocator, plan->order, plan->op_count, sizeof(uint32_t));
-    free_array(allocator, plan->segments, plan->op_count, sizeof(tnp_segment));
-    plan->label = NULL;
-    plan->order = NULL;
-    plan->segments = NULL;
-    plan->segment_count = 0;
+    search->found = 1;
+    search->cost = search->orderer.cost;
+    memcpy(search->label, search->op_label, (uint64_t)g->op_count * sizeof(uint32_t));
+    memcpy(search->order, search->orderer.order, (uint64_t)g->op_count * sizeof(uint32_t));
+    return 1;
 }

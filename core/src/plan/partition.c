@@ -212,6 +212,22 @@ static tn_status refuse_node(const tni_draft_plan *d, uint32_t node_index, tn_er
         node->op_type.data, used > 0 ? reasons : "no device is loaded; the load report says why");
 }
 
+static void limit_all(int64_t *costs, uint64_t count, uint64_t shares) {
+    int64_t most = (TNP_MAX_TOTAL >> 2) / (int64_t)(shares + 1);
+    for (uint64_t i = 0; i < count; i++) {
+        costs[i] = costs[i] > most ? most : costs[i];
+    }
+}
+
+// Estimates for absurd sizes would overflow the partitioner's sums; beyond days they say nothing.
+static void limit_costs(tni_draft_plan *d) {
+    uint64_t labels = d->label_count;
+    uint64_t cells = labels * labels;
+    limit_all(d->op_cost, d->op_count * labels, d->op_count);
+    limit_all(d->copy_cost, d->tensor_count * cells, d->tensor_count * labels);
+    limit_all(d->handover_cost, cells, d->op_count);
+}
+
 static void *pool_alloc(void *user_data, uint64_t size_bytes) {
     return tni_alloc_zeroed(user_data, size_bytes);
 }
@@ -234,7 +250,7 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         .handover_cost = d->handover_cost,
     };
     tnp_plan answer;
-    tnp_status solved = tnp_plan_init(&allocator, &problem, &answer);
+    tnp_status solved = tnp_plan_init(&allocator, &problem, NULL, &answer);
     if (solved == TNP_INFEASIBLE) {
         return refuse_node(d, d->region->nodes[answer.culprit - 1], error);
     }
@@ -265,6 +281,7 @@ tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info, tn_error
     if (status == TN_OK) {
         fill_op_costs(&d);
         fill_tensors(&d);
+        limit_costs(&d);
         status = solve(&d, error);
     }
     draft_deinit(&d);

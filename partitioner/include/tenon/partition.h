@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The partitioner's interface: a weighted graph in, a plan with a proven lower bound out. It knows
-// labels, costs and order; no tensor, no file format, no plugin. All costs are integer nanoseconds.
+// labels, costs and order; no tensor, no file format, no plugin. Costs are integers of one unit
+// (Tenon uses nanoseconds).
+//
+// What is minimised, over a label for every op and a serial order of the ops:
+//   the ops' costs on their labels
+//   + one copy for every tensor and every label that needs it and did not produce it
+//   + one handover for every change of label between neighbours in the order
+//   - the savings of claims whose ops are all on the claim's label, in one segment.
+// A segment is a maximal run of one label in the order: convex and acyclic by construction.
 //
 // Threads: every function is pure in its arguments and may run on any thread.
 #ifndef TENON_PARTITION_H
@@ -14,16 +22,23 @@ extern "C" {
 
 typedef int32_t tnp_status;
 #define TNP_OK 0
-// An index, count or cost of the problem is out of range; plan->culprit is the op or tensor.
+// An index, count or cost of the problem is out of range; plan->culprit is the op, tensor, claim
+// or label. The same for sums of costs beyond TNP_MAX_TOTAL, with culprit op_count.
 #define TNP_INVALID 1
-// No label can run op plan->culprit.
+// No label can run op plan->culprit (with all ops of its group).
 #define TNP_INFEASIBLE 2
 #define TNP_OUT_OF_MEMORY 3
+// The labels' capacities cannot hold the ops, or no such plan was found within the budget.
+#define TNP_OVER_CAPACITY 4
+// No serial order keeps every all-or-nothing claim in one segment with the labels that were given.
+#define TNP_UNORDERABLE 5
 
 #define TNP_UNSUPPORTED ((int64_t)-1)
+#define TNP_NONE UINT32_MAX
 #define TNP_MAX_LABELS 64u
-// Larger costs are invalid: sums over a problem must stay far from INT64_MAX.
 #define TNP_MAX_COST ((int64_t)1 << 44)
+#define TNP_MAX_TOTAL ((int64_t)1 << 49)
+#define TNP_NO_CAPACITY UINT64_MAX
 
 // alloc returns null when out of memory; free gets the size it was allocated with.
 typedef struct tnp_allocator {
@@ -39,8 +54,23 @@ typedef struct tnp_tensor {
     uint32_t consumer_count;
 } tnp_tensor;
 
+typedef uint32_t tnp_claim_kind;
+// None of the ops runs on the label unless all do, in one segment.
+#define TNP_CLAIM_ALL_OR_NOTHING 0u
+// The ops also run singly.
+#define TNP_CLAIM_BONUS 1u
+
+// Ops that one label computes together for less. Claims of one label share no op.
+typedef struct tnp_claim {
+    tnp_claim_kind kind;
+    uint32_t label;
+    uint32_t op_begin; // range of tnp_problem.claim_ops; every op supports the label
+    uint32_t op_count; // at least 1
+    int64_t saving;    // at most the sum of the ops' costs on the label
+} tnp_claim;
+
 // The problem; all arrays are borrowed for the call. Ops are numbered in a topological order:
-// every consumer's index is above its producer's.
+// every consumer's index is above its producer's. Pins and forbids are unsupported labels.
 typedef struct tnp_problem {
     uint32_t op_count;
     uint32_t label_count;
@@ -49,12 +79,29 @@ typedef struct tnp_problem {
     const int64_t *op_cost; // [op_count][label_count]; TNP_UNSUPPORTED where it cannot run
     const tnp_tensor *tensors;
     const uint32_t *consumers;
-    const int64_t *copy_cost;     // [tensor_count][from][to], 0 where from == to
-    const int64_t *handover_cost; // [from][to], 0 where from == to
-    uint64_t budget;              // op visits the search may spend; 0 means a default
+    const int64_t *copy_cost; // [tensor_count][from][to], 0 where from == to
+    // [from][to], 0 where from == to; the cost of starting a segment of "to" belongs here. A
+    // handover may pass through a third label: the least sum along any way is what is charged.
+    const int64_t *handover_cost;
+    // Optional, null when absent:
+    const tnp_claim *claims; // claim_count
+    const uint32_t *claim_ops;
+    const uint32_t *group;          // [op_count]: ops of one number share a label; TNP_NONE: free
+    const uint64_t *op_bytes;       // [op_count]: what an op's weights take where it runs
+    const uint64_t *label_capacity; // [label_count]: TNP_NO_CAPACITY where unlimited
+    uint32_t claim_count;
+    uint32_t claim_op_total;
 } tnp_problem;
 
-// A maximal run of one label in the serial order: convex and acyclic by construction.
+typedef struct tnp_options {
+    uint64_t work_budget; // steps of the inner loops; 0: a default by size (about 8 ns each)
+    // Optional: asked now and then; nonzero stops the search with the best plan so far, which is
+    // then marked truncated. What it returns may depend on the clock: so may such a plan.
+    int (*cancelled)(void *user_data);
+    void *user_data;
+} tnp_options;
+
+// A maximal run of one label in the serial order.
 typedef struct tnp_segment {
     uint32_t label;
     uint32_t begin; // range of tnp_plan.order
@@ -62,12 +109,14 @@ typedef struct tnp_segment {
 } tnp_segment;
 
 typedef struct tnp_cost {
-    int64_t total; // the sum of the following three
+    int64_t total; // compute + copies + handovers - savings
     int64_t compute;
     int64_t copies;
     int64_t handovers;
-    uint32_t copy_count;
+    int64_t savings;
+    uint32_t copy_count; // copies that cost something
     uint32_t handover_count;
+    uint32_t claim_count; // claims that hold
 } tnp_cost;
 
 typedef struct tnp_plan {
@@ -78,14 +127,24 @@ typedef struct tnp_plan {
     tnp_segment *segments;
     tnp_cost cost;
     int64_t lower_bound; // no plan for this problem costs less
+    uint64_t hash;       // of labels and order; 0 when truncated: never keep such a plan
+    uint64_t work;       // steps spent
+    uint32_t truncated;  // 1: stopped by cancelled
     uint32_t culprit;    // see tnp_status
 } tnp_plan;
 
-// Finds a plan. *out_plan is fully written also on failure, and then only culprit means something.
-// Release it with tnp_plan_deinit. The same problem gives the same plan on every machine. Never
-// worse than the best single label where one label can run every op that is not pinned to another.
+// Finds a plan. options may be null. *out_plan is fully written also on failure, and then only
+// culprit means something. Release it with tnp_plan_deinit. The same problem and budget give the
+// same plan on every machine. Never worse than the best single label where one label can run every
+// op that is not pinned to another and capacities allow it.
 tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *problem,
-                         tnp_plan *out_plan);
+                         const tnp_options *options, tnp_plan *out_plan);
+
+// The best order known for given labels (op_count entries), priced; lower_bound is INT64_MIN.
+// TNP_INFEASIBLE with culprit where an op does not support its label, breaks its group or stands
+// in an all-or-nothing claim alone; capacities are not looked at.
+tnp_status tnp_plan_of_labels(const tnp_allocator *allocator, const tnp_problem *problem,
+                              const uint32_t *label, tnp_plan *out_plan);
 
 // Frees what init allocated; accepts a plan that init failed on.
 void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan);
@@ -93,10 +152,11 @@ void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan);
 // Checks every index and cost. Returns TNP_OK, TNP_INVALID or TNP_INFEASIBLE with *out_culprit.
 tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culprit);
 
-// The exact cost of running order (op_count entries) with label. Both must be valid for the
-// problem.
-void tnp_cost_of_order(const tnp_problem *problem, const uint32_t *label, const uint32_t *order,
-                       tnp_cost *out_cost);
+// The exact cost of running order (op_count entries, topological) with label; both valid for the
+// problem. Savings count where a claim's ops are in one segment. All-or-nothing claims are not
+// checked. TNP_OK or TNP_OUT_OF_MEMORY.
+tnp_status tnp_cost_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
+                             const uint32_t *label, const uint32_t *order, tnp_cost *out_cost);
 
 #ifdef __cplusplus
 }

@@ -230,7 +230,8 @@ static void run__a_waiting_request_does_not_block_another(void **state) {
     gpu_close(&f);
 }
 
-// Three outputs: one fails, one depends on it and is the GPU's, one is the GPU's and does not.
+// Three outputs in a chain: the GPU's first is right, the second fails, the GPU's third depends on
+// it.
 static void run__a_failure_poisons_exactly_its_descendants(void **state) {
     (void)state;
     gpu_fixture f;
@@ -240,7 +241,7 @@ static void run__a_failure_poisons_exactly_its_descendants(void **state) {
     onnx_begin(&b, 17);
     onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);
     onnx_node(&b, "Relu", "x", "good");
-    onnx_node(&b, "Neg", "x", "bad");
+    onnx_node(&b, "Neg", "good", "bad");
     onnx_node(&b, "Relu", "bad", "heir");
     onnx_output(&b, "good", TN_DTYPE_FLOAT, 1, dims);
     onnx_output(&b, "bad", TN_DTYPE_FLOAT, 1, dims);
@@ -258,8 +259,8 @@ static void run__a_failure_poisons_exactly_its_descendants(void **state) {
     fake_device(FAKE_ALPHA)->run_status = TN_OK;
     fake_unlock();
     assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
-    assert_float_equal(gpu_output(&f, 1)[0], 3.0f, 0);
-    assert_float_equal(gpu_output(&f, 2)[0], 3.0f, 0);
+    assert_float_equal(gpu_output(&f, 1)[5], -2.0f, 0);
+    assert_float_equal(gpu_output(&f, 2)[5], 0.0f, 0);
     gpu_close(&f);
 }
 

@@ -122,10 +122,12 @@ static int64_t single_label_cost(const tnp_problem *problem, uint32_t label) {
     return total;
 }
 
-static void check_plan(const tnp_problem *problem, const tnp_plan *plan) {
+static void check_plan(const tnp_allocator *allocator, const tnp_problem *problem,
+                       const tnp_plan *plan) {
     tnp_cost cost;
     assert_order_is_topological(problem, plan->order);
-    tnp_cost_of_order(problem, plan->label, plan->order, &cost);
+    assert_int_equal(tnp_cost_of_order(allocator, problem, plan->label, plan->order, &cost),
+                     TNP_OK);
     assert_memory_equal(&cost, &plan->cost, sizeof(cost));
     assert_true(plan->lower_bound <= plan->cost.total);
     for (uint32_t label = 0; label < problem->label_count; label++) {
@@ -144,15 +146,15 @@ static void check_plan(const tnp_problem *problem, const tnp_plan *plan) {
 static void plan_init__random_problems_get_valid_plans(void **state) {
     (void)state;
     static random_problem r;
-    for (uint64_t seed = 1; seed <= 3000; seed++) {
+    for (uint64_t seed = 1; seed <= 600; seed++) {
         counting_heap heap = {0};
         tnp_allocator allocator = {counting_alloc, counting_free, &heap};
         tnp_plan plan;
         tnp_plan again;
         make_problem(&r, seed);
-        assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_OK);
-        check_plan(&r.problem, &plan);
-        assert_int_equal(tnp_plan_init(&allocator, &r.problem, &again), TNP_OK);
+        assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_OK);
+        check_plan(&allocator, &r.problem, &plan);
+        assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &again), TNP_OK);
         assert_memory_equal(plan.order, again.order, plan.op_count * sizeof(uint32_t));
         assert_memory_equal(plan.label, again.label, plan.op_count * sizeof(uint32_t));
         tnp_plan_deinit(&allocator, &plan);
@@ -168,14 +170,14 @@ static void plan_init__every_allocation_may_fail(void **state) {
     counting_heap counter = {0};
     tnp_allocator counted = {counting_alloc, counting_free, &counter};
     tnp_plan plan;
-    assert_int_equal(tnp_plan_init(&counted, &r.problem, &plan), TNP_OK);
+    assert_int_equal(tnp_plan_init(&counted, &r.problem, NULL, &plan), TNP_OK);
     tnp_plan_deinit(&counted, &plan);
     assert_true(counter.calls > 4);
     for (int after = 0; after < 2; after++) {
         for (uint64_t i = 1; i <= counter.calls; i++) {
             counting_heap heap = {.fail_at = i, .fail_after = after};
             tnp_allocator allocator = {counting_alloc, counting_free, &heap};
-            assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_OUT_OF_MEMORY);
+            assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_OUT_OF_MEMORY);
             assert_int_equal(heap.live_bytes, 0);
         }
     }
@@ -195,22 +197,22 @@ static void plan_init__names_what_is_wrong(void **state) {
     for (uint32_t label = 0; label < labels; label++) {
         r.op_cost[2 * labels + label] = TNP_UNSUPPORTED;
     }
-    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INFEASIBLE);
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_INFEASIBLE);
     assert_int_equal(plan.culprit, 2);
 
     make_problem(&r, 11);
     r.op_cost[3 * labels] = TNP_MAX_COST + 1;
-    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_INVALID);
     assert_int_equal(plan.culprit, 3);
 
     make_problem(&r, 11);
     r.tensors[1].producer = r.problem.op_count;
-    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_INVALID);
     assert_int_equal(plan.culprit, 1);
 
     make_problem(&r, 11);
     r.problem.label_count = TNP_MAX_LABELS + 1;
-    assert_int_equal(tnp_plan_init(&allocator, &r.problem, &plan), TNP_INVALID);
+    assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_INVALID);
     assert_int_equal(heap.live_bytes, 0);
 }
 

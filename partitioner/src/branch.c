@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Branch and bound for what the rounds leave open: fix the variable in the greatest doubt to each
+// label, let the dual strike out what can no longer beat the best plan, and so on. When all
+// branches are closed the best plan is proven optimal.
+#include "search.h"
+
+#include <math.h>
+#include <string.h>
+
+// Larger problems have too many variables in doubt for branches to close.
+#define MAX_OPS 4000u
+#define MAX_DEPTH 200u
+// Saved states of the dual: what all depths together may take.
+#define MAX_SAVED_VALUES (1u << 20)
+#define PASSES 12u
+
+typedef struct branching {
+    tnp_search *search;
+    double *saved; // [depth][value]
+    uint32_t depth_limit;
+    uint32_t *rounded; // [var]
+    int complete;      // no branch was left open
+} branching;
+
+// Passes until the bound stands still. Returns 0 when nothing here beats the best plan.
+static int tighten(branching *b) {
+    tnp_search *s = b->search;
+    int64_t last = tnp_dual_bound(&s->dual);
+    for (uint32_t pass = 0; pass < PASSES; pass++) {
+        if (!tnp_dual_pass(&s->dual, s->cost.total, b->rounded)) {
+            return 0;
+        }
+        int64_t now = tnp_dual_bound(&s->dual);
+        if (now >= s->cost.total) {
+            return 0;
+        }
+        if (pass > 2 && now <= last) {
+            break;
+        }
+        last = now;
+    }
+    return 1;
+}
+
+// The variable with labels left whose second label costs least more; TNP_NONE when all are fixed.
+static uint32_t most_doubtful(const tnp_search *s) {
+    uint32_t best = TNP_NONE;
+    double least = INFINITY;
+    for (uint32_t var = 0; var < s->graph.var_count; var++) {
+        double doubt = s->dual.doubt[s->dual.node_of_var[var]];
+        if (doubt < least) {
+            least = doubt;
+            best = var;
+        }
+    }
+    return best;
+}
+
+static void explore(branching *b, uint32_t depth) {
+    tnp_search *s = b->search;
+    if (!tnp_search_goes_on(s)) {
+        b->complete = b->complete && s->found && s->bound >= s->cost.total;
+        return;
+    }
+    if (!tighten(b)) {
+        return;
+    }
+    tnp_search_consider(s, b->rounded, 1);
+    int exact = s->orderer.exact;
+    uint32_t var = most_doubtful(s);
+    if (var == TNP_NONE || depth == b->depth_limit) {
+        // All fixed: the order was searched for; what that left out stays open.
+        b->complete = b->complete && var == TNP_NONE && exact;
+        return;
+    }
+    double *saved = b->saved + depth * s->dual.value_count;
+    uint32_t first = b->rounded[var];
+    memcpy(saved, s->dual.values, s->dual.value_count * sizeof(*saved));
+    for (uint32_t i = 0; i < s->graph.label_count; i++) {
+        // The rounded label first, then the others.
+        uint32_t label = i == 0 ? first : i <= first ? i - 1 : i;
+        memcpy(s->dual.values, saved, s->dual.value_count * sizeof(*saved));
+        s->own_work += s->dual.value_count / 4;
+        if (tnp_dual_fix(&s->dual, var, label)) {
+            explore(b, depth + 1);
+        }
+    }
+}
+
+tnp_status tnp_search_branch(tnp_arena *arena, tnp_search *search) {
+    tnp_search *s = search;
+    branching b = {.search = s, .complete = 1};
+    if (!s->found || s->graph.op_count > MAX_OPS || !tnp_search_goes_on(s)) {
+        return TNP_OK;
+    }
+    if (s->graph.label_count <= 2 && tnp_dual_init(arena, &s->energy, &s->dual) != TNP_OK) {
+        return TNP_OUT_OF_MEMORY;
+    }
+    uint64_t depths = MAX_SAVED_VALUES / s->dual.value_count;
+    b.depth_limit = depths > MAX_DEPTH ? MAX_DEPTH : (uint32_t)depths;
+    if (b.depth_limit == 0) {
+        return TNP_OK;
+    }
+    b.rounded = tnp_arena_array(arena, s->graph.var_count, sizeof(uint32_t));
+    b.saved = tnp_arena_array(arena, b.depth_limit * s->dual.value_count, sizeof(*b.saved));
+    if (b.rounded == NULL || b.saved == NULL) {
+        return TNP_OUT_OF_MEMORY;
+    }
+    tnp_dual_update(&s->dual);
+    explore(&b, 0);
+    if (b.complete) {
+        tnp_search_raise_bound(s, s->cost.total);
+    }
+    return TNP_OK;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exact cost of labels and an order.
+#ifndef TENON_PARTITIONER_PRICE_H
+#define TENON_PARTITIONER_PRICE_H
+
+#include "graph.h"
+
+// segment_of: op_count words of work space. The total is exact when every all-or-nothing claim
+// that is used is in one segment; *out_broken counts those that are not.
+void tnp_price(const tnp_graph *graph, const uint32_t *label, const uint32_t *order,
+               uint32_t *segment_of, tnp_cost *out_cost, uint32_t *out_broken);
+
+// Compute and copies, without claims: what does not depend on the order.
+int64_t tnp_price_additive(const tnp_graph *graph, const uint32_t *label);
+
+#endif // TENON_PARTITIONER_PRICE_H
