@@ -7,6 +7,7 @@
     core -> abi, partitioner
     partitioner -> nothing
     conformance, tools, hosts, examples, bench -> core's public headers, abi
+    tools/partition, bench -> partitioner            (measuring it on its own)
     conformance -> tools/tensor_proto                (reading test data, which `tenon run` does too)
     nothing -> plugins
 
@@ -26,8 +27,8 @@ import source_tree
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 INCLUDE_ROOTS = ("abi/include", "abi/helper", "abi/helper/include", "partitioner/include",
-                 "partitioner/src", "core/include", "core/src", "conformance", "tools/tensor_proto", "tests",
-                 "")
+                 "partitioner/src", "core/include", "core/src", "conformance", "tools/tensor_proto",
+                 "tools/partition", "tests", "")
 STANDARD_HEADERS = {f"{name}.h" for name in (
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal "
     "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath "
@@ -45,10 +46,11 @@ ALLOWED = {"abi": {"abi"},
            "core": {"core-public", "core", "abi", "partitioner-public"},
            "conformance": {"core-public", "abi", "abi-helper", "conformance"},
            "tools": {"core-public", "abi", "tools"},
+           "tools/partition": {"partitioner-public"},
            "tools/tensor_proto": {"core-public", "abi"},
            "hosts": {"core-public", "abi", "hosts"},
            "examples": {"core-public", "abi", "abi-helper", "examples"},
-           "bench": {"core-public", "abi", "bench"},
+           "bench": {"core-public", "abi", "bench", "partitioner-public"},
            "tests": {"abi", "abi-helper", "partitioner-public", "partitioner", "core-public", "core",
                      "conformance", "tools", "tests"}}
 LOADER_CALL = re.compile(r"(?<![\w.>])(dlopen|dlmopen|dlsym|dlvsym)\s*\(")
@@ -56,6 +58,7 @@ LOADER_CALL = re.compile(r"(?<![\w.>])(dlopen|dlmopen|dlsym|dlvsym)\s*\(")
 
 # Libraries inside a part of the house that some others link in.
 SHARED = {"plugins/gpu": ("plugins/opencl", "plugins/vulkan"),
+          "tools/partition": ("bench", "tests", "tools/partition"),
           "tools/tensor_proto": ("conformance", "tools", "tests")}
 
 
