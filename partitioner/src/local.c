@@ -140,7 +140,7 @@ tnp_status tnp_search_local(tnp_arena *arena, tnp_search *search) {
     }
     // A quarter of the budget at most.
     l.limit = tnp_search_work(search) + search->budget / 4;
-    while (goes_on(&l)) {
+    while (search->found && goes_on(&l)) {
         int better = move_parts(&l);
         better |= move_claims(&l);
         better |= move_ops(&l);

@@ -51,24 +51,33 @@ static int64_t solve_round(tnp_search *s, uint32_t round) {
         expand_all(s, NULL, 1, s->var_label);
         return scaled_bound(&s->energy, tnp_energy_total(&s->energy, s->var_label));
     }
+    int64_t beat = s->found ? s->cost.total : INT64_MAX;
     tnp_dual_update(&s->dual);
     int left = 1;
     for (uint32_t pass = 0; pass < (round == 0 ? 4u : 2u) && left; pass++) {
-        left = tnp_dual_pass(&s->dual, s->cost.total, s->var_label);
+        left = tnp_dual_pass(&s->dual, beat, s->var_label);
     }
     if (!left) {
         return s->cost.total;
     }
     int64_t bound = tnp_dual_bound(&s->dual);
-    return bound < s->cost.total ? bound : s->cost.total;
+    return bound < beat ? bound : beat;
+}
+
+// Prices of capacities aim at the best plan, or where there is none yet at twice the bound.
+static void reprice(tnp_search *s) {
+    int64_t aim = s->found ? s->cost.total : s->bound * 2 + 1;
+    tnp_caps_reprice(&s->caps, s->var_label, aim > s->bound ? aim - s->bound : 0);
 }
 
 void tnp_search_alternate(tnp_search *search) {
     tnp_search *s = search;
-    for (uint32_t i = 0; i < ALTERNATIONS && tnp_search_goes_on(s); i++) {
+    for (uint32_t i = 0; s->found && i < ALTERNATIONS && tnp_search_goes_on(s); i++) {
         tnp_search_best_labels(s, s->var_label);
         expand_all(s, s->order, 1, s->var_label);
-        if (!tnp_search_consider(s, s->var_label, 0)) {
+        int better = tnp_search_consider(s, s->var_label, 0);
+        better |= tnp_search_consider_fitted(s, s->var_label);
+        if (!better) {
             return;
         }
     }
@@ -82,14 +91,17 @@ void tnp_search_bounds(tnp_search *search) {
         if (!tnp_search_goes_on(s)) {
             return;
         }
-        int64_t before = s->cost.total - s->bound;
+        int64_t before = s->found ? s->cost.total - s->bound : INT64_MAX;
         tnp_search_raise_bound(s, solve_round(s, round));
         // consider mends labels in place; the prices follow the labels as they were rounded.
         follow(s, s->var_label);
+        reprice(s);
         int better = tnp_search_consider(s, s->var_label, 0);
+        better |= tnp_search_consider_fitted(s, s->var_label);
         if (better || round % 8 == 2) {
             tnp_search_alternate(s);
         }
-        idle = s->cost.total - s->bound < before - before / 256 ? 0 : idle + 1;
+        int64_t gap = s->found ? s->cost.total - s->bound : INT64_MAX;
+        idle = gap < before - before / 256 ? 0 : idle + 1;
     }
 }

@@ -36,6 +36,7 @@ tnp_status tnp_search_init(tnp_arena *arena, const tnp_problem *problem, const t
         tnp_split_handovers(arena, &s->graph, &metrics, &metric_count) != TNP_OK ||
         tnp_energy_init(arena, &s->graph, metrics, metric_count, &s->energy) != TNP_OK ||
         tnp_paths_init(arena, &s->energy, &s->paths) != TNP_OK ||
+        tnp_caps_init(arena, &s->energy, &s->caps) != TNP_OK ||
         // Two labels are bounded by cuts; branch.c makes the dual when it gets there.
         (s->graph.label_count > 2 && tnp_dual_init(arena, &s->energy, &s->dual) != TNP_OK) ||
         tnp_mover_init(arena, &s->energy, &s->mover) != TNP_OK ||
@@ -69,23 +70,6 @@ void tnp_search_best_labels(const tnp_search *search, uint32_t *out_var_label) {
     for (uint32_t op = 0; op < search->graph.op_count; op++) {
         out_var_label[search->graph.var_of[op]] = search->label[op];
     }
-}
-
-static int fits(const tnp_graph *g, const uint32_t *op_label) {
-    if (g->var_bytes == NULL) {
-        return 1;
-    }
-    for (uint32_t label = 0; label < g->label_count; label++) {
-        uint64_t left = g->problem->label_capacity[label];
-        for (uint32_t op = 0; op < g->op_count && left != TNP_NO_CAPACITY; op++) {
-            uint64_t bytes = op_label[op] == label ? g->problem->op_bytes[op] : 0;
-            if (bytes > left) {
-                return 0;
-            }
-            left -= bytes;
-        }
-    }
-    return 1;
 }
 
 // Where var costs least other than on label; label itself when nowhere else.
@@ -141,6 +125,11 @@ static int mend_claims(const tnp_graph *g, uint32_t *var_label) {
     return 0;
 }
 
+int tnp_search_consider_fitted(tnp_search *search, uint32_t *var_label) {
+    return search->graph.var_bytes != NULL && !tnp_caps_fit(&search->caps, var_label) &&
+           tnp_caps_mend(&search->caps, var_label) && tnp_search_consider(search, var_label, 0);
+}
+
 int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough) {
     const tnp_graph *g = &search->graph;
     if (var_label != search->var_label) {
@@ -151,14 +140,14 @@ int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thoro
             return 0;
         }
     }
-    if (!mend_claims(g, search->var_label)) {
+    if (!mend_claims(g, search->var_label) || !tnp_caps_fit(&search->caps, search->var_label)) {
         return 0;
     }
     for (uint32_t op = 0; op < g->op_count; op++) {
         search->op_label[op] = search->var_label[g->var_of[op]];
     }
     search->own_work += g->op_count + g->edge_count;
-    if (!fits(g, search->op_label) || !tnp_order(&search->orderer, search->op_label, thorough)) {
+    if (!tnp_order(&search->orderer, search->op_label, thorough)) {
         return 0;
     }
     if (search->found && search->orderer.cost.total >= search->cost.total) {

@@ -4,6 +4,7 @@
 #ifndef TENON_PARTITIONER_SEARCH_H
 #define TENON_PARTITIONER_SEARCH_H
 
+#include "caps.h"
 #include "dual.h"
 #include "move.h"
 #include "order.h"
@@ -13,6 +14,7 @@ typedef struct tnp_search {
     tnp_graph graph;
     tnp_energy energy;
     tnp_paths paths;
+    tnp_caps caps;
     tnp_dual dual;
     tnp_mover mover;
     tnp_orderer orderer;
@@ -42,6 +44,9 @@ int tnp_search_goes_on(tnp_search *search);
 // Orders and prices labels by variable and keeps the plan if it is the cheapest so far. Labels of
 // all-or-nothing claims are mended first where they do not suit. Returns whether it was.
 int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough);
+
+// The same after making overfull labels fit, in place; nothing when they fit already.
+int tnp_search_consider_fitted(tnp_search *search, uint32_t *var_label);
 
 // Takes over a proven bound.
 void tnp_search_raise_bound(tnp_search *search, int64_t bound);

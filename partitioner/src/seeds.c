@@ -30,5 +30,6 @@ void tnp_search_seeds(tnp_search *search) {
             search->var_label[var] = cheapest(g, var, preferred);
         }
         tnp_search_consider(search, search->var_label, 0);
+        tnp_search_consider_fitted(search, search->var_label);
     }
 }
