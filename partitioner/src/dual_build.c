@@ -246,7 +246,7 @@ static void load_claims(builder *b, uint32_t next) {
             for (uint32_t label = 0; label < g->label_count; label++) {
                 if (label != claim->label) {
                     *entry(d, edge, b->claim_node[c], 1, label) = INFINITY;
-                } else if (claim->kind == TNP_CLAIM_ALL_OR_NOTHING) {
+                } else if (i < claim->bound_count) {
                     *entry(d, edge, b->claim_node[c], 0, label) = INFINITY;
                 }
             }

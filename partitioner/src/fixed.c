@@ -5,13 +5,22 @@
 
 #include <string.h>
 
+static int is_bound(const tnp_problem *p, uint32_t claim, uint32_t op) {
+    for (uint32_t i = 0; i < p->claims[claim].bound_count; i++) {
+        if (p->claim_ops[p->claims[claim].op_begin + i] == op) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 // Why labels cannot be: TNP_OK, or TNP_INFEASIBLE with the op.
 static tnp_status check_labels(const tnp_graph *g, const uint32_t *label, uint32_t *out_culprit) {
     const tnp_problem *p = g->problem;
     for (uint32_t op = 0; op < g->op_count; op++) {
         int suits = label[op] < g->label_count && tnp_op_cost(g, op, label[op]) != TNP_UNSUPPORTED;
         uint32_t claim = suits ? tnp_claim_at(g, op, label[op]) : TNP_NONE;
-        if (claim != TNP_NONE && p->claims[claim].kind == TNP_CLAIM_ALL_OR_NOTHING) {
+        if (claim != TNP_NONE && is_bound(p, claim, op)) {
             for (uint32_t i = 0; i < p->claims[claim].op_count; i++) {
                 suits &= label[p->claim_ops[p->claims[claim].op_begin + i]] == label[op];
             }

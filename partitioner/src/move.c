@@ -212,10 +212,10 @@ static claim_sides look_at_claim(const tnp_mover *m, const tnp_claim *claim) {
     return sides;
 }
 
-// All-or-nothing ops that no choice here brings together keep off the claim's label.
-static void forbid_parts(tnp_mover *m, const tnp_claim *claim) {
+// Bound ops whose claim no choice here makes hold keep off its label.
+static void forbid_bound(tnp_mover *m, const tnp_claim *claim) {
     const tnp_graph *g = m->energy->graph;
-    for (uint32_t i = 0; i < claim->op_count; i++) {
+    for (uint32_t i = 0; i < claim->bound_count; i++) {
         uint32_t var = g->var_of[g->problem->claim_ops[claim->op_begin + i]];
         if (moves(m, var) && m->take[var] == claim->label) {
             tnp_maxflow_add_unary(&m->flow, m->node[var], 0, TNP_INFINITE);
@@ -225,34 +225,32 @@ static void forbid_parts(tnp_mover *m, const tnp_claim *claim) {
     }
 }
 
-// gate is on the sink's side as soon as one op leaves, or on the source's while one has not come.
+// gate is on the sink's side as soon as one op leaves, or on the source's while one has not come. A
+// bound op cannot be on the label then.
 static void add_claim(tnp_mover *m, const tnp_claim *claim) {
     const tnp_graph *g = m->energy->graph;
-    int strict = claim->kind == TNP_CLAIM_ALL_OR_NOTHING;
     claim_sides sides = look_at_claim(m, claim);
     if (!sides.whole_now && !sides.whole_later) {
-        if (strict) {
-            forbid_parts(m, claim);
-        }
+        forbid_bound(m, claim);
         return;
     }
     if (!sides.any_moves) {
         return;
     }
-    int64_t saving = claim->saving * m->energy->scale;
-    int64_t back = strict ? TNP_INFINITE : 0;
-    int one_stays = 0; // on the label whatever the others do
+    int one_stays = 0; // bound, and on the label whatever the others do
     uint32_t gate = tnp_maxflow_add_node(&m->flow);
     for (uint32_t i = 0; i < claim->op_count; i++) {
         uint32_t var = g->var_of[g->problem->claim_ops[claim->op_begin + i]];
-        one_stays |= !moves(m, var);
-        if (moves(m, var) && sides.whole_now) {
+        int64_t back = i < claim->bound_count ? TNP_INFINITE : 0;
+        if (!moves(m, var)) {
+            one_stays |= i < claim->bound_count;
+        } else if (sides.whole_now) {
             tnp_maxflow_add_arc(&m->flow, gate, m->node[var], TNP_INFINITE, back);
-        } else if (moves(m, var)) {
+        } else {
             tnp_maxflow_add_arc(&m->flow, m->node[var], gate, TNP_INFINITE, back);
         }
     }
-    int64_t lost = one_stays && strict ? TNP_INFINITE : saving;
+    int64_t lost = one_stays ? TNP_INFINITE : claim->saving * m->energy->scale;
     tnp_maxflow_add_unary(&m->flow, gate, sides.whole_now ? 0 : lost, sides.whole_now ? lost : 0);
 }
 

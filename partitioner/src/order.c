@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Without claims an order is a sequence of closures. A claim whose ops are all on its label must be
-// held together to count; holding it can cost handovers. All-or-nothing claims are always held; for
-// bonuses that the cheapest order splits, both answers are tried.
+// held together to count; holding it can cost handovers. Claims with bound ops are always held; for
+// those without bound ops that the cheapest order splits, both answers are tried.
 #include "order.h"
 
 #include <string.h>
@@ -93,14 +93,14 @@ static void hold(tnp_orderer *o, uint32_t claim, int on) {
     o->schedule.held[claim] = on ? 1 : 0;
 }
 
-// Holds the all-or-nothing claims, and the bonuses too when with_bonuses. Returns how many bonuses
-// could be held.
+// Holds the claims with bound ops, and the mere bonuses too when with_bonuses. Returns how many
+// bonuses could be held.
 static uint32_t hold_claims(tnp_orderer *o, const uint32_t *label, int with_bonuses) {
     const tnp_problem *p = o->graph->problem;
     uint32_t bonuses = 0;
     for (uint32_t c = 0; c < p->claim_count; c++) {
         const tnp_claim *claim = &p->claims[c];
-        int bonus = claim->kind == TNP_CLAIM_BONUS;
+        int bonus = claim->bound_count == 0;
         int whole = claim->op_count > 1 && claim_is_whole(p, claim, label);
         int worth = bonus && whole && claim->saving > 0;
         bonuses += worth ? 1u : 0u;
@@ -115,8 +115,8 @@ static uint32_t split_bonus(const tnp_orderer *o, const uint32_t *label) {
     const tnp_problem *p = o->graph->problem;
     for (uint32_t c = 0; c < p->claim_count; c++) {
         const tnp_claim *claim = &p->claims[c];
-        if (claim->kind != TNP_CLAIM_BONUS || claim->saving == 0 || o->given_up[c] ||
-            o->schedule.held[c] || !claim_is_whole(p, claim, label)) {
+        if (claim->bound_count > 0 || claim->saving == 0 || o->given_up[c] || o->schedule.held[c] ||
+            !claim_is_whole(p, claim, label)) {
             continue;
         }
         for (uint32_t i = 1; i < claim->op_count; i++) {

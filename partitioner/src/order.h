@@ -22,7 +22,7 @@ typedef struct tnp_orderer {
 
 tnp_status tnp_orderer_init(tnp_arena *arena, const tnp_graph *graph, tnp_orderer *out_orderer);
 
-// Writes order and cost; returns 0 when none keeps the all-or-nothing claims whole (or a label does
+// Writes order and cost; returns 0 when none keeps the claims of bound ops whole (or a label does
 // not suit one). thorough searches sequences and combinations of claims, else a greedy order does.
 int tnp_order(tnp_orderer *orderer, const uint32_t *label, int thorough);
 

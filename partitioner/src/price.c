@@ -35,16 +35,18 @@ static void add_claims(const tnp_graph *g, const uint32_t *label, const uint32_t
         const tnp_claim *claim = &p->claims[c];
         const uint32_t *ops = p->claim_ops + claim->op_begin;
         uint32_t here = 0;
+        uint32_t bound_here = 0;
         uint32_t together = 1;
         for (uint32_t i = 0; i < claim->op_count; i++) {
             here += label[ops[i]] == claim->label;
+            bound_here += i < claim->bound_count && label[ops[i]] == claim->label;
             together &= segment_of[ops[i]] == segment_of[ops[0]];
         }
         if (here == claim->op_count && together) {
             cost->savings += claim->saving;
             cost->claim_count++;
-        } else if (here > 0 && claim->kind == TNP_CLAIM_ALL_OR_NOTHING) {
-            (*out_broken)++;
+        } else {
+            *out_broken += bound_here;
         }
     }
 }

@@ -5,8 +5,8 @@
 
 #include "graph.h"
 
-// segment_of: op_count words of work space. The total is exact when every all-or-nothing claim
-// that is used is in one segment; *out_broken counts those that are not.
+// segment_of: op_count words of work space. *out_broken counts ops that are on a label
+// without the claim that they are bound to.
 void tnp_price(const tnp_graph *graph, const uint32_t *label, const uint32_t *order,
                uint32_t *segment_of, tnp_cost *out_cost, uint32_t *out_broken);
 

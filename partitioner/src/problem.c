@@ -75,7 +75,7 @@ static int tensor_is_valid(const tnp_problem *problem, uint32_t index, int64_t *
 
 static int claim_is_valid(const tnp_problem *problem, const tnp_claim *claim) {
     uint64_t end = (uint64_t)claim->op_begin + claim->op_count;
-    if (claim->kind > TNP_CLAIM_BONUS || claim->label >= problem->label_count ||
+    if (claim->bound_count > claim->op_count || claim->label >= problem->label_count ||
         claim->op_count == 0 || end > problem->claim_op_total || claim->saving < 0) {
         return 0;
     }

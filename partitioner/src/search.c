@@ -85,26 +85,30 @@ static uint32_t elsewhere(const tnp_graph *g, uint32_t var, uint32_t label) {
     return best;
 }
 
-// An all-or-nothing claim of which only some ops are on the label loses those: each goes where it
-// is cheapest otherwise. Where one cannot go elsewhere, the rest comes instead. Returns whether
+// A claim of which only some ops are on the label loses those that are bound to it: each goes where
+// it is cheapest otherwise. Where one cannot go elsewhere, the rest comes instead. Returns whether
 // anything moved.
 static int mend_claim(const tnp_graph *g, const tnp_claim *claim, uint32_t *var_label) {
     const uint32_t *ops = g->problem->claim_ops + claim->op_begin;
     uint32_t here = 0;
-    int bound = 0;
+    int bound_here = 0;
+    int stuck = 0;
     for (uint32_t i = 0; i < claim->op_count; i++) {
         uint32_t var = g->var_of[ops[i]];
         here += var_label[var] == claim->label;
-        bound |= elsewhere(g, var, claim->label) == claim->label;
+        if (i < claim->bound_count && var_label[var] == claim->label) {
+            bound_here = 1;
+            stuck |= elsewhere(g, var, claim->label) == claim->label;
+        }
     }
-    if (here == 0 || here == claim->op_count || claim->kind != TNP_CLAIM_ALL_OR_NOTHING) {
+    if (!bound_here || here == claim->op_count) {
         return 0;
     }
     for (uint32_t i = 0; i < claim->op_count; i++) {
         uint32_t *label = &var_label[g->var_of[ops[i]]];
-        if (bound) {
+        if (stuck) {
             *label = claim->label;
-        } else if (*label == claim->label) {
+        } else if (*label == claim->label && i < claim->bound_count) {
             *label = elsewhere(g, g->var_of[ops[i]], claim->label);
         }
     }

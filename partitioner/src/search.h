@@ -42,7 +42,7 @@ uint64_t tnp_search_work(const tnp_search *search);
 int tnp_search_goes_on(tnp_search *search);
 
 // Orders and prices labels by variable and keeps the plan if it is the cheapest so far. Labels of
-// all-or-nothing claims are mended first where they do not suit. Returns whether it was.
+// claims with bound ops are mended first where they do not suit. Returns whether it was.
 int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough);
 
 // The same after making overfull labels fit, in place; nothing when they fit already.

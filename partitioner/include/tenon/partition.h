@@ -30,7 +30,7 @@ typedef int32_t tnp_status;
 #define TNP_OUT_OF_MEMORY 3
 // The labels' capacities cannot hold the ops, or no such plan was found within the budget.
 #define TNP_OVER_CAPACITY 4
-// No serial order keeps every all-or-nothing claim in one segment with the labels that were given.
+// No serial order makes every claim hold that ops are bound to, with the labels that were given.
 #define TNP_UNORDERABLE 5
 
 #define TNP_UNSUPPORTED ((int64_t)-1)
@@ -54,19 +54,16 @@ typedef struct tnp_tensor {
     uint32_t consumer_count;
 } tnp_tensor;
 
-typedef uint32_t tnp_claim_kind;
-// None of the ops runs on the label unless all do, in one segment.
-#define TNP_CLAIM_ALL_OR_NOTHING 0u
-// The ops also run singly.
-#define TNP_CLAIM_BONUS 1u
-
-// Ops that one label computes together for less. Claims of one label share no op.
+// Ops that one label computes together for less, or only together. A claim holds when all of its
+// ops are on its label in one segment. Claims of one label share no op.
 typedef struct tnp_claim {
-    tnp_claim_kind kind;
     uint32_t label;
     uint32_t op_begin; // range of tnp_problem.claim_ops; every op supports the label
     uint32_t op_count; // at least 1
-    int64_t saving;    // at most the sum of the ops' costs on the label
+    // The first of the ops that run on the label only while the claim holds: 0 for a mere bonus,
+    // op_count for all or nothing.
+    uint32_t bound_count;
+    int64_t saving; // while it holds; at most the sum of the ops' costs on the label
 } tnp_claim;
 
 // The problem; all arrays are borrowed for the call. Ops are numbered in a topological order:
@@ -141,8 +138,8 @@ tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *prob
                          const tnp_options *options, tnp_plan *out_plan);
 
 // The best order known for given labels (op_count entries), priced; lower_bound is INT64_MIN.
-// TNP_INFEASIBLE with culprit where an op does not support its label, breaks its group or stands
-// in an all-or-nothing claim alone; capacities are not looked at.
+// TNP_INFEASIBLE with culprit where an op does not support its label, breaks its group or is bound
+// to a claim whose ops are not all on its label; capacities are not looked at.
 tnp_status tnp_plan_of_labels(const tnp_allocator *allocator, const tnp_problem *problem,
                               const uint32_t *label, tnp_plan *out_plan);
 
@@ -153,8 +150,8 @@ void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan);
 tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culprit);
 
 // The exact cost of running order (op_count entries, topological) with label; both valid for the
-// problem. Savings count where a claim's ops are in one segment. All-or-nothing claims are not
-// checked. TNP_OK or TNP_OUT_OF_MEMORY.
+// problem. Savings count where a claim holds; whether bound ops have their claim is
+// not checked. TNP_OK or TNP_OUT_OF_MEMORY.
 tnp_status tnp_cost_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
                              const uint32_t *label, const uint32_t *order, tnp_cost *out_cost);
 
