@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Benchmarks against named peers; results are tables in bench/results.
+# Benchmarks against named peers; results that were kept are in bench/RESULTS.md.
 set -eu
 cd "$(dirname -- "$0")/.."
 if [ ! -x bench/run.sh ]; then

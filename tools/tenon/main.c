@@ -9,7 +9,7 @@ static const char general_help[] =
     "\n"
     "  run MODEL       run a model and show what ran where, and how long it took\n"
     "  inspect MODEL   show ops, shapes, parameters and cost of a model\n"
-    "  save MODEL OUT  write a model as ONNX, as rewritten for the devices\n"
+    "  save MODEL OUT  write a model as ONNX: constants folded, no-ops gone\n"
     "  plugins         list plugins and their devices\n"
     "  doctor          check every plugin and device of this machine\n"
     "\n"

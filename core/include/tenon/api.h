@@ -11,8 +11,9 @@
 #define TN_API
 #endif
 
-// struct_type of the embedding API's structs. Like in the ABI, every struct starts with its size
-// and tag, and only grows; the _init function of each fills both and every default.
+// struct_type of the embedding API's structs. Like in the ABI, structs that may grow start with
+// their size and tag. A configuration has an _init function that fills both and every default; in a
+// struct that is filled for the caller, the caller sets both.
 #define TN_STRUCT_HOST_CONFIG 1000u
 #define TN_STRUCT_LOAD_ENTRY 1001u
 #define TN_STRUCT_DEVICE_DESC 1002u

@@ -31,8 +31,8 @@ typedef struct tn_compile_config {
     const char *const *devices;
     uint32_t device_count;
     tn_compile_policy policy;
-    uint32_t precision;              // TN_PRECISION_ (abi/compile.h)
-    uint32_t compile_flags;          // TN_COMPILE_FAST (abi/compile.h)
+    uint32_t precision;     // TN_PRECISION_ (abi/compile.h)
+    uint32_t compile_flags; // TN_COMPILE_FAST (abi/compile.h)
     // Of one request's tensors, states and workspaces; 0: the memory that the machine has.
     uint64_t memory_cap_bytes;
     tn_compile_progress_fn progress; // may be null

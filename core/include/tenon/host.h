@@ -14,9 +14,10 @@ extern "C" {
 // Shared: models and compiled models hold references. Any thread may use it.
 typedef struct tn_host tn_host;
 
-// Memory for everything the host and its plugins allocate on their own behalf. alloc returns null
-// when out of memory; alignment is a power of two. free gets the size and alignment of the alloc.
-// Both may be called from any thread at any time until the host is gone.
+// Memory for everything the host and its plugins allocate on their own behalf; only the parser of
+// manifests, and libraries below plugins, use the C library's. alloc returns null when out of
+// memory; alignment is a power of two. free gets the size and alignment of the alloc. Both may be
+// called from any thread at any time until the host is gone.
 typedef struct tn_allocator {
     void *(*alloc)(void *user_data, uint64_t size_bytes, uint64_t alignment_bytes);
     void (*free)(void *user_data, void *pointer, uint64_t size_bytes, uint64_t alignment_bytes);
@@ -201,7 +202,7 @@ typedef struct tn_memory_stats {
 
 TN_API TN_MUST_USE tn_status tn_host_memory_stats(const tn_host *host, tn_memory_stats *out_stats);
 
-// Static texts: "OUT_OF_MEMORY"; "DTYPE"; "float32". Unknown numbers give "UNKNOWN".
+// Static texts: "OUT_OF_MEMORY"; "DTYPE"; "float". Unknown numbers give "UNKNOWN".
 TN_API const char *tn_status_text(tn_status status);
 TN_API const char *tn_reason_text(uint32_t reason);
 TN_API const char *tn_dtype_text(tn_dtype dtype);

@@ -14,9 +14,11 @@ extern "C" {
 typedef struct tn_model tn_model;
 
 typedef uint32_t tn_model_flags;
-// Read files into memory instead of mapping them: for files that others may change or truncate.
+// Read files into memory instead of mapping them, for files that others may change or truncate;
+// copy a model that is given in memory.
 #define TN_MODEL_READ_COPY 1u
-// Skip constant folding, no-op removal and BatchNormalization folding.
+// Skip constant folding, no-op removal and BatchNormalization folding. Gradient nodes are written
+// out nevertheless.
 #define TN_MODEL_NO_REWRITES 2u
 // Zero memory that held this model's tensors before it is freed.
 #define TN_MODEL_SENSITIVE 4u
@@ -39,7 +41,8 @@ TN_API void tn_model_config_init(tn_model_config *config);
 // config may be null. External data must lie in the model's folder.
 // TN_ERROR_NOT_FOUND no such file · TN_ERROR_IO cannot be opened or read ·
 // TN_ERROR_INVALID_DATA no regular file, or the format is broken: error.id names the check,
-// byte_offset and text the place · TN_ERROR_UNSUPPORTED an op or feature nobody knows ·
+// byte_offset and text the place · TN_ERROR_UNSUPPORTED an op or feature nobody knows, or
+// a Gradient through an op without a rule ·
 // TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_DENIED external data outside the folder ·
 // TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_model is null on failure; else give it
 // back with tn_model_release.
@@ -155,14 +158,13 @@ typedef struct tn_save_config {
 TN_API void tn_save_config_init(tn_save_config *config);
 
 // Writes the canonical model as ONNX, derived weights computed; one loaded with
-// TN_MODEL_NO_REWRITES keeps the nodes of its file. Nodes of functions are where they were called.
-// Both files appear whole or not at all, and replace what was there; the model may be one of those.
-// [any-thread] [may-block]
-// config may be null.
-// TN_ERROR_INVALID_ARGUMENT also a path or name that cannot be · TN_ERROR_UNSUPPORTED no opset
-// version gives all nodes their meaning (functions of other versions were inlined): node_index ·
-// TN_ERROR_LIMIT_EXCEEDED above 2 GiB without an external file · TN_ERROR_NOT_FOUND no such folder
-// · TN_ERROR_IO · TN_ERROR_OUT_OF_MEMORY.
+// TN_MODEL_NO_REWRITES keeps the nodes of its file, but for Gradient. Nodes of functions are where
+// they were called. Both files appear whole or not at all, and replace what was there; the model
+// may be one of those. [any-thread] [may-block] config may be null. TN_ERROR_INVALID_ARGUMENT also
+// a path or name that cannot be · TN_ERROR_UNSUPPORTED no opset version gives all nodes their
+// meaning (functions of other versions were inlined): node_index · TN_ERROR_LIMIT_EXCEEDED above 2
+// GiB without an external file · TN_ERROR_NOT_FOUND no such folder · TN_ERROR_IO ·
+// TN_ERROR_OUT_OF_MEMORY.
 TN_API TN_MUST_USE tn_status tn_model_save_file(const tn_model *model, const char *path,
                                                 const tn_save_config *config, tn_error *error);
 

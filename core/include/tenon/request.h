@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request: one prepared, reusable execution of a compiled model. Prepare fixes shapes and plans
-// memory; run or submit may then be repeated without allocating. Read next: trace.h.
+// memory; run or submit may then be repeated without allocating, but for models of several stages,
+// whose parts are made ready as the run tells their shapes. Read next: trace.h.
 #ifndef TENON_REQUEST_H
 #define TENON_REQUEST_H
 
@@ -64,7 +65,7 @@ typedef struct tn_input_shape {
 } tn_input_shape;
 
 // Fixes the shapes, plans memory and readies every context. Inputs that are not listed must have
-// known dimensions. May be repeated between runs; bound inputs and outputs are forgotten.
+// known dimensions. May be repeated between runs; inputs have to be written again.
 // [may-block] TN_ERROR_INVALID_ARGUMENT a shape contradicts the model: text names input and
 // dimension · TN_ERROR_LIMIT_EXCEEDED over the memory cap: text names the largest tensors ·
 // TN_ERROR_INVALID_STATE running · TN_ERROR_BUSY a device is still at work on a run that was given

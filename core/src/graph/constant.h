@@ -18,7 +18,7 @@ struct tni_model;
 typedef enum tni_source_kind {
     TNI_SOURCE_BUFFER, // the caller's memory, which outlives the model
     TNI_SOURCE_MAPPED, // a private read-only mapping of a file
-    TNI_SOURCE_COPIED, // a file read into memory of the model (read-copy mode)
+    TNI_SOURCE_COPIED, // a file or buffer copied into memory of the model (read-copy mode)
 } tni_source_kind;
 
 // Where raw bytes come from. A mapped file may shrink behind our back, and touching a page beyond
@@ -102,9 +102,10 @@ TN_MUST_USE tn_status tni_model_add_reshaped(struct tni_model *model, uint32_t c
 TN_MUST_USE tn_status tni_model_add_ints(struct tni_model *model, const int64_t *values,
                                          uint32_t count, uint32_t rank, uint32_t *out_id);
 
-// Adds a caller's buffer as a source: borrowed, must outlive the model.
+// Adds a caller's buffer as a source: copied, or borrowed and then to outlive the model. TN_OK ·
+// TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_model_add_buffer(struct tni_model *model, const void *data,
-                                           uint64_t size_bytes, uint32_t *out_id);
+                                           uint64_t size_bytes, bool copy, uint32_t *out_id);
 // Takes over an open file descriptor on success and maps it whole and private, or reads it when
 // copy is set. path is for messages. TN_OK · TN_ERROR_IO · TN_ERROR_INVALID_DATA no regular file ·
 // TN_ERROR_LIMIT_EXCEEDED larger than max_bytes · TN_ERROR_OUT_OF_MEMORY. On failure the descriptor

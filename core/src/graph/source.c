@@ -88,11 +88,25 @@ static tn_status add_source(tni_model *model, const tni_source *source, uint32_t
     return status;
 }
 
-tn_status tni_model_add_buffer(tni_model *model, const void *data, uint64_t size_bytes,
+tn_status tni_model_add_buffer(tni_model *model, const void *data, uint64_t size_bytes, bool copy,
                                uint32_t *out_id) {
-    const tni_source source = {
+    tni_source source = {
         .kind = TNI_SOURCE_BUFFER, .fd = -1, .data = data, .size_bytes = size_bytes};
-    return add_source(model, &source, out_id);
+    *out_id = TN_NONE;
+    if (copy && size_bytes > 0) {
+        uint8_t *bytes = tni_alloc_bytes(&model->alloc, size_bytes, TNI_ALIGNMENT);
+        if (bytes == NULL) {
+            return TN_ERROR_OUT_OF_MEMORY;
+        }
+        memcpy(bytes, data, (size_t)size_bytes);
+        source.kind = TNI_SOURCE_COPIED;
+        source.data = bytes;
+    }
+    const tn_status status = add_source(model, &source, out_id);
+    if (status != TN_OK && source.kind == TNI_SOURCE_COPIED) {
+        tni_source_close(&model->alloc, &source);
+    }
+    return status;
 }
 
 static tn_status fill_copy(tni_model *model, int fd, tni_source *source, tn_error *error) {

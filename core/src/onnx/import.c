@@ -262,10 +262,10 @@ static tn_status open_folder(tni_importer *in, const tni_import_info *info, tn_e
 
 static tn_status open_source(tni_importer *in, const tni_import_info *info, tn_error *error) {
     if (info->path == NULL) {
-        const tn_status status =
-            info->size_bytes > in->limits.file_bytes
-                ? TN_ERROR_LIMIT_EXCEEDED
-                : tni_model_add_buffer(in->model, info->data, info->size_bytes, &in->source);
+        const tn_status status = info->size_bytes > in->limits.file_bytes
+                                     ? TN_ERROR_LIMIT_EXCEEDED
+                                     : tni_model_add_buffer(in->model, info->data, info->size_bytes,
+                                                            in->copy, &in->source);
         return status == TN_OK ? TN_OK : tni_fail_plain(error, status, "model buffer");
     }
     // O_NONBLOCK: opening a named pipe must not hang; it is refused as no regular file.

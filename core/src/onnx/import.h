@@ -26,12 +26,12 @@ typedef struct tni_import_limits {
     uint64_t function_bytes;   // of function bodies, counted at every call: 2^28
 } tni_import_limits;
 
-// Read files into memory instead of mapping them: a file that is cut short while the model is in
-// use can then do no harm, at the price of a private copy of the weights.
+// Read files into memory instead of mapping them, and copy a buffer: a file that is cut short while
+// the model is in use can then do no harm, at the price of a private copy of the weights.
 #define TNI_IMPORT_COPY 1u
 
 // Where the model is: path, or data. All borrowed for the call, except data, which must outlive the
-// model.
+// model unless it is copied.
 typedef struct tni_import_info {
     const tni_alloc *alloc; // null: tni_alloc_default()
     const tni_log *log;     // may be null

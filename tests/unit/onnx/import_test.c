@@ -503,6 +503,25 @@ static void external_data__is_mapped_from_the_models_folder(void **state) {
     remove_model_with_external();
 }
 
+static void buffer__is_copied_when_asked(void **state) {
+    static const float expected[2] = {3.0f, 4.0f};
+    fixture *f = *state;
+    onnx_builder b;
+    onnx_begin(&b, 17);
+    onnx_initializer(&b, "t", TN_DTYPE_FLOAT, 1, two, expected, sizeof expected);
+    onnx_node(&b, "Relu", "t", "y");
+    onnx_output_untyped(&b, "y");
+    onnx_end(&b, &f->bytes);
+    const tni_import_info info = {.alloc = &f->allocator.alloc,
+                                  .data = f->bytes.data,
+                                  .size_bytes = f->bytes.size,
+                                  .flags = TNI_IMPORT_COPY};
+    assert_int_equal(tni_onnx_import(&info, &f->model, &f->error), TN_OK);
+    pb_free(&f->bytes); // nothing of it is needed any more
+    assert_int_equal(f->model->sources[0].kind, TNI_SOURCE_COPIED);
+    expect_bytes(f, "t", expected, sizeof expected);
+}
+
 static void installed_models__import(void **state) {
     static const char *const names[] = {"test_gelu_default_1", "test_resize_upsample_scales_cubic",
                                         "test_loop11", "test_maxpool_2d_ceil"};
@@ -537,6 +556,7 @@ int main(void) {
         CASE(initializers__that_are_inputs_are_constants),
         CASE(optional_inputs__are_absent),
         CASE(unknown_domains__are_custom_ops),
+        CASE(buffer__is_copied_when_asked),
         CASE(bodies__see_values_around_them),
         CASE(functions__are_inlined_with_attributes),
         CASE(old_files__are_opset_1),
