@@ -127,6 +127,26 @@ static void outline__keeps_sizes_of_a_run(void **state) {
     tni_shape_table_destroy(table);
 }
 
+// A run is compared with what the model says inside of the call, too.
+static void outline__is_looked_into_for_sizes(void **state) {
+    model_fixture *f = *state;
+    const int64_t size = 4;
+    tni_shape_table *table = NULL;
+    tni_region region;
+    make_two(f);
+    (void)outline(f, true);
+    const tni_shape_input inputs[2] = {
+        {.value = f->model->graphs[0].inputs[0], .rank = 1, .dims = &size},
+        {.value = f->model->graphs[0].inputs[1], .rank = 1, .dims = &size}};
+    must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, inputs, 2, &table, &f->error));
+    must(f, tni_region_of_graph(&f->allocator.alloc, f->model, 0, &region));
+    assert_true(tni_shapes_agree(f->model, &region, table));
+    f->model->values[value_named(f->model, "u")].dims[0].size = 5;
+    assert_false(tni_shapes_agree(f->model, &region, table));
+    tni_region_deinit(&region);
+    tni_shape_table_destroy(table);
+}
+
 static void expand_refused__gives_the_nodes_back(void **state) {
     model_fixture *f = *state;
     uint32_t before[5];
@@ -316,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         MODEL_CASE(outline__has_the_calls_operands),
         MODEL_CASE(outline__keeps_sizes_of_a_run),
+        MODEL_CASE(outline__is_looked_into_for_sizes),
         MODEL_CASE(expand_refused__gives_the_nodes_back),
         MODEL_CASE(outline__leaves_out_what_rewrites_found_elsewhere),
         MODEL_CASE(outline__needs_its_inputs),

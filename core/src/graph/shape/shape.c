@@ -315,6 +315,20 @@ static bool value_agrees(const tni_model *model, const tni_shape_table *table, u
     return same;
 }
 
+// A call that is one node is handed to some devices in parts: what lies inside counts, too.
+static bool node_agrees(const tni_model *model, const tni_shape_table *table, uint32_t id) {
+    const tni_node *node = &model->nodes[id];
+    const tni_graph *inside = node->called == TN_NONE ? NULL : &model->graphs[node->expansion];
+    bool agree = true;
+    for (uint32_t i = 0; i < node->output_count && agree; i++) {
+        agree = value_agrees(model, table, node->outputs[i]);
+    }
+    for (uint32_t i = 0; inside != NULL && i < inside->node_count && agree; i++) {
+        agree = node_agrees(model, table, inside->nodes[i]);
+    }
+    return agree;
+}
+
 bool tni_shapes_agree(const tni_model *model, const tni_region *region,
                       const tni_shape_table *table) {
     bool agree = true;
@@ -322,10 +336,7 @@ bool tni_shapes_agree(const tni_model *model, const tni_region *region,
         agree = value_agrees(model, table, region->inputs[i]);
     }
     for (uint32_t i = 0; i < region->node_count && agree; i++) {
-        const tni_node *node = &model->nodes[region->nodes[i]];
-        for (uint32_t k = 0; k < node->output_count && agree; k++) {
-            agree = value_agrees(model, table, node->outputs[k]);
-        }
+        agree = node_agrees(model, table, region->nodes[i]);
     }
     return agree;
 }
