@@ -10,6 +10,7 @@ import sys
 import onnx
 from onnx import parser
 
+DOMAINS = ("local", "test.fake", "ai.onnx.preview.training")
 HEAD = '<ir_version: 9, opset_import: ["" : 18{extra}]>\n'
 
 MODELS = {
@@ -109,6 +110,16 @@ MODELS = {
         s = Reshape (n, one)
         z = ConstantOfShape (s)
     }''',
+    "gradient": '''g (float[2,3] x, float[3,2] w, float[2] b) => (float[2,3] p, float[3,2] q, float[2] r) {
+        m = MatMul (x, w)
+        a = Add (m, b)
+        t = Transpose <perm = [1, 0]> (a)
+        s = Softmax <axis = 0> (t)
+        e = Sub (s, b)
+        y = ReduceMean <axes = [0], keepdims = 0> (e)
+        r = ai.onnx.preview.training.Gradient <xs = ["b"], y = "y"> (b)
+        p, q = ai.onnx.preview.training.Gradient <xs = ["x", "w"], zs = ["b"], y = "y"> (x, w, r)
+    }''',
     "expand-huge": '''g (float[1] x) => (float[M] y) {
         s = Constant <value = int64[1] {1099511627776}> ()
         y = Expand (x, s)
@@ -120,7 +131,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in MODELS.items():
-        extra = "".join(f', "{d}" : 1' for d in ("local", "test.fake") if f"{d}." in text)
+        extra = "".join(f', "{d}" : 1' for d in DOMAINS if f"{d}." in text)
         model = parser.parse_model(HEAD.replace("{extra}", extra) + text)
         (folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
     print(f"onnx {onnx.__version__}: {len(MODELS)} seeds in {folder}")

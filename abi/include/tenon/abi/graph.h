@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph view: one immutable, relocatable run of bytes that describes a graph. Everything in it
 // is addressed by offset from its first byte, so it can be mapped into another process unchanged.
-// Read it through abi/helper/graph_reader.h. Read next: verdict.h.
+// Read it through tenon/helper/graph_reader.h. Read next: verdict.h.
 #ifndef TENON_ABI_GRAPH_H
 #define TENON_ABI_GRAPH_H
 

@@ -24,49 +24,50 @@
 typedef struct {
     const char *op_type;
     uint32_t oldest_version; // since_version of the first form that the rule is about
+    uint32_t operands;       // that must be there
     tni_gradient_fn hand_back;
 } rule;
 
 static const rule rules[] = {
-    {"Abs", 1, tni_gradient_abs},
-    {"Add", 7, tni_gradient_add},
-    {"Cast", 6, tni_gradient_cast},
-    {"Cos", 7, tni_gradient_cos},
-    {"Div", 7, tni_gradient_div},
-    {"Erf", 9, tni_gradient_erf},
-    {"Exp", 1, tni_gradient_exp},
-    {"Expand", 8, tni_gradient_expand},
-    {"Flatten", 1, tni_gradient_reshape},
-    {"Gemm", 7, tni_gradient_gemm},
-    {"Identity", 1, tni_gradient_identity},
-    {"Log", 1, tni_gradient_log},
-    {"LogSoftmax", 13, tni_gradient_log_softmax},
-    {"MatMul", 1, tni_gradient_matmul},
-    {"Mul", 7, tni_gradient_mul},
-    {"Neg", 1, tni_gradient_neg},
-    {"Pow", 7, tni_gradient_pow},
-    {"Reciprocal", 1, tni_gradient_reciprocal},
-    {"ReduceMean", 1, tni_gradient_reduce},
-    {"ReduceSum", 1, tni_gradient_reduce},
-    {"Relu", 1, tni_gradient_relu},
-    {"Reshape", 1, tni_gradient_reshape},
-    {"Sigmoid", 1, tni_gradient_sigmoid},
-    {"Sin", 7, tni_gradient_sin},
-    {"Softmax", 13, tni_gradient_softmax},
-    {"Sqrt", 1, tni_gradient_sqrt},
-    {"Squeeze", 1, tni_gradient_reshape},
-    {"Sub", 7, tni_gradient_sub},
-    {"Sum", 8, tni_gradient_add},
-    {"Tanh", 1, tni_gradient_tanh},
-    {"Transpose", 1, tni_gradient_transpose},
-    {"Unsqueeze", 1, tni_gradient_reshape},
-    {"Where", 9, tni_gradient_where},
+    {"Abs", 1, 1, tni_gradient_abs},
+    {"Add", 7, 2, tni_gradient_add},
+    {"Cast", 6, 1, tni_gradient_cast},
+    {"Cos", 7, 1, tni_gradient_cos},
+    {"Div", 7, 2, tni_gradient_div},
+    {"Erf", 9, 1, tni_gradient_erf},
+    {"Exp", 1, 1, tni_gradient_exp},
+    {"Expand", 8, 2, tni_gradient_expand},
+    {"Flatten", 1, 1, tni_gradient_reshape},
+    {"Gemm", 7, 2, tni_gradient_gemm},
+    {"Identity", 1, 1, tni_gradient_identity},
+    {"Log", 1, 1, tni_gradient_log},
+    {"LogSoftmax", 13, 1, tni_gradient_log_softmax},
+    {"MatMul", 1, 2, tni_gradient_matmul},
+    {"Mul", 7, 2, tni_gradient_mul},
+    {"Neg", 1, 1, tni_gradient_neg},
+    {"Pow", 7, 2, tni_gradient_pow},
+    {"Reciprocal", 1, 1, tni_gradient_reciprocal},
+    {"ReduceMean", 1, 1, tni_gradient_reduce},
+    {"ReduceSum", 1, 1, tni_gradient_reduce},
+    {"Relu", 1, 1, tni_gradient_relu},
+    {"Reshape", 1, 1, tni_gradient_reshape},
+    {"Sigmoid", 1, 1, tni_gradient_sigmoid},
+    {"Sin", 7, 1, tni_gradient_sin},
+    {"Softmax", 13, 1, tni_gradient_softmax},
+    {"Sqrt", 1, 1, tni_gradient_sqrt},
+    {"Squeeze", 1, 1, tni_gradient_reshape},
+    {"Sub", 7, 2, tni_gradient_sub},
+    {"Sum", 8, 1, tni_gradient_add},
+    {"Tanh", 1, 1, tni_gradient_tanh},
+    {"Transpose", 1, 1, tni_gradient_transpose},
+    {"Unsqueeze", 1, 1, tni_gradient_reshape},
+    {"Where", 9, 3, tni_gradient_where},
 };
 
-static tni_gradient_fn find_rule(const tni_node *node) {
+static const rule *find_rule(const tni_node *node) {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         if (tni_node_is(node, rules[i].op_type)) {
-            return node->since_version >= rules[i].oldest_version ? rules[i].hand_back : NULL;
+            return node->since_version >= rules[i].oldest_version ? &rules[i] : NULL;
         }
     }
     return NULL;
@@ -111,8 +112,13 @@ void tni_gradient_give(tni_gradient *s, uint32_t operand, uint32_t value) {
 // only a run tells do not say.
 static bool stretched_axes(tni_gradient *s, const tni_value *in, uint32_t rank,
                            const tn_graph_dim *dims, int64_t *out_axes, uint32_t *out_count) {
-    const uint32_t lead = rank - in->rank;
     *out_count = 0;
+    if (in->rank > rank || rank > TN_MAX_RANK) {
+        tni_gradient_refuse(s, "gradient.shape", "the shape of '%.*s' contradicts the result's",
+                            TNI_TEXT(in->name));
+        return false;
+    }
+    const uint32_t lead = rank - in->rank;
     for (uint32_t i = lead; i < rank; i++) {
         const tn_graph_dim own = in->dims[i - lead];
         const bool same = own.size >= 0 ? own.size == dims[i].size
@@ -173,13 +179,21 @@ static void walk_back(tni_gradient *s, uint32_t id) {
     // What is written reads values that a call of a function may have kept to itself.
     tni_model_cross_calls(s->b.model, s->node.call, s->b.model->nodes[s->b.node].call);
     const uint32_t out = s->node.outputs[0];
-    const tni_gradient_fn hand_back = find_rule(&s->node);
-    if (hand_back == NULL) {
+    const rule *r = find_rule(&s->node);
+    if (r == NULL) {
         tni_gradient_refuse(s, "gradient.no-rule", "no rule for version %u of this op",
                             s->node.since_version);
-    } else if (out != TN_NONE && s->shares[out] != TN_NONE) {
+        return;
+    }
+    for (uint32_t i = 0; i < r->operands; i++) {
+        if (tni_node_input(&s->node, i) == TN_NONE) {
+            tni_gradient_refuse(s, "gradient.operands", "operand %u is absent", i);
+            return;
+        }
+    }
+    if (out != TN_NONE && s->shares[out] != TN_NONE) {
         s->b.dtype = s->b.model->values[out].dtype;
-        hand_back(s, s->shares[out]);
+        r->hand_back(s, s->shares[out]);
     }
 }
 

@@ -44,8 +44,16 @@ void tni_gradient_transpose(tni_gradient *s, uint32_t share) {
         tni_gradient_give(s, 0, tni_build_unary(&s->b, "Transpose", share, NEW));
         return;
     }
-    for (uint32_t i = 0; i < rank; i++) {
-        inverse[perm[i]] = i; // shape inference has checked that it is a permutation
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < rank && rank <= TN_MAX_RANK; i++) {
+        if (perm[i] >= 0 && perm[i] < rank) {
+            inverse[perm[i]] = i;
+            seen |= 1u << perm[i];
+        }
+    }
+    if (rank > TN_MAX_RANK || seen != (1u << rank) - 1) {
+        tni_gradient_refuse(s, "gradient.axes", "perm is no permutation");
+        return;
     }
     tni_gradient_give(s, 0, transpose(s, share, inverse, rank));
 }
@@ -58,7 +66,8 @@ static bool reduced_axes(tni_gradient *s, uint32_t rank, bool out_reduced[TN_MAX
     const int64_t *axes = tni_node_ints(&s->node, "axes", &count);
     if (tni_node_input(&s->node, 1) != TN_NONE) {
         const tni_constant *constant = tni_node_constant(model, &s->node, 1);
-        if (constant == NULL || constant->element_count > TN_MAX_RANK) {
+        if (constant == NULL || constant->dtype != TN_DTYPE_INT64 ||
+            constant->element_count > TN_MAX_RANK) {
             tni_gradient_refuse(s, "gradient.axes", "axes that are no constant");
             return false;
         }
@@ -72,7 +81,13 @@ static bool reduced_axes(tni_gradient *s, uint32_t rank, bool out_reduced[TN_MAX
         out_reduced[i] = all;
     }
     for (uint32_t i = 0; i < count && s->b.status == TN_OK; i++) {
-        out_reduced[axes[i] < 0 ? axes[i] + rank : axes[i]] = true;
+        const int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (axis < 0 || axis >= rank) {
+            tni_gradient_refuse(s, "gradient.axes", "axis %lld of rank %u", (long long)axes[i],
+                                rank);
+            return false;
+        }
+        out_reduced[axis] = true;
     }
     return s->b.status == TN_OK;
 }
@@ -137,6 +152,12 @@ static bool as_matrices(tni_gradient *s, product *p, uint32_t *inout_share) {
         p->sides[i] = s->node.inputs[i];
     }
     const uint32_t vectors = (p->ranks[0] == 1 ? 1u : 0u) + (p->ranks[1] == 1 ? 1u : 0u);
+    if (p->ranks[0] == 0 || p->ranks[1] == 0 || out->rank + vectors < 2 ||
+        out->rank + vectors > TN_MAX_RANK) {
+        tni_gradient_refuse(s, "gradient.shape", "ranks %u and %u give rank %u", p->ranks[0],
+                            p->ranks[1], out->rank);
+        return false;
+    }
     p->batch_rank = out->rank + vectors - 2;
     for (uint32_t i = 0; i < p->batch_rank; i++) {
         p->dims[i] = out->dims[i];
