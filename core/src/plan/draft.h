@@ -25,6 +25,12 @@ typedef struct tni_draft_plan {
     uint32_t *consumers;
     int64_t *copy_cost;
     int64_t *handover_cost;
+    tnp_claim *claims;
+    uint32_t *claim_ops;
+    uint32_t claim_capacity;
+    uint32_t claim_op_capacity;
+    uint32_t claim_count;
+    uint32_t claim_op_count;
     uint32_t *op_of_node;    // model node -> op
     uint32_t *tensor_of;     // model value -> tensor, TN_NONE
     uint32_t *pending_count; // model value -> consumers counted, then filled

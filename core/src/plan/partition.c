@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the partition problem of a region and has it solved; islands.c reads the answer. Label
 // 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
+#include "plan/claims.h"
 #include "plan/cost.h"
 #include "plan/draft.h"
 
@@ -23,6 +24,7 @@ static void draft_deinit(tni_draft_plan *d) {
     tni_free_array(alloc, d->consumers, at_least_one(d->consumer_capacity), sizeof(*d->consumers));
     tni_free_array(alloc, d->copy_cost, at_least_one(d->tensor_capacity * cells),
                    sizeof(*d->copy_cost));
+    tni_claims_draft_deinit(d);
     tni_free_array(alloc, d->handover_cost, cells, sizeof(*d->handover_cost));
     tni_free_array(alloc, d->op_of_node, at_least_one(model->node_count), sizeof(uint32_t));
     tni_free_array(alloc, d->tensor_of, at_least_one(model->value_count), sizeof(uint32_t));
@@ -212,6 +214,18 @@ static tn_status refuse_node(const tni_draft_plan *d, uint32_t node_index, tn_er
         node->op_type.data, used > 0 ? reasons : "no device is loaded; the load report says why");
 }
 
+static tn_status settle_claims(tni_plan *plan, tn_error *error) {
+    uint8_t *taken = tni_alloc_array(&plan->alloc, (uint64_t)plan->node_count + 1, 1);
+    if (taken == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
+    }
+    for (uint32_t k = 0; k < plan->set_count; k++) {
+        tni_claims_settle(&plan->sets[k], taken);
+    }
+    tni_free_array(&plan->alloc, taken, (uint64_t)plan->node_count + 1, 1);
+    return TN_OK;
+}
+
 static void limit_all(int64_t *costs, uint64_t count, uint64_t shares) {
     int64_t most = (TNP_MAX_TOTAL >> 2) / (int64_t)(shares + 1);
     for (uint64_t i = 0; i < count; i++) {
@@ -248,6 +262,10 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         .consumers = d->consumers,
         .copy_cost = d->copy_cost,
         .handover_cost = d->handover_cost,
+        .claims = d->claims,
+        .claim_ops = d->claim_ops,
+        .claim_count = d->claim_count,
+        .claim_op_total = d->claim_op_count,
     };
     tnp_plan answer;
     tnp_status solved = tnp_plan_init(&allocator, &problem, NULL, &answer);
@@ -279,8 +297,14 @@ tn_status tni_plan_partition(tni_plan *plan, const tni_plan_info *info, tn_error
     d.label_count = plan->set_count + 1;
     tn_status status = draft_alloc(&d, error);
     if (status == TN_OK) {
+        status = settle_claims(plan, error);
+    }
+    if (status == TN_OK) {
         fill_op_costs(&d);
         fill_tensors(&d);
+        status = tni_claims_draft(&d, error);
+    }
+    if (status == TN_OK) {
         limit_costs(&d);
         status = solve(&d, error);
     }

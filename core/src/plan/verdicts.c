@@ -2,6 +2,8 @@
 // The call of query_support, its growing arrays, and the reading of its answer.
 #include "plan/verdicts.h"
 
+#include "plan/claims.h"
+
 #include "base/error.h"
 #include "graph/shape/shape.h"
 #include "loader/device_call.h"
@@ -101,8 +103,9 @@ static tn_status check(const answer_arrays *arrays, const tni_view *view, const 
 
 static tni_option option_of(const tn_node_verdict *verdict) {
     return (tni_option){
-        .possible = verdict->answer == TN_ANSWER_YES,
-        .reason = verdict->answer == TN_ANSWER_YES    ? TN_REASON_NONE
+        .possible = verdict->answer != TN_ANSWER_NO,
+        .bound = verdict->answer == TN_ANSWER_IN_CLAIM,
+        .reason = verdict->answer != TN_ANSWER_NO     ? TN_REASON_NONE
                   : verdict->reason != TN_REASON_NONE ? verdict->reason
                                                       : TN_REASON_OP_UNSUPPORTED,
         .subject = verdict->subject,
@@ -146,6 +149,7 @@ static void add_option(tni_option *sum, const tni_option *one) {
         *sum = sum->possible ? *one : *sum;
         return;
     }
+    sum->bound |= one->bound;
     sum->cost_ns += one->cost_ns;
     sum->origin = one->origin == TN_COST_UNKNOWN ? TN_COST_UNKNOWN : sum->origin;
     sum->cost_ns = sum->origin == TN_COST_UNKNOWN ? 0 : sum->cost_ns;
@@ -160,13 +164,20 @@ typedef struct reading {
     const tni_view *view;
 } reading;
 
-// The node that a node of the view was written for, by itself or with others.
-static uint32_t written_for(const reading *r, uint32_t i) {
-    uint32_t node = r->view->node_of[i];
-    while (r->model->graphs[r->model->nodes[node].graph].is_form) {
-        node = r->model->graphs[r->model->nodes[node].graph].parent_node;
+tn_range tni_view_outermost(const tni_view *view) {
+    return view_graph(view->view, 0)->nodes;
+}
+
+uint32_t tni_view_written_for(const tni_model *model, const tni_view *view, uint32_t node) {
+    uint32_t owner = view->node_of[node];
+    while (model->graphs[model->nodes[owner].graph].is_form) {
+        owner = model->graphs[model->nodes[owner].graph].parent_node;
     }
-    return node;
+    return owner;
+}
+
+static uint32_t written_for(const reading *r, uint32_t i) {
+    return tni_view_written_for(r->model, r->view, i);
 }
 
 // The device takes a function op through its expansion when it takes every node of it, which may be
@@ -181,6 +192,7 @@ static void try_expansion(const reading *r, uint32_t i, tni_option *inout_option
     for (uint32_t k = nodes.begin; k < nodes.begin + nodes.count && sum.possible; k++) {
         tni_option one = view_option(r->set, r->arrays, r->view, k);
         try_expansion(r, k, &one);
+        one.possible = one.possible && !one.bound; // claims are about the outermost nodes
         add_option(&sum, &one);
     }
     if (sum.possible && nodes.count > 0) {
@@ -191,7 +203,7 @@ static void try_expansion(const reading *r, uint32_t i, tni_option *inout_option
 
 // Several nodes of the view may stand for one of the model; they follow each other.
 static void read_answer(const reading *r) {
-    const tn_range outermost = view_graph(r->view->view, 0)->nodes;
+    const tn_range outermost = tni_view_outermost(r->view);
     uint32_t last = TN_NONE;
     for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
         const uint32_t owner = written_for(r, i);
@@ -303,6 +315,9 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
         read_answer(&r);
         status = read_bounds(out_set, &arrays, model, view, error);
     }
+    if (status == TN_OK) {
+        status = tni_claims_read(out_set, &arrays.verdicts, model, view, error);
+    }
     arrays_deinit(&arrays);
     tni_view_destroy(view);
     return status;
@@ -314,6 +329,9 @@ void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->inlined, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->inlined));
     tni_free_array(&set->alloc, set->bounds, set->bound_count, sizeof(*set->bounds));
+    tni_free_array(&set->alloc, set->claims, (uint64_t)set->claim_count + 1, sizeof(*set->claims));
+    tni_free_array(&set->alloc, set->claim_nodes, (uint64_t)set->claim_node_capacity + 1,
+                   sizeof(*set->claim_nodes));
     memset(set, 0, sizeof(*set));
 }
 

@@ -11,6 +11,7 @@
 // What one device says about one node.
 typedef struct tni_option {
     bool possible;
+    bool bound;       // only in one of the claims that name it
     tn_reason reason; // when not possible
     uint32_t subject;
     int64_t limit;
@@ -19,6 +20,15 @@ typedef struct tni_option {
     tn_cost_origin origin;
     tn_numerics numerics;
 } tni_option;
+
+// Nodes that a device takes together.
+typedef struct tni_claim {
+    tn_range nodes; // of claim_nodes: ids of the model, each once
+    tn_claim_kind kind;
+    tn_cost_origin origin;
+    uint64_t cost_ns; // all of them together, or with TN_CLAIM_BONUS what that saves
+    bool stands;      // see tni_claims_settle
+} tni_claim;
 
 // One device's answers, by model node id. Single owner.
 typedef struct tni_verdict_set {
@@ -29,6 +39,11 @@ typedef struct tni_verdict_set {
     uint32_t node_count;
     tn_verdict_bound *bounds; // node: of the model; the answers hold only while sizes are inside
     uint32_t bound_count;
+    tni_claim *claims;
+    uint32_t *claim_nodes;
+    uint32_t claim_count;
+    uint32_t claim_node_count;
+    uint32_t claim_node_capacity;
     const tni_presentation *presentation; // how this device sees the model
     bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
@@ -51,6 +66,11 @@ typedef struct tni_query {
 
 // What an open device lists. Errors as tni_verdicts_present.
 TN_MUST_USE tn_status tni_device_op_list(tni_device *device, tn_op_list *out_ops, tn_error *error);
+
+// The nodes of a view's outermost graph, and the node of the model that one of its nodes was
+// written for, by itself or with others.
+tn_range tni_view_outermost(const tni_view *view);
+uint32_t tni_view_written_for(const tni_model *model, const tni_view *view, uint32_t node);
 
 // Asks a device about a region, with bodies and expansions. TN_OK · TN_ERROR_INVALID_DATA the
 // plugin breaks the contract (a count above the capacity, NO without a reason) ·

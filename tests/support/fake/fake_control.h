@@ -26,6 +26,15 @@
 #define FAKE_DOMAIN "test.fake"
 #define FAKE_ADD_RELU_NAME "AddRelu"
 
+typedef uint32_t fake_claims;
+#define FAKE_CLAIMS_NONE 0u
+#define FAKE_CLAIMS_BOUND 1u    // the Neg only together with the Relu
+#define FAKE_CLAIMS_BONUS 2u    // together for less
+#define FAKE_CLAIMS_NOWHERE 3u  // against ABI-47: a Neg is IN_CLAIM and no claim names it
+#define FAKE_CLAIMS_REFUSED 4u  // against ABI-47: a claim names a node that it refuses
+#define FAKE_CLAIMS_BAD_KIND 5u // against ABI-47: a claim of no kind
+#define FAKE_CLAIMS_OUTSIDE 6u  // against ABI-47: a claim names a node that is not there
+
 // What a test sets before creating a host, or under fake_lock afterwards.
 typedef struct fake_control {
     uint32_t ops;              // FAKE_ADD | ... it claims
@@ -37,6 +46,9 @@ typedef struct fake_control {
     uint32_t seen_add_relu;    // of them
     int64_t seen_k;            // attribute k of the last AddRelu; -1: none
     uint32_t refuses_add_relu; // 1: lists AddRelu, and claims no node of it
+    fake_claims claims;        // how it takes a Neg that only one Relu reads
+    uint64_t claim_ns;         // cost or saving of each claim; 0: unknown
+    uint32_t seen_lone_neg;    // counted: nodes compiled without the Relu they are bound to
     int64_t most_size;         // of any dimension; 0: no limit. Told as bounds of its verdicts
     uint32_t bound_off;        // 1: those name a node, 2: a symbol, that the view does not have
     tn_status compile_status;  // returned by compile unless TN_OK

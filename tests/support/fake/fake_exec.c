@@ -115,6 +115,81 @@ static void put_bounds(const tn_device *device, const tn_graph_view *view, uint3
     }
 }
 
+// The Relu that alone reads what a Neg makes, or TN_NONE.
+static uint32_t partner_of(const tn_graph_view *view, uint32_t index) {
+    const tn_graph_node *node = tn_view_node(view, index);
+    uint32_t partner = TN_NONE;
+    if (op_of(view, node) != FAKE_NEG) {
+        return TN_NONE;
+    }
+    uint32_t value = tn_view_node_output(view, node, 0);
+    const tn_graph_record *graph = tn_view_graph(view, 0);
+    for (uint32_t i = 0; i < graph->outputs.count; i++) {
+        if (tn_view_graph_output(view, graph, i) == value) {
+            return TN_NONE;
+        }
+    }
+    for (uint32_t i = index + 1; i < view->nodes.count; i++) {
+        const tn_graph_node *reader = tn_view_node(view, i);
+        for (uint32_t k = 0; k < reader->inputs.count; k++) {
+            if (tn_view_node_input(view, reader, k) == value) {
+                if (partner != TN_NONE || op_of(view, reader) != FAKE_RELU) {
+                    return TN_NONE;
+                }
+                partner = i;
+            }
+        }
+    }
+    return partner;
+}
+
+static void put_claim(const fake_control *control, uint32_t node, uint32_t partner,
+                      tn_verdicts *verdicts) {
+    uint32_t begin = verdicts->claim_node_count;
+    if (begin + 2 <= verdicts->claim_node_capacity &&
+        verdicts->claim_count < verdicts->claim_capacity) {
+        verdicts->claim_nodes[begin] = node;
+        verdicts->claim_nodes[begin + 1] = partner;
+        verdicts->claims[verdicts->claim_count] = (tn_claim){
+            .nodes = {begin, 2},
+            .kind = control->claims == FAKE_CLAIMS_BONUS      ? TN_CLAIM_BONUS
+                    : control->claims == FAKE_CLAIMS_BAD_KIND ? 7u
+                                                              : TN_CLAIM_ALL_OR_NOTHING,
+            .cost_ns = control->claim_ns,
+            .origin = control->claim_ns != 0 ? TN_COST_DECLARED : TN_COST_UNKNOWN,
+        };
+    }
+    verdicts->claim_node_count += 2;
+    verdicts->claim_count++;
+}
+
+static void put_claims(const tn_device *device, const tn_graph_view *view, tn_verdicts *verdicts) {
+    fake_lock();
+    fake_control control = *fake_device(device->index);
+    fake_unlock();
+    for (uint32_t i = 0; i < view->nodes.count && control.claims != FAKE_CLAIMS_NONE; i++) {
+        uint32_t partner = partner_of(view, i);
+        if (control.claims == FAKE_CLAIMS_BOUND && partner == TN_NONE &&
+            op_of(view, tn_view_node(view, i)) == FAKE_NEG) {
+            tn_helper_no(&verdicts->nodes[i], TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0);
+        }
+        if (partner == TN_NONE || verdicts->nodes[i].answer != TN_ANSWER_YES ||
+            verdicts->nodes[partner].answer != TN_ANSWER_YES) {
+            continue;
+        }
+        if (control.claims == FAKE_CLAIMS_BOUND || control.claims == FAKE_CLAIMS_NOWHERE) {
+            verdicts->nodes[i].answer = TN_ANSWER_IN_CLAIM;
+        } else if (control.claims == FAKE_CLAIMS_REFUSED) {
+            tn_helper_no(&verdicts->nodes[i], TN_REASON_OP_UNSUPPORTED, TN_NONE, 0, 0);
+        }
+        if (control.claims != FAKE_CLAIMS_NOWHERE) {
+            put_claim(&control, i,
+                      control.claims == FAKE_CLAIMS_OUTSIDE ? view->nodes.count : partner,
+                      verdicts);
+        }
+    }
+}
+
 static tn_status query_support(tn_device *device, const tn_graph_view *view,
                                const tn_query_info *info, tn_verdicts *inout_verdicts,
                                tn_error *error) {
@@ -127,8 +202,11 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
         tn_helper_put_verdict(inout_verdicts, i, &verdict);
         put_bounds(device, view, i, inout_verdicts);
     }
-    return inout_verdicts->bound_count > inout_verdicts->bound_capacity ? TN_ERROR_LIMIT_EXCEEDED
-                                                                        : status;
+    put_claims(device, view, inout_verdicts);
+    bool fits = inout_verdicts->bound_count <= inout_verdicts->bound_capacity &&
+                inout_verdicts->claim_count <= inout_verdicts->claim_capacity &&
+                inout_verdicts->claim_node_count <= inout_verdicts->claim_node_capacity;
+    return fits ? status : TN_ERROR_LIMIT_EXCEEDED;
 }
 
 // The lowest node that index is connected to, as far as linked nodes say.
@@ -194,6 +272,8 @@ static void note_nodes(fake_control *control, const tn_graph_view *view) {
             control->seen_add_relu++;
             control->seen_k = tn_view_attr_int(view, node, "k", -1);
         }
+        control->seen_lone_neg += control->claims == FAKE_CLAIMS_BOUND &&
+                                  op_of(view, node) == FAKE_NEG && partner_of(view, i) == TN_NONE;
     }
     fake_unlock();
 }
