@@ -20,7 +20,8 @@ typedef uint32_t tn_model_flags;
 // Skip constant folding, no-op removal and BatchNormalization folding. Gradient nodes are written
 // out nevertheless.
 #define TN_MODEL_NO_REWRITES 2u
-// Zero memory that held this model's tensors before it is freed.
+// Zero memory that held this model's tensors or weights before it is freed; from then on also all
+// memory that plugins give back to this host.
 #define TN_MODEL_SENSITIVE 4u
 
 // Limits on what a model may ask for; zero means the default named.

@@ -71,7 +71,7 @@ static tn_status import(tn_model *m, tni_import_info *info, const tn_model_confi
         .tensor_bytes = pick(config->max_tensor_bytes, MAX_TENSOR_BYTES, UINT64_MAX),
         .graph_depth = (uint32_t)pick(config->max_depth, MAX_DEPTH, DEEPEST),
     };
-    info->alloc = &m->host->alloc;
+    info->alloc = &m->alloc;
     info->log = &m->host->log;
     info->limits = &limits;
     info->key_base = tni_weights_reserve(&m->host->weights);
@@ -119,6 +119,10 @@ static tn_status load(tn_host *host, tni_import_info *info, const tn_model_confi
     tn_host_retain(host);
     m->host = host;
     m->sensitive = (config->flags & TN_MODEL_SENSITIVE) != 0;
+    m->alloc = m->sensitive ? tni_alloc_wiping(&host->alloc) : host->alloc;
+    if (m->sensitive) {
+        tni_weights_wipe(&host->weights);
+    }
     tn_status status = import(m, info, config, error);
     tni_trace_add(&host->trace, TN_TRACE_LOAD, TN_NONE, TN_NONE, 0, begin, 0);
     if (status != TN_OK) {

@@ -45,6 +45,7 @@ struct tn_model {
     tn_model_summary summary;
     char producer[128];
     char graph_name[128];
+    tni_alloc alloc; // of the graph and its constants; wipes where the model is sensitive
     bool sensitive;
 };
 

@@ -31,6 +31,22 @@ const tni_alloc *tni_alloc_default(void) {
     return &libc;
 }
 
+static void *pass_alloc(void *user, uint64_t size_bytes, uint64_t alignment_bytes) {
+    const tni_alloc *inner = user;
+    return inner->alloc(inner->user, size_bytes, alignment_bytes);
+}
+
+static void wiping_free(void *user, void *pointer, uint64_t size_bytes, uint64_t alignment_bytes) {
+    const tni_alloc *inner = user;
+    explicit_bzero(pointer, (size_t)size_bytes);
+    inner->free(inner->user, pointer, size_bytes, alignment_bytes);
+}
+
+tni_alloc tni_alloc_wiping(const tni_alloc *inner) {
+    // The allocator is only read through this pointer.
+    return (tni_alloc){pass_alloc, wiping_free, (void *)(uintptr_t)inner};
+}
+
 void *tni_alloc_bytes(const tni_alloc *alloc, uint64_t size_bytes, uint64_t alignment_bytes) {
     const bool valid = alignment_bytes != 0 && (alignment_bytes & (alignment_bytes - 1)) == 0 &&
                        alignment_bytes <= TNI_MAX_ALIGNMENT;

@@ -25,6 +25,10 @@ typedef struct tni_alloc {
 // Returns the allocator over the C library. Static, any thread.
 const tni_alloc *tni_alloc_default(void);
 
+// An allocator over inner, which must outlive its blocks, that overwrites every block before it
+// goes.
+tni_alloc tni_alloc_wiping(const tni_alloc *inner);
+
 // Allocates size_bytes, uninitialised, at alignment_bytes (a power of two up to TNI_MAX_ALIGNMENT).
 // Returns null when the size is 0, the alignment is invalid, or memory is exhausted.
 void *tni_alloc_bytes(const tni_alloc *alloc, uint64_t size_bytes, uint64_t alignment_bytes);

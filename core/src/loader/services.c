@@ -23,6 +23,10 @@ void tni_weights_deinit(tni_weights *weights) {
     tni_mutex_deinit(&weights->mutex);
 }
 
+void tni_weights_wipe(tni_weights *weights) {
+    atomic_store(&weights->wipes, true);
+}
+
 uint64_t tni_weights_reserve(tni_weights *weights) {
     tni_mutex_lock(&weights->mutex);
     uint64_t base = weights->next_key_base;
@@ -86,6 +90,9 @@ static void service_free(tn_host_context *host, void *pointer, uint64_t size_byt
                          uint64_t alignment_bytes) {
     if (pointer != NULL) {
         atomic_fetch_sub(&host->live_bytes, size_bytes);
+        if (host->weights != NULL && atomic_load(&host->weights->wipes)) {
+            explicit_bzero(pointer, (size_t)size_bytes);
+        }
         tni_free_aligned(&host->alloc, pointer, size_bytes, alignment_or_default(alignment_bytes));
     }
 }

@@ -12,6 +12,7 @@
 #include "tenon/abi/host.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct tni_model;
 
@@ -23,11 +24,15 @@ typedef struct tni_weights {
     uint32_t model_count;
     uint32_t model_capacity;
     uint64_t next_key_base;
+    atomic_bool wipes; // one of the models is or was sensitive
 } tni_weights;
 
 // TN_OK · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_weights_init(tni_weights *weights, const tni_alloc *alloc);
 void tni_weights_deinit(tni_weights *weights);
+// From now on, what plugins give back is overwritten first: it may hold constants of a sensitive
+// model, or what was made from them.
+void tni_weights_wipe(tni_weights *weights);
 // A range of keys that no other model of this host has.
 uint64_t tni_weights_reserve(tni_weights *weights);
 // Makes the model's constants visible until it is removed. TN_OK · TN_ERROR_OUT_OF_MEMORY.

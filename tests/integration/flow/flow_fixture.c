@@ -59,6 +59,9 @@ static tn_status open_host(flow_fixture *f) {
     tn_host_config config;
     tn_host_config_init(&config);
     config.allocator = f->allocator;
+    config.log = f->log;
+    config.log_user_data = f->log_user_data;
+    config.log_level = TN_LOG_TRACE;
     config.search = TN_SEARCH_NONE;
     config.static_plugins = plugins;
     config.static_plugin_count = f->extra != NULL ? 3 : 2;

@@ -12,7 +12,9 @@
 // Zeroed: nothing is open.
 typedef struct flow_fixture {
     test_alloc memory;
-    tn_allocator allocator;        // of the host; counts in memory
+    tn_allocator allocator; // of the host; counts in memory
+    tn_log_fn log;          // null: nothing is logged; else every level is
+    void *log_user_data;
     tn_plugin_entry_fn reference;  // that of the reference plugin, or of one around it
     const tn_static_plugin *extra; // one more plugin, or null
     tn_host *host;
