@@ -139,13 +139,14 @@ int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thoro
     if (var_label != search->var_label) {
         memcpy(search->var_label, var_label, (uint64_t)g->var_count * sizeof(uint32_t));
     }
+    if (!mend_claims(g, search->var_label) || !tnp_caps_fit(&search->caps, search->var_label)) {
+        return 0;
+    }
+    // After mending, which brings ops where their claim is without asking whether they can.
     for (uint32_t var = 0; var < g->var_count; var++) {
         if (g->unary[(uint64_t)var * g->label_count + search->var_label[var]] == TNP_INFINITE) {
             return 0;
         }
-    }
-    if (!mend_claims(g, search->var_label) || !tnp_caps_fit(&search->caps, search->var_label)) {
-        return 0;
     }
     for (uint32_t op = 0; op < g->op_count; op++) {
         search->op_label[op] = search->var_label[g->var_of[op]];
