@@ -119,10 +119,10 @@ tn_status tn_compiled_call_get(const tn_compiled *compiled, uint32_t island, uin
     return TN_OK;
 }
 
-static const tni_option *option_of(const tni_plan *plan, uint32_t device, uint32_t node) {
+static const tni_option *option_of(const tni_plan *plan, uint32_t device, uint32_t place) {
     for (uint32_t i = 0; plan != NULL && i < plan->set_count; i++) {
         if (plan->sets[i].device->host_index == device) {
-            return &plan->sets[i].options[node];
+            return &plan->sets[i].options[place];
         }
     }
     return NULL;
@@ -139,11 +139,11 @@ static uint32_t islands_before(const tn_compiled *compiled, const tni_stage *sta
     return count;
 }
 
-static tn_placement placement_of(const tni_plan *plan, const tni_option *option, uint32_t node,
+static tn_placement placement_of(const tni_plan *plan, const tni_option *option, uint32_t place,
                                  uint32_t device, uint32_t island_base) {
-    uint32_t there = plan->islands[plan->island_of[node]].device->host_index;
+    uint32_t there = plan->islands[plan->island_of[place]].device->host_index;
     return (tn_placement){
-        .island = island_base + plan->island_of[node],
+        .island = island_base + plan->island_of[place],
         .device = there,
         .answer = option->possible ? TN_ANSWER_YES : TN_ANSWER_NO,
         .reason = !option->possible ? option->reason
@@ -183,10 +183,10 @@ tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, 
         node >= graph->node_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    uint32_t id = standing_for(compiled, node);
-    const tni_stage *stage = tni_flow_stage_of(flow, id);
+    uint32_t place = TN_NONE;
+    const tni_stage *stage = tni_flow_stage_of(flow, standing_for(compiled, node), &place);
     const tni_plan *plan = flow->plans[stage->id];
-    const tni_option *option = option_of(plan, device, id);
+    const tni_option *option = option_of(plan, device, place);
     tn_placement placement = {
         .island = TN_NONE,
         .device = TN_NONE,
@@ -198,7 +198,7 @@ tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, 
         return TN_ERROR_NOT_FOUND;
     }
     if (plan != NULL) {
-        placement = placement_of(plan, option, id, device, islands_before(compiled, stage));
+        placement = placement_of(plan, option, place, device, islands_before(compiled, stage));
     }
     tni_struct_out(out_placement, &placement, sizeof(placement));
     return TN_OK;

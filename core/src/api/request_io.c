@@ -39,7 +39,7 @@ static void view_of_tensor(const tni_tensor *tensor, tn_tensor_view *out_view) {
 static void view_of_place(const tn_request *request, uint32_t place, tn_tensor_view *out_view) {
     const tni_execution *execution = request->prepared->execution;
     uint32_t value = execution->schedule->places[place].value;
-    const tni_shape *shape = &request->prepared->table->shapes[value];
+    const tni_shape *shape = tni_shape_of(request->prepared->table, value);
     tn_tensor_view view = {
         .data = tni_execution_host(execution, place),
         .size_bytes = shape->size_bytes,

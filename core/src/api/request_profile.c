@@ -9,7 +9,7 @@ static bool has_shapes(const tn_request *request, const tni_prepared *prepared,
                        const tni_shape_input *inputs) {
     const tni_graph *graph = &request->compiled->flow->model->graphs[0];
     for (uint32_t i = 0; i < graph->input_count; i++) {
-        const tni_shape *shape = &prepared->table->shapes[graph->inputs[i]];
+        const tni_shape *shape = tni_shape_of(prepared->table, graph->inputs[i]);
         if (shape->rank != inputs[i].rank ||
             memcmp(shape->dims, inputs[i].dims, shape->rank * sizeof(*shape->dims)) != 0) {
             return false;

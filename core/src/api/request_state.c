@@ -134,7 +134,7 @@ static bool made_shape(const tn_request *request, const tni_state *state, uint32
         return item->kind == TNI_ITEM_TENSOR;
     }
     uint32_t value = model_of(request)->graphs[0].outputs[state->output];
-    const tni_shape *shape = &request->prepared->table->shapes[value];
+    const tni_shape *shape = tni_shape_of(request->prepared->table, value);
     *out_rank = shape->rank;
     *out_dims = shape->dims;
     return shape->known;

@@ -89,12 +89,12 @@ static tn_status check_port(tni_schedule_builder *b, const tni_device *device,
                              "%s: a port asks for alignment %llu", device->id,
                              (unsigned long long)alignment);
     }
-    if (value != TN_NONE && b->table->shapes[value].known &&
-        port->size_bytes < b->table->shapes[value].size_bytes) {
+    if (value != TN_NONE && tni_shape_of(b->table, value)->known &&
+        port->size_bytes < tni_shape_of(b->table, value)->size_bytes) {
         return tni_fail_node(b->error, TN_ERROR_INVALID_DATA, "schedule.port-size", TN_NONE, value,
                              "%s: a port has %llu bytes for a tensor of %llu", device->id,
                              (unsigned long long)port->size_bytes,
-                             (unsigned long long)b->table->shapes[value].size_bytes);
+                             (unsigned long long)tni_shape_of(b->table, value)->size_bytes);
     }
     return TN_OK;
 }
@@ -238,7 +238,7 @@ static tn_status place_region_inputs(tni_schedule_builder *b) {
             .space = TNI_HOST_SPACE,
             .writer = TN_NONE,
             .lasting = true,
-            .size_bytes = b->table->shapes[value].size_bytes,
+            .size_bytes = tni_shape_of(b->table, value)->size_bytes,
             .alignment_bytes = 64,
             .external = find_external(b, value),
         };

@@ -181,7 +181,8 @@ static tn_status ask_device(const tni_flow *flow, const tni_region *region, uint
     for (uint32_t i = 0; i < region->node_count && status == TN_OK; i++) {
         const uint32_t id = region->nodes[i];
         tni_node *node = &flow->model->nodes[id];
-        node->refused = node->refused && (!set.options[id].possible || set.inlined[id] != 0);
+        const bool whole = set.options[i].possible && !tni_verdicts_inline(&set, id);
+        node->refused = node->refused && !whole;
     }
     tni_verdicts_deinit(&set);
     return status;

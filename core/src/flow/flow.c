@@ -52,17 +52,28 @@ static tn_status plan_stage(tni_flow *flow, const tni_stage *stage, tn_error *er
     return tni_flow_plan_for(flow, &stage->region, NULL, &flow->plans[stage->id], error);
 }
 
-// Every plan has tables with a record a node of the model.
-#define MAX_RECORDS ((uint64_t)1 << 25)
+// Cutting a graph and planning a part go through tables with a record a node and value of the
+// model: this many take seconds.
+#define MAX_RECORDS ((uint64_t)1 << 30)
 
-static tn_status check_stages(const tni_flow *flow, tn_error *error) {
+static tn_status check_parts(const tni_flow *flow, uint32_t part_count, tn_error *error) {
     const uint64_t records = (uint64_t)flow->model->node_count + flow->model->value_count;
-    if (flow->stage_count > 1 && flow->stage_count > MAX_RECORDS / at_least_one(records)) {
+    if (part_count > 1 && part_count > MAX_RECORDS / at_least_one(records)) {
         return tni_fail(error, TN_ERROR_LIMIT_EXCEEDED, "flow.stages",
-                        "%u parts to plan in a model of %u nodes and %u values", flow->stage_count,
+                        "%u parts to plan in a model of %u nodes and %u values", part_count,
                         flow->model->node_count, flow->model->value_count);
     }
     return TN_OK;
+}
+
+// Graph 0 and bodies.
+static uint32_t count_graphs(const tni_model *model) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < model->graph_count; i++) {
+        const tni_graph *graph = &model->graphs[i];
+        count += !graph->removed && !graph->is_expansion && !graph->is_form;
+    }
+    return count;
 }
 
 static tn_status plan_stages(tni_flow *flow, tn_error *error) {
@@ -96,7 +107,8 @@ static tn_status present(tni_flow *flow, tn_error *error) {
 static tn_status index_nodes(tni_flow *flow, tn_error *error) {
     uint64_t nodes = at_least_one(flow->model->node_count);
     flow->stage_of = tni_alloc_array(&flow->alloc, nodes, sizeof(uint32_t));
-    if (flow->stage_of == NULL) {
+    flow->place_of = tni_alloc_array(&flow->alloc, nodes, sizeof(uint32_t));
+    if (flow->stage_of == NULL || flow->place_of == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
     }
     memset(flow->stage_of, 0xff, nodes * sizeof(uint32_t));
@@ -107,6 +119,7 @@ static tn_status index_nodes(tni_flow *flow, tn_error *error) {
         }
         for (uint32_t k = 0; k < stage->region.node_count; k++) {
             flow->stage_of[stage->region.nodes[k]] = i;
+            flow->place_of[stage->region.nodes[k]] = k;
         }
     }
     return TN_OK;
@@ -136,6 +149,9 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
     flow->info.devices = flow->devices;
     tn_status status = present(flow, error);
     if (status == TN_OK) {
+        status = check_parts(flow, count_graphs(flow->model), error);
+    }
+    if (status == TN_OK) {
         status = cut_graph(flow, 0, error);
     }
     if (status == TN_OK) {
@@ -143,7 +159,7 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
         status = index_nodes(flow, error);
     }
     if (status == TN_OK) {
-        status = check_stages(flow, error);
+        status = check_parts(flow, flow->stage_count, error);
     }
     if (status == TN_OK) {
         status = settle_calls(flow, error);
@@ -238,6 +254,8 @@ void tni_flow_destroy(tni_flow *flow) {
     tni_free_array(&flow->alloc, flow->plans, at_least_one(flow->stage_count), sizeof(tni_plan *));
     tni_free_array(&flow->alloc, flow->stage_of, at_least_one(flow->model->node_count),
                    sizeof(uint32_t));
+    tni_free_array(&flow->alloc, flow->place_of, at_least_one(flow->model->node_count),
+                   sizeof(uint32_t));
     tni_free_array(&flow->alloc, flow->tracks, at_least_one(flow->graph_count),
                    sizeof(*flow->tracks));
     for (uint32_t i = 0; i < flow->info.device_count && flow->presentations != NULL; i++) {
@@ -259,7 +277,8 @@ tn_status tni_flow_plan_for(const tni_flow *flow, const tni_region *region,
     return tni_plan_create(&flow->alloc, &info, out_plan, error);
 }
 
-const tni_stage *tni_flow_stage_of(const tni_flow *flow, uint32_t node) {
+const tni_stage *tni_flow_stage_of(const tni_flow *flow, uint32_t node, uint32_t *out_place) {
     uint32_t stage = node < flow->model->node_count ? flow->stage_of[node] : TN_NONE;
+    *out_place = stage == TN_NONE ? TN_NONE : flow->place_of[node];
     return stage == TN_NONE ? NULL : &flow->tracks[0].stages[stage];
 }

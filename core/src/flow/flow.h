@@ -20,6 +20,7 @@ typedef struct tni_flow {
     uint32_t graph_count;
     tni_track *tracks;    // per graph; without stages where the host does not step through it
     uint32_t *stage_of;   // per model node: index in graph 0's track, TN_NONE for nodes in bodies
+    uint32_t *place_of;   // per model node: place in its region's list, of those in graph 0
     uint32_t stage_count; // of all tracks
     tni_plan **plans;     // per stage; null for a host's, and where shapes must be known first
     bool simple;          // graph 0 is one region that needs nothing of the host
@@ -41,7 +42,7 @@ TN_MUST_USE tn_status tni_flow_plan_for(const tni_flow *flow, const tni_region *
                                         const tni_shape_table *shapes, tni_plan **out_plan,
                                         tn_error *error);
 
-// The stage of graph 0 that a node belongs to, or null.
-const tni_stage *tni_flow_stage_of(const tni_flow *flow, uint32_t node);
+// The stage of graph 0 that a node belongs to, or null. *out_place: where in its region's list.
+const tni_stage *tni_flow_stage_of(const tni_flow *flow, uint32_t node, uint32_t *out_place);
 
 #endif // TENON_FLOW_FLOW_H

@@ -202,7 +202,7 @@ static tn_status take_output(tni_flow_run *run, const tni_region *region,
                              const tni_prepared *prepared, uint32_t index, tn_error *error) {
     const tni_execution *execution = prepared->execution;
     uint32_t place = execution->schedule->output_places[index];
-    const tni_shape *shape = &prepared->table->shapes[region->outputs[index]];
+    const tni_shape *shape = tni_shape_of(prepared->table, region->outputs[index]);
     uint32_t rank = shape->rank;
     const int64_t *dims = shape->dims;
     tni_tensor *tensor = NULL;

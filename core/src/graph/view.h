@@ -18,7 +18,7 @@ typedef struct tni_form {
 typedef struct tni_view_spec {
     const uint32_t *nodes; // of one graph, in topological order
     uint32_t node_count;
-    const uint8_t *inlined; // by model node: 1 puts its expansion's nodes in its place; or null
+    const tni_map *inlined; // model nodes in whose place go those of their expansion; or null
     const uint32_t *inputs; // values that become graph 0's inputs, in order
     uint32_t input_count;
     const uint32_t *outputs; // values that become graph 0's outputs, in order

@@ -53,7 +53,7 @@ void tni_view_plan_deinit(tni_view_plan *plan);
 
 // The shape that takes the place of a value's own, or null.
 static inline const tni_shape *tni_view_shape(const tni_view_spec *spec, uint32_t value) {
-    const tni_shape *shape = spec->shapes != NULL ? &spec->shapes->shapes[value] : NULL;
+    const tni_shape *shape = spec->shapes != NULL ? tni_shape_of(spec->shapes, value) : NULL;
     return shape != NULL && shape->rank != TN_RANK_UNKNOWN ? shape : NULL;
 }
 

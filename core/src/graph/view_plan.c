@@ -231,9 +231,10 @@ static tn_status inline_expansion(tni_view_plan *plan, uint32_t node) {
 
 // Shows a node of an island, or of an expansion in its place, whole or as its own expansion.
 static tn_status show_listed(tni_view_plan *plan, uint32_t node) {
-    const uint8_t *inlined = plan->spec->inlined;
-    return inlined != NULL && inlined[node] != 0 ? inline_expansion(plan, node)
-                                                 : present_node(plan, node, 0);
+    const tni_map *inlined = plan->spec->inlined;
+    uint32_t yes = 0;
+    return inlined != NULL && tni_map_find_u64(inlined, node, &yes) ? inline_expansion(plan, node)
+                                                                    : present_node(plan, node, 0);
 }
 
 static tn_status show_inputs(tni_view_plan *plan, const uint32_t *inputs, uint32_t count) {

@@ -2,8 +2,8 @@
 // The sizes within which a plan may be used: those of the verdicts it made use of.
 #include "plan/plan.h"
 
-static bool is_used(const tni_plan *plan, const tni_verdict_set *set, uint32_t node) {
-    uint32_t island = plan->island_of[node];
+static bool is_used(const tni_plan *plan, const tni_verdict_set *set, uint32_t place) {
+    uint32_t island = place == TN_NONE ? TN_NONE : plan->island_of[place];
     return island != TN_NONE && plan->islands[island].device == set->device;
 }
 

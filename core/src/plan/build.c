@@ -13,6 +13,7 @@
 static void island_deinit(const tni_alloc *alloc, tni_island *island) {
     tni_device_program_destroy(island->device, island->program);
     tni_free_array(alloc, island->nodes, island->node_count, sizeof(uint32_t));
+    tni_free_array(alloc, island->places, island->node_count, sizeof(uint32_t));
     tni_free_array(alloc, island->inputs, island->input_count > 0 ? island->input_count : 1,
                    sizeof(uint32_t));
     tni_free_array(alloc, island->outputs, island->output_count > 0 ? island->output_count : 1,
@@ -42,7 +43,7 @@ static tni_verdict_set *set_of(const tni_plan *plan, const tni_device *device) {
 
 bool tni_plan_inlines(const tni_plan *plan, const tni_device *device, uint32_t node) {
     const tni_verdict_set *set = set_of(plan, device);
-    return set != NULL && set->inlined[node] != 0;
+    return set != NULL && tni_verdicts_inline(set, node);
 }
 
 // The node the plugin named is ruled out for its device; without a name, the whole island is.
@@ -55,12 +56,12 @@ static void constrain(tni_plan *plan, const tni_island *island, const tni_view *
     bool found = false;
     for (uint32_t i = 0; i < island->node_count; i++) {
         if (named == island->nodes[i]) {
-            tni_verdicts_forbid(set, named, TN_REASON_COMPILE_FAILED);
+            tni_verdicts_forbid(set, island->places[i], TN_REASON_COMPILE_FAILED);
             found = true;
         }
     }
     for (uint32_t i = 0; i < island->node_count && !found; i++) {
-        tni_verdicts_forbid(set, island->nodes[i], TN_REASON_COMPILE_FAILED);
+        tni_verdicts_forbid(set, island->places[i], TN_REASON_COMPILE_FAILED);
     }
     plan->refused_count++;
 }
@@ -119,7 +120,7 @@ static tn_status build_island(tni_plan *plan, const tni_plan_info *info, uint32_
     tni_view_spec spec = {
         .nodes = island->nodes,
         .node_count = island->node_count,
-        .inlined = set->inlined,
+        .inlined = &set->inlined,
         .inputs = island->inputs,
         .input_count = island->input_count,
         .outputs = island->outputs,
@@ -176,9 +177,9 @@ static tn_status ask_devices(tni_plan *plan, const tni_plan_info *info, tn_error
     return status;
 }
 
-static bool anybody_takes(const tni_plan *plan, uint32_t node) {
+static bool anybody_takes(const tni_plan *plan, uint32_t place) {
     for (uint32_t i = 0; i < plan->set_count; i++) {
-        if (plan->sets[i].options[node].possible) {
+        if (plan->sets[i].options[place].possible) {
             return true;
         }
     }
@@ -190,7 +191,7 @@ static bool anybody_takes(const tni_plan *plan, uint32_t node) {
 static void mark_refused(tni_plan *plan, const tni_plan_info *info) {
     for (uint32_t i = 0; i < plan->region->node_count && info->shapes == NULL; i++) {
         const uint32_t node = plan->region->nodes[i];
-        if (!anybody_takes(plan, node)) {
+        if (!anybody_takes(plan, i)) {
             plan->model->nodes[node].refused = tni_expansion_fits_in_place(plan->model, node);
         }
     }
@@ -199,7 +200,7 @@ static void mark_refused(tni_plan *plan, const tni_plan_info *info) {
 static uint32_t count_possible(const tni_plan *plan, const tni_verdict_set *set) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < plan->region->node_count; i++) {
-        count += set->options[plan->region->nodes[i]].possible;
+        count += set->options[i].possible;
     }
     return count;
 }
@@ -281,9 +282,9 @@ tn_status tni_plan_create(const tni_alloc *alloc, const tni_plan_info *info, tni
     plan->region = info->region;
     plan->listed_count = info->listed_count;
     plan->set_capacity = info->device_count;
-    plan->node_count = info->model->node_count;
     plan->sets = tni_alloc_array(alloc, at_least_one(info->device_count), sizeof(*plan->sets));
-    plan->island_of = tni_alloc_array(alloc, at_least_one(plan->node_count), sizeof(uint32_t));
+    plan->island_of =
+        tni_alloc_array(alloc, at_least_one(info->region->node_count), sizeof(uint32_t));
     tn_status status = plan->sets != NULL && plan->island_of != NULL
                            ? create(plan, info, error)
                            : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a plan");
@@ -304,7 +305,8 @@ void tni_plan_destroy(tni_plan *plan) {
         tni_verdicts_deinit(&plan->sets[i]);
     }
     tni_free_array(&plan->alloc, plan->sets, at_least_one(plan->set_capacity), sizeof(*plan->sets));
-    tni_free_array(&plan->alloc, plan->island_of, at_least_one(plan->node_count), sizeof(uint32_t));
+    tni_free_array(&plan->alloc, plan->island_of, at_least_one(plan->region->node_count),
+                   sizeof(uint32_t));
     tni_alloc alloc = plan->alloc;
     tni_free(&alloc, plan, sizeof(*plan));
 }

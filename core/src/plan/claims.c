@@ -32,27 +32,28 @@ static tn_status check_claim(const tni_verdict_set *set, const tn_verdicts *v, u
                             set->device->id, index, claim->kind);
 }
 
-// Appends the claim's nodes as the model's, each once. Returns false when the claim is about other
-// than the outermost nodes, or takes some but not all that stand for one of the model.
+// Appends the claim's nodes as places of the region, each once. Returns false when the claim is
+// about other than the outermost nodes, or takes some but not all that stand for one of the model.
 static bool add_nodes(tni_verdict_set *set, const tn_verdicts *v, const tn_claim *claim,
-                      const tni_model *model, const tni_view *view) {
+                      const tni_model *model, const tni_view *view, const tni_map *places) {
     const tn_range outermost = tni_view_outermost(view);
-    uint32_t begin = set->claim_node_count;
+    uint32_t begin = set->claim_place_count;
     for (uint32_t i = 0; i < claim->nodes.count; i++) {
         uint32_t named = v->claim_nodes[claim->nodes.begin + i];
         uint32_t owner = named - outermost.begin < outermost.count
                              ? tni_view_written_for(model, view, named)
                              : TN_NONE;
-        bool known = false;
-        for (uint32_t k = begin; k < set->claim_node_count; k++) {
-            known |= set->claim_nodes[k] == owner;
+        uint32_t place = TN_NONE;
+        bool unfit = owner == TN_NONE || !tni_map_find_u64(places, owner, &place);
+        for (uint32_t k = begin; k < set->claim_place_count; k++) {
+            unfit |= set->claim_places[k] == place;
         }
         // Forms of several nodes would have to be counted; no device has claimed in one yet.
-        if (owner == TN_NONE || known || owner != view->node_of[named]) {
-            set->claim_node_count = begin;
+        if (unfit || owner != view->node_of[named]) {
+            set->claim_place_count = begin;
             return false;
         }
-        set->claim_nodes[set->claim_node_count++] = owner;
+        set->claim_places[set->claim_place_count++] = place;
     }
     return true;
 }
@@ -77,7 +78,7 @@ static tn_status check_bound(const tni_verdict_set *set, const tn_verdicts *v, c
 }
 
 static tn_status read_claims(tni_verdict_set *set, const tn_verdicts *v, const tni_model *model,
-                             const tni_view *view, tn_error *error) {
+                             const tni_view *view, const tni_map *places, tn_error *error) {
     for (uint32_t i = 0; i < v->claim_count; i++) {
         const tn_claim *claim = claim_at(v, i);
         tn_status status = check_claim(set, v, i, view, error);
@@ -86,13 +87,13 @@ static tn_status read_claims(tni_verdict_set *set, const tn_verdicts *v, const t
         }
         tni_claim *kept = &set->claims[i];
         *kept = (tni_claim){
-            .nodes = {set->claim_node_count, 0},
+            .nodes = {set->claim_place_count, 0},
             .kind = claim->kind,
             .origin = claim->origin,
             .cost_ns = claim->origin == TN_COST_UNKNOWN ? 0 : claim->cost_ns,
         };
-        if (add_nodes(set, v, claim, model, view)) {
-            kept->nodes.count = set->claim_node_count - kept->nodes.begin;
+        if (add_nodes(set, v, claim, model, view, places)) {
+            kept->nodes.count = set->claim_place_count - kept->nodes.begin;
         }
     }
     return TN_OK;
@@ -109,7 +110,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts, const tni_model *model,
-                          const tni_view *view, tn_error *error) {
+                          const tni_view *view, const tni_map *places, tn_error *error) {
     uint64_t nodes = verdicts->claim_node_count;
     for (uint32_t i = 0; i < verdicts->claim_count; i++) {
         // Claims may share their ranges; each gets its own.
@@ -123,72 +124,73 @@ tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts, con
     uint8_t *named = tni_alloc_array(&set->alloc, (uint64_t)view->node_count + 1, 1);
     set->claims =
         tni_alloc_array(&set->alloc, (uint64_t)verdicts->claim_count + 1, sizeof(*set->claims));
-    set->claim_nodes = tni_alloc_array(&set->alloc, nodes + 1, sizeof(*set->claim_nodes));
+    set->claim_places = tni_alloc_array(&set->alloc, nodes + 1, sizeof(*set->claim_places));
     set->claim_count = verdicts->claim_count;
-    set->claim_node_capacity = (uint32_t)nodes;
-    tn_status status = named != NULL && set->claims != NULL && set->claim_nodes != NULL
+    set->claim_place_capacity = (uint32_t)nodes;
+    tn_status status = named != NULL && set->claims != NULL && set->claim_places != NULL
                            ? check_bound(set, verdicts, view, named, error)
                            : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
     if (status == TN_OK) {
-        status = read_claims(set, verdicts, model, view, error);
+        status = read_claims(set, verdicts, model, view, places, error);
         qsort(set->claims, set->claim_count, sizeof(*set->claims), by_size);
     }
     tni_free_array(&set->alloc, named, (uint64_t)view->node_count + 1, 1);
     return status;
 }
 
-static bool can_stand(const tni_verdict_set *set, const tni_claim *claim,
-                      const uint8_t *node_taken) {
+static bool can_stand(const tni_verdict_set *set, const tni_claim *claim, const uint8_t *taken) {
     for (uint32_t i = 0; i < claim->nodes.count; i++) {
-        uint32_t node = set->claim_nodes[claim->nodes.begin + i];
-        if (!set->options[node].possible || node_taken[node]) {
+        uint32_t place = set->claim_places[claim->nodes.begin + i];
+        if (!set->options[place].possible || taken[place]) {
             return false;
         }
     }
     return claim->nodes.count > 0;
 }
 
-static void choose_claims(tni_verdict_set *set, uint8_t *node_taken) {
-    memset(node_taken, 0, set->node_count);
+static void choose_claims(tni_verdict_set *set, uint8_t *taken) {
+    memset(taken, 0, set->node_count);
     for (uint32_t i = 0; i < set->claim_count; i++) {
         tni_claim *claim = &set->claims[i];
-        claim->stands = can_stand(set, claim, node_taken);
+        claim->stands = can_stand(set, claim, taken);
         for (uint32_t k = 0; claim->stands && k < claim->nodes.count; k++) {
-            node_taken[set->claim_nodes[claim->nodes.begin + k]] = 1;
+            taken[set->claim_places[claim->nodes.begin + k]] = 1;
         }
     }
 }
 
-void tni_claims_settle(tni_verdict_set *set, uint8_t *node_taken) {
+void tni_claims_settle(tni_verdict_set *set, uint8_t *taken) {
     // Refusing a node can bring down a claim that another node needs.
     for (bool changed = true; changed;) {
         changed = false;
-        choose_claims(set, node_taken);
-        for (uint32_t node = 0; node < set->node_count; node++) {
-            if (set->options[node].possible && set->options[node].bound && !node_taken[node]) {
-                tni_verdicts_forbid(set, node, TN_REASON_CONVEXITY);
+        choose_claims(set, taken);
+        for (uint32_t i = 0; i < set->node_count; i++) {
+            if (set->options[i].possible && set->options[i].bound && !taken[i]) {
+                tni_verdicts_forbid(set, i, TN_REASON_CONVEXITY);
                 changed = true;
             }
         }
     }
 }
 
-static uint64_t single_cost(const tni_verdict_set *set, const tni_model *model, uint32_t node) {
-    const tni_option *option = &set->options[node];
+static uint64_t single_cost(const tni_verdict_set *set, const tni_model *model,
+                            const tni_region *region, uint32_t place) {
+    const tni_option *option = &set->options[place];
     return option->origin == TN_COST_UNKNOWN
-               ? (uint64_t)tni_cost_roofline(set->device, tni_node_work(model, node))
+               ? (uint64_t)tni_cost_roofline(set->device,
+                                             tni_node_work(model, region->nodes[place]))
                : option->cost_ns;
 }
 
 tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim,
-                               const tni_model *model) {
+                               const tni_model *model, const tni_region *region) {
     tni_claim_cost cost = {0, 0};
     uint64_t singles = 0;
     uint64_t bound = 0;
     for (uint32_t i = 0; i < claim->nodes.count; i++) {
-        uint32_t node = set->claim_nodes[claim->nodes.begin + i];
-        bound += set->options[node].bound;
-        singles += set->options[node].bound ? 0 : single_cost(set, model, node);
+        uint32_t place = set->claim_places[claim->nodes.begin + i];
+        bound += set->options[place].bound;
+        singles += set->options[place].bound ? 0 : single_cost(set, model, region, place);
     }
     if (claim->kind == TN_CLAIM_BONUS) {
         cost.saving_ns = claim->cost_ns < singles ? claim->cost_ns : singles;

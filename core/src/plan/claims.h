@@ -9,18 +9,18 @@
 
 #define TNI_MAX_CLAIM_NODES (1u << 26)
 
-// Keeps the claims of an answer, in terms of the model's nodes; options must have been read. A
-// claim is left out where it names nodes of bodies or expansions, or of a form in several nodes.
-// TN_OK · TN_ERROR_INVALID_DATA a claim names a node that is not there or was refused, or is of no
-// known kind, or a node is IN_CLAIM without one · TN_ERROR_OUT_OF_MEMORY.
+// Keeps the claims of an answer, by places in the region (places: node -> place); options must have
+// been read. A claim is left out where it names nodes of bodies or expansions, or of a form in
+// several nodes. TN_OK · TN_ERROR_INVALID_DATA a claim names a node that is not there or was
+// refused, or is of no known kind, or a node is IN_CLAIM without one · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts,
                                       const tni_model *model, const tni_view *view,
-                                      tn_error *error);
+                                      const tni_map *places, tn_error *error);
 
 // Decides which claims stand: those whose nodes are all possible, and of those that overlap the
 // one with more nodes, or the earlier. Refuses nodes that are left in none and cannot do without.
-// To be called again when a node has been ruled out.
-void tni_claims_settle(tni_verdict_set *set, uint8_t *node_taken);
+// To be called again when a node has been ruled out. taken: room for a byte a place.
+void tni_claims_settle(tni_verdict_set *set, uint8_t *taken);
 
 // What all the nodes of a standing claim cost in it, and what it saves against their single costs.
 typedef struct tni_claim_cost {
@@ -29,9 +29,9 @@ typedef struct tni_claim_cost {
 } tni_claim_cost;
 
 tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim,
-                               const tni_model *model);
+                               const tni_model *model, const tni_region *region);
 
-// Fills the draft's claims from those of the devices that stand; op costs and op_of_node must have
+// Fills the draft's claims from those of the devices that stand; op costs must have
 // been filled, and the costs of bound nodes are put right. TN_OK · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error);
 void tni_claims_draft_deinit(tni_draft_plan *draft);

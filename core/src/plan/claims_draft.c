@@ -16,11 +16,10 @@ static int64_t *cost_of(const tni_draft_plan *d, uint32_t op, uint32_t label) {
     return &d->op_cost[(uint64_t)op * d->label_count + label];
 }
 
-// The op of a claim's node, or TN_NONE where the choice of devices leaves it out. Devices are asked
-// about the region only, so every node of a claim has an op.
+// The op of a claim's node, or TN_NONE where the choice of devices leaves it out.
 static uint32_t claim_op(const tni_draft_plan *d, const tni_verdict_set *set, uint32_t index,
                          uint32_t label) {
-    uint32_t op = d->op_of_node[set->claim_nodes[index]];
+    uint32_t op = set->claim_places[index] + 1;
     return *cost_of(d, op, label) != TNP_UNSUPPORTED ? op : TN_NONE;
 }
 
@@ -37,13 +36,13 @@ static bool is_complete(const tni_draft_plan *d, const tni_verdict_set *set, con
 // Bound ops first, as the partitioner wants them; they cost what the claim says.
 static void add_claim(tni_draft_plan *d, const tni_verdict_set *set, const tni_claim *claim,
                       uint32_t label) {
-    tni_claim_cost cost = tni_claims_cost(set, claim, d->plan->model);
+    tni_claim_cost cost = tni_claims_cost(set, claim, d->plan->model, d->region);
     tnp_claim *out = &d->claims[d->claim_count++];
     int64_t sum = 0;
     *out = (tnp_claim){.label = label, .op_begin = d->claim_op_count};
     for (uint32_t pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < claim->nodes.count; i++) {
-            bool bound = set->options[set->claim_nodes[claim->nodes.begin + i]].bound;
+            bool bound = set->options[set->claim_places[claim->nodes.begin + i]].bound;
             if (bound != (pass == 0)) {
                 continue;
             }
@@ -65,9 +64,9 @@ static void add_claim(tni_draft_plan *d, const tni_verdict_set *set, const tni_c
 static void refuse_bound(tni_draft_plan *d, const tni_verdict_set *set, const tni_claim *claim,
                          uint32_t label) {
     for (uint32_t i = 0; i < claim->nodes.count; i++) {
-        uint32_t node = set->claim_nodes[claim->nodes.begin + i];
-        if (set->options[node].bound) {
-            *cost_of(d, d->op_of_node[node], label) = TNP_UNSUPPORTED;
+        uint32_t place = set->claim_places[claim->nodes.begin + i];
+        if (set->options[place].bound) {
+            *cost_of(d, place + 1, label) = TNP_UNSUPPORTED;
         }
     }
 }
@@ -77,7 +76,7 @@ tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error) {
     const tni_plan *plan = d->plan;
     for (uint32_t k = 0; k < plan->set_count; k++) {
         d->claim_capacity += plan->sets[k].claim_count;
-        d->claim_op_capacity += plan->sets[k].claim_node_count;
+        d->claim_op_capacity += plan->sets[k].claim_place_count;
     }
     d->claims = tni_alloc_array(&plan->alloc, (uint64_t)d->claim_capacity + 1, sizeof(*d->claims));
     d->claim_ops =

@@ -99,14 +99,16 @@ static tn_status make_island(tni_draft_plan *d, tnp_plan *answer, const tnp_segm
     island->nodes = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
     island->node_count = segment->count;
     plan->island_count++;
-    if (island->nodes == NULL) {
+    island->places = tni_alloc_array(alloc, segment->count, sizeof(uint32_t));
+    if (island->nodes == NULL || island->places == NULL) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < segment->count; i++) {
         uint32_t op = answer->order[segment->begin + i];
         uint32_t node = d->region->nodes[op - 1];
         island->nodes[i] = node;
-        plan->island_of[node] = index;
+        island->places[i] = op - 1;
+        plan->island_of[op - 1] = index;
     }
     return TN_OK;
 }
@@ -123,7 +125,7 @@ static tn_status find_borders(tni_draft_plan *d, tnp_plan *answer) {
         b.seen_in != NULL && b.seen_out != NULL && b.list != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
     for (uint32_t op = 0; op < answer->op_count; op++) {
         bool host = op == 0 || op + 1 == answer->op_count;
-        answer->label[op] = host ? TN_NONE : plan->island_of[d->region->nodes[op - 1]];
+        answer->label[op] = host ? TN_NONE : plan->island_of[op - 1];
     }
     for (uint32_t i = 0; i < plan->island_count && status == TN_OK; i++) {
         status = find_inputs(d, answer, &b, i, &plan->islands[i]);
@@ -158,7 +160,7 @@ tn_status tni_make_islands(tni_draft_plan *d, tnp_plan *answer, tn_error *error)
         plan->island_capacity = plan->islands != NULL ? count : 0;
         status = plan->islands != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
     }
-    memset(plan->island_of, 0xff, at_least_one(plan->node_count) * sizeof(uint32_t));
+    memset(plan->island_of, 0xff, at_least_one(d->region->node_count) * sizeof(uint32_t));
     for (uint32_t i = 0; i < count && status == TN_OK; i++) {
         if (segments[i].label != 0) {
             status = make_island(d, answer, &segments[i]);

@@ -87,9 +87,9 @@ static tn_status draft_alloc(tni_draft_plan *d, tn_error *error) {
                : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition problem");
 }
 
-static bool listed_can(const tni_plan *plan, uint32_t node) {
+static bool listed_can(const tni_plan *plan, uint32_t place) {
     for (uint32_t d = 0; d < plan->listed_count; d++) {
-        if (plan->sets[d].options[node].possible) {
+        if (plan->sets[d].options[place].possible) {
             return true;
         }
     }
@@ -106,10 +106,10 @@ static void fill_op_costs(tni_draft_plan *d) {
     d->op_cost[(d->op_count - 1) * labels] = 0;
     for (uint32_t i = 0; i < d->region->node_count; i++) {
         uint32_t node = d->region->nodes[i];
-        bool only_listed = listed_can(plan, node);
+        bool only_listed = listed_can(plan, i);
         tni_work work = tni_node_work(plan->model, node);
         for (uint32_t k = 0; k < plan->set_count; k++) {
-            const tni_option *option = &plan->sets[k].options[node];
+            const tni_option *option = &plan->sets[k].options[i];
             if (!option->possible || (only_listed && k >= plan->listed_count)) {
                 continue;
             }
@@ -195,14 +195,15 @@ void tni_option_text(const tni_option *option, char *text, uint32_t capacity) {
     }
 }
 
-static tn_status refuse_node(const tni_draft_plan *d, uint32_t node_index, tn_error *error) {
+static tn_status refuse_node(const tni_draft_plan *d, uint32_t place, tn_error *error) {
     const tni_plan *plan = d->plan;
+    const uint32_t node_index = d->region->nodes[place];
     const tni_node *node = &plan->model->nodes[node_index];
     char reasons[320] = "";
     uint32_t used = 0;
     for (uint32_t k = 0; k < plan->set_count && used + 1 < sizeof(reasons); k++) {
         char one[96];
-        tni_option_text(&plan->sets[k].options[node_index], one, sizeof(one));
+        tni_option_text(&plan->sets[k].options[place], one, sizeof(one));
         int wrote = snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s",
                              used > 0 ? "; " : "", plan->sets[k].device->id, one);
         used += wrote > 0 ? (uint32_t)wrote : 0;
@@ -215,14 +216,14 @@ static tn_status refuse_node(const tni_draft_plan *d, uint32_t node_index, tn_er
 }
 
 static tn_status settle_claims(tni_plan *plan, tn_error *error) {
-    uint8_t *taken = tni_alloc_array(&plan->alloc, (uint64_t)plan->node_count + 1, 1);
+    uint8_t *taken = tni_alloc_array(&plan->alloc, (uint64_t)plan->region->node_count + 1, 1);
     if (taken == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
     }
     for (uint32_t k = 0; k < plan->set_count; k++) {
         tni_claims_settle(&plan->sets[k], taken);
     }
-    tni_free_array(&plan->alloc, taken, (uint64_t)plan->node_count + 1, 1);
+    tni_free_array(&plan->alloc, taken, (uint64_t)plan->region->node_count + 1, 1);
     return TN_OK;
 }
 
@@ -270,7 +271,7 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
     tnp_plan answer;
     tnp_status solved = tnp_plan_init(&allocator, &problem, NULL, &answer);
     if (solved == TNP_INFEASIBLE) {
-        return refuse_node(d, d->region->nodes[answer.culprit - 1], error);
+        return refuse_node(d, answer.culprit - 1, error);
     }
     if (solved == TNP_OUT_OF_MEMORY) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");

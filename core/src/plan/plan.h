@@ -15,6 +15,7 @@ typedef struct tni_island {
     uint32_t input_count;
     uint32_t output_count;
     uint32_t *nodes;   // of the model, in execution order
+    uint32_t *places;  // of the same nodes in the region's list
     uint32_t *inputs;  // values: the program's input ports, in order
     uint32_t *outputs; // values: the program's output ports, in order
     tn_program *program;
@@ -54,8 +55,7 @@ typedef struct tni_plan {
     uint32_t island_count;
     uint32_t island_capacity;
     tni_island *islands; // in execution order
-    uint32_t node_count;
-    uint32_t *island_of; // model node -> island; TN_NONE for nodes that are not in the region
+    uint32_t *island_of; // by place in the region's list
     int64_t cost_ns;
     int64_t lower_bound_ns;
     uint32_t replan_count;

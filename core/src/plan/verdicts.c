@@ -161,6 +161,7 @@ typedef struct reading {
     tni_verdict_set *set;
     const answer_arrays *arrays;
     const tni_model *model;
+    const tni_region *region;
     const tni_view *view;
 } reading;
 
@@ -182,43 +183,52 @@ static uint32_t written_for(const reading *r, uint32_t i) {
 
 // The device takes a function op through its expansion when it takes every node of it, which may be
 // function ops again. Recursion is as deep as expansions lie in each other.
-static void try_expansion(const reading *r, uint32_t i, tni_option *inout_option) {
+static tn_status try_expansion(const reading *r, uint32_t i, tni_option *inout_option) {
     const uint32_t expansion = view_node(r->view->view, i)->expansion;
     tni_option sum = {.possible = true, .origin = TN_COST_DECLARED};
+    tn_status status = TN_OK;
     if (inout_option->possible || expansion == TN_NONE) {
-        return;
+        return TN_OK;
     }
     const tn_range nodes = view_graph(r->view->view, expansion)->nodes;
-    for (uint32_t k = nodes.begin; k < nodes.begin + nodes.count && sum.possible; k++) {
+    for (uint32_t k = nodes.begin; k < nodes.begin + nodes.count && sum.possible && status == TN_OK;
+         k++) {
         tni_option one = view_option(r->set, r->arrays, r->view, k);
-        try_expansion(r, k, &one);
+        status = try_expansion(r, k, &one);
         one.possible = one.possible && !one.bound; // claims are about the outermost nodes
         add_option(&sum, &one);
     }
-    if (sum.possible && nodes.count > 0) {
-        r->set->inlined[written_for(r, i)] = 1;
+    if (status == TN_OK && sum.possible && nodes.count > 0) {
+        status = tni_map_set_u64(&r->set->inlined, written_for(r, i), 1);
         *inout_option = sum;
     }
+    return status;
 }
 
-// Several nodes of the view may stand for one of the model; they follow each other.
-static void read_answer(const reading *r) {
+// Several nodes of the view may stand for one of the region; they follow each other, as the
+// region's do.
+static tn_status read_answer(const reading *r) {
     const tn_range outermost = tni_view_outermost(r->view);
-    uint32_t last = TN_NONE;
-    for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
-        const uint32_t owner = written_for(r, i);
-        tni_option *option = &r->set->options[owner];
-        const tni_option one = view_option(r->set, r->arrays, r->view, i);
-        if (owner == last) {
-            add_option(option, &one);
-        } else {
-            *option = one;
+    const uint32_t end = outermost.begin + outermost.count;
+    uint32_t begin = outermost.begin;
+    tn_status status = TN_OK;
+    for (uint32_t place = 0; place < r->region->node_count && status == TN_OK; place++) {
+        tni_option *option = &r->set->options[place];
+        uint32_t i = begin;
+        for (; i < end && written_for(r, i) == r->region->nodes[place]; i++) {
+            const tni_option one = view_option(r->set, r->arrays, r->view, i);
+            if (i == begin) {
+                *option = one;
+            } else {
+                add_option(option, &one);
+            }
         }
-        last = owner;
+        for (uint32_t k = begin; k < i && status == TN_OK; k++) {
+            status = try_expansion(r, k, option);
+        }
+        begin = i;
     }
-    for (uint32_t i = outermost.begin; i < outermost.begin + outermost.count; i++) {
-        try_expansion(r, i, &r->set->options[written_for(r, i)]);
-    }
+    return status;
 }
 
 tn_status tni_device_op_list(tni_device *device, tn_op_list *out_ops, tn_error *error) {
@@ -249,18 +259,12 @@ tn_status tni_verdicts_present(tni_model *model, tni_device *device,
     return status == TN_OK && changed ? tni_shapes_infer(model, error) : status;
 }
 
-// Keeps the bounds, about the model's nodes. Strides as the plugin was told them.
-static tn_status read_bounds(tni_verdict_set *set, const answer_arrays *arrays,
-                             const tni_model *model, const tni_view *view, tn_error *error) {
-    const tn_verdicts *v = &arrays->verdicts;
-    if (v->bound_count == 0) {
-        return TN_OK;
-    }
-    set->bounds = tni_alloc_array(&set->alloc, v->bound_count, sizeof(*set->bounds));
-    if (set->bounds == NULL) {
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
-    }
-    set->bound_count = v->bound_count;
+// Keeps the bounds, about the region's nodes. Strides as the plugin was told them.
+static tn_status keep_bounds(const reading *r, const tni_map *places, tn_error *error) {
+    const tn_verdicts *v = &r->arrays->verdicts;
+    const tni_view *view = r->view;
+    const tni_model *model = r->model;
+    tni_verdict_set *set = r->set;
     for (uint32_t i = 0; i < v->bound_count; i++) {
         set->bounds[i] = v->bounds[i];
         if (v->bounds[i].node >= view->node_count || v->bounds[i].symbol >= model->symbol_count) {
@@ -269,9 +273,43 @@ static tn_status read_bounds(tni_verdict_set *set, const answer_arrays *arrays,
                             i, v->bounds[i].node, view->node_count, v->bounds[i].symbol,
                             model->symbol_count);
         }
-        set->bounds[i].node = tni_node_owner(model, view->node_of[v->bounds[i].node]);
+        const uint32_t owner = tni_node_owner(model, view->node_of[v->bounds[i].node]);
+        set->bounds[i].node = TN_NONE; // of a node in a body
+        (void)tni_map_find_u64(places, owner, &set->bounds[i].node);
     }
     return TN_OK;
+}
+
+static tn_status read_bounds(const reading *r, const tni_map *places, tn_error *error) {
+    tni_verdict_set *set = r->set;
+    const uint32_t count = r->arrays->verdicts.bound_count;
+    if (count == 0) {
+        return TN_OK;
+    }
+    set->bounds = tni_alloc_array(&set->alloc, count, sizeof(*set->bounds));
+    set->bound_count = set->bounds != NULL ? count : 0;
+    return set->bounds != NULL ? keep_bounds(r, places, error)
+                               : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
+}
+
+// What an answer says about nodes by name, beside its options.
+static tn_status read_named(const reading *r, tn_error *error) {
+    const tn_verdicts *v = &r->arrays->verdicts;
+    tni_map places;
+    tni_map_init(&places, &r->set->alloc);
+    tn_status status = TN_OK;
+    for (uint32_t i = 0; v->bound_count + (uint64_t)v->claim_count > 0 &&
+                         i < r->region->node_count && status == TN_OK;
+         i++) {
+        status = tni_map_set_u64(&places, r->region->nodes[i], i);
+    }
+    status = status == TN_OK ? read_bounds(r, &places, error)
+                             : tni_fail_plain(error, status, "verdicts");
+    if (status == TN_OK) {
+        status = tni_claims_read(r->set, v, r->model, r->view, &places, error);
+    }
+    tni_map_deinit(&places);
+    return status;
 }
 
 tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_verdict_set *out_set,
@@ -282,12 +320,11 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
     out_set->alloc = *alloc;
     out_set->device = query->device;
     out_set->presentation = query->presentation;
-    out_set->options = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
+    out_set->options = tni_alloc_array(alloc, region->node_count > 0 ? region->node_count : 1,
                                        sizeof(*out_set->options));
-    out_set->inlined = tni_alloc_array(alloc, model->node_count > 0 ? model->node_count : 1,
-                                       sizeof(*out_set->inlined));
-    out_set->node_count = model->node_count;
-    if (out_set->options == NULL || out_set->inlined == NULL) {
+    out_set->node_count = region->node_count;
+    tni_map_init(&out_set->inlined, alloc);
+    if (out_set->options == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "verdicts");
     }
     const tni_view_spec spec = {
@@ -311,12 +348,10 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
         status = check(&arrays, view, query->device, error);
     }
     if (status == TN_OK) {
-        const reading r = {out_set, &arrays, model, view};
-        read_answer(&r);
-        status = read_bounds(out_set, &arrays, model, view, error);
-    }
-    if (status == TN_OK) {
-        status = tni_claims_read(out_set, &arrays.verdicts, model, view, error);
+        const reading r = {out_set, &arrays, model, region, view};
+        status = read_answer(&r);
+        status =
+            status == TN_OK ? read_named(&r, error) : tni_fail_plain(error, status, "verdicts");
     }
     arrays_deinit(&arrays);
     tni_view_destroy(view);
@@ -326,15 +361,19 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
 void tni_verdicts_deinit(tni_verdict_set *set) {
     tni_free_array(&set->alloc, set->options, set->node_count > 0 ? set->node_count : 1,
                    sizeof(*set->options));
-    tni_free_array(&set->alloc, set->inlined, set->node_count > 0 ? set->node_count : 1,
-                   sizeof(*set->inlined));
+    tni_map_deinit(&set->inlined);
     tni_free_array(&set->alloc, set->bounds, set->bound_count, sizeof(*set->bounds));
     tni_free_array(&set->alloc, set->claims, (uint64_t)set->claim_count + 1, sizeof(*set->claims));
-    tni_free_array(&set->alloc, set->claim_nodes, (uint64_t)set->claim_node_capacity + 1,
-                   sizeof(*set->claim_nodes));
+    tni_free_array(&set->alloc, set->claim_places, (uint64_t)set->claim_place_capacity + 1,
+                   sizeof(*set->claim_places));
     memset(set, 0, sizeof(*set));
 }
 
-void tni_verdicts_forbid(tni_verdict_set *set, uint32_t node, tn_reason reason) {
-    set->options[node] = (tni_option){.possible = false, .reason = reason, .subject = TN_NONE};
+bool tni_verdicts_inline(const tni_verdict_set *set, uint32_t node) {
+    uint32_t yes = 0;
+    return tni_map_find_u64(&set->inlined, node, &yes);
+}
+
+void tni_verdicts_forbid(tni_verdict_set *set, uint32_t place, tn_reason reason) {
+    set->options[place] = (tni_option){.possible = false, .reason = reason, .subject = TN_NONE};
 }

@@ -23,27 +23,27 @@ typedef struct tni_option {
 
 // Nodes that a device takes together.
 typedef struct tni_claim {
-    tn_range nodes; // of claim_nodes: ids of the model, each once
+    tn_range nodes; // of claim_places: each once
     tn_claim_kind kind;
     tn_cost_origin origin;
     uint64_t cost_ns; // all of them together, or with TN_CLAIM_BONUS what that saves
     bool stands;      // see tni_claims_settle
 } tni_claim;
 
-// One device's answers, by model node id. Single owner.
+// One device's answers about a region. Single owner.
 typedef struct tni_verdict_set {
     tni_alloc alloc;
     tni_device *device;
-    tni_option *options; // node_count
-    uint8_t *inlined;    // node_count: 1 where it takes the op through its expansion only
-    uint32_t node_count;
-    tn_verdict_bound *bounds; // node: of the model; the answers hold only while sizes are inside
+    tni_option *options;      // by place in the region's list
+    uint32_t node_count;      // of the region
+    tni_map inlined;          // nodes of the model that it takes through their expansion only
+    tn_verdict_bound *bounds; // node: place, or TN_NONE; answers hold while sizes are inside
     uint32_t bound_count;
     tni_claim *claims;
-    uint32_t *claim_nodes;
+    uint32_t *claim_places; // in the region's list
     uint32_t claim_count;
-    uint32_t claim_node_count;
-    uint32_t claim_node_capacity;
+    uint32_t claim_place_count;
+    uint32_t claim_place_capacity;
     const tni_presentation *presentation; // how this device sees the model
     bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
@@ -79,7 +79,9 @@ TN_MUST_USE tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *
                                        tni_verdict_set *out_set, tn_error *error);
 void tni_verdicts_deinit(tni_verdict_set *set);
 
-// Rules a node out after the fact, e.g. TN_REASON_COMPILE_FAILED.
-void tni_verdicts_forbid(tni_verdict_set *set, uint32_t node, tn_reason reason);
+// Whether the device takes a node of the model through its expansion only.
+bool tni_verdicts_inline(const tni_verdict_set *set, uint32_t node);
+// Rules a place of the region's list out after the fact, e.g. TN_REASON_COMPILE_FAILED.
+void tni_verdicts_forbid(tni_verdict_set *set, uint32_t place, tn_reason reason);
 
 #endif // TENON_PLAN_VERDICTS_H

@@ -414,15 +414,13 @@ static void chain__above_a_million_nodes_is_refused(void **state) {
     assert_string_equal(f->error.id, "onnx.too-many-nodes");
 }
 
-// Every body is a part to plan, and every plan has tables as long as the model.
-static void bodies__by_the_thousand_are_refused(void **state) {
-    flow_fixture *f = *state;
-    const tn_compile_config limits = limits_of(ITERATIONS);
+// y = Abs or Neg of x, so many times, each time in a branch.
+static void build_branches(flow_fixture *f, uint32_t count) {
     char from[16] = "x";
     char to[16];
     onnx_input(&f->b, "c", TN_DTYPE_BOOL, 0, NULL);
     onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, one);
-    for (uint32_t i = 0; i < 3000; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         pb branches[2];
         snprintf(to, sizeof to, "v%u", i);
         for (int k = 0; k < 2; k++) {
@@ -438,6 +436,27 @@ static void bodies__by_the_thousand_are_refused(void **state) {
         memcpy(from, to, sizeof from);
     }
     onnx_output_untyped(&f->b, to);
+}
+
+#define BRANCHES 3000u
+#define BYTES_A_BRANCH 65536u
+
+// Every body is a part to plan and to run: memory follows the parts, not parts times the model.
+static void bodies__by_the_thousand_run(void **state) {
+    flow_fixture *f = *state;
+    const tn_compile_config limits = limits_of(ITERATIONS);
+    const uint8_t no = 0;
+    build_branches(f, BRANCHES);
+    assert_int_equal(live(f, &limits, &no, sizeof no), TN_OK);
+    print_message("%u branches: %llu bytes at most\n", BRANCHES,
+                  (unsigned long long)f->memory.peak_bytes);
+    assert_true(f->memory.peak_bytes < (uint64_t)BRANCHES * BYTES_A_BRANCH);
+}
+
+static void bodies__beyond_what_can_be_planned_are_refused(void **state) {
+    flow_fixture *f = *state;
+    const tn_compile_config limits = limits_of(ITERATIONS);
+    build_branches(f, 12000);
     ends_with(f, &limits, "flow.stages");
 }
 
@@ -455,7 +474,8 @@ int main(void) {
         FLOW_CASE(nest__runs_as_deep_as_the_limit_and_no_deeper),
         FLOW_CASE(chain__takes_memory_and_time_by_its_length),
         FLOW_CASE(chain__above_a_million_nodes_is_refused),
-        FLOW_CASE(bodies__by_the_thousand_are_refused),
+        FLOW_CASE(bodies__by_the_thousand_run),
+        FLOW_CASE(bodies__beyond_what_can_be_planned_are_refused),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

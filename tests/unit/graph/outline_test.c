@@ -122,8 +122,8 @@ static void outline__keeps_sizes_of_a_run(void **state) {
         {.value = f->model->graphs[0].inputs[0], .rank = 1, .dims = &size},
         {.value = f->model->graphs[0].inputs[1], .rank = 1, .dims = &size}};
     must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, inputs, 2, &table, &f->error));
-    assert_true(table->shapes[value_named(f->model, "y")].known);
-    assert_true(table->shapes[node_at(f->model, 1)->outputs[1]].known);
+    assert_true(tni_shape_of(table, value_named(f->model, "y"))->known);
+    assert_true(tni_shape_of(table, node_at(f->model, 1)->outputs[1])->known);
     tni_shape_table_destroy(table);
 }
 

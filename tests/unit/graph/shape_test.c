@@ -317,14 +317,14 @@ static void evaluate__fills_every_value(void **state) {
     must(f, tni_shapes_infer(f->model, &f->error));
     const tni_shape_input input = {.value = f->model->graphs[0].inputs[0], .rank = 4, .dims = dims};
     must(f, tni_shapes_evaluate(f->model, &f->allocator.alloc, &input, 1, &table, &f->error));
-    const tni_shape *y = &table->shapes[value_named(f->model, "y")];
+    const tni_shape *y = tni_shape_of(table, value_named(f->model, "y"));
     assert_true(y->known);
     assert_int_equal(y->dims[0], 5);
     assert_int_equal(y->dims[1], 10);
     assert_int_equal(y->size_bytes, 200);
     assert_int_equal(y->dtype, TN_DTYPE_FLOAT);
     assert_int_equal(table->symbol_sizes[0], 5);
-    const tni_shape *pooled = &table->shapes[value_named(f->model, "p1")];
+    const tni_shape *pooled = tni_shape_of(table, value_named(f->model, "p1"));
     assert_int_equal(pooled->dims[2], 4);
     tni_shape_table_destroy(table);
 }

@@ -142,9 +142,9 @@ static void island__refuses_what_is_not_closed(void **state) {
     const uint32_t x = f->model->graphs[0].inputs[0];
     const uint32_t y = f->model->graphs[0].outputs[0];
     const uint32_t unknown = 12345;
-    uint8_t yes[16];
-    memset(yes, 1, sizeof yes);
-    assert_true(nodes[0] < sizeof yes);
+    tni_map first;
+    tni_map_init(&first, &f->allocator.alloc);
+    must(f, tni_map_set_u64(&first, nodes[0], 1));
     const struct {
         const char *id;
         tni_view_spec spec;
@@ -161,7 +161,7 @@ static void island__refuses_what_is_not_closed(void **state) {
         {"view.bad-node", {.nodes = &unknown, .node_count = 1}},
         {"view.bad-value", {.nodes = nodes, .node_count = 1, .inputs = &unknown, .input_count = 1}},
         {"view.no-expansion",
-         {.nodes = nodes, .node_count = 1, .inlined = yes, .inputs = &x, .input_count = 1}},
+         {.nodes = nodes, .node_count = 1, .inlined = &first, .inputs = &x, .input_count = 1}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(
@@ -173,6 +173,7 @@ static void island__refuses_what_is_not_closed(void **state) {
     const tni_view_spec small = {.limit_bytes = 100};
     assert_int_equal(tni_view_build(&f->allocator.alloc, f->model, &small, &built, &f->error),
                      TN_ERROR_LIMIT_EXCEEDED);
+    tni_map_deinit(&first);
 }
 
 static void make_gelu(model_fixture *f) {
@@ -208,12 +209,12 @@ static void expansion__can_take_its_nodes_place(void **state) {
     model_fixture *f = *state;
     make_gelu(f);
     const uint32_t node = f->model->graphs[0].nodes[0];
-    uint8_t inlined[16] = {0};
-    assert_true(node < sizeof inlined);
-    inlined[node] = 1;
+    tni_map inlined;
+    tni_map_init(&inlined, &f->allocator.alloc);
+    must(f, tni_map_set_u64(&inlined, node, 1));
     const tni_view_spec spec = {.nodes = &node,
                                 .node_count = 1,
-                                .inlined = inlined,
+                                .inlined = &inlined,
                                 .inputs = f->model->graphs[0].inputs,
                                 .input_count = 1,
                                 .outputs = f->model->graphs[0].outputs,
@@ -229,6 +230,7 @@ static void expansion__can_take_its_nodes_place(void **state) {
     const tn_graph_value *y = value_of(view, id_of(view, graph->outputs, 0));
     assert_true(text_is(view, y->name, "y"));
     assert_int_equal(y->producer, 4);
+    tni_map_deinit(&inlined);
     tni_view_destroy(built);
 }
 

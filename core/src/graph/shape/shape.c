@@ -145,13 +145,21 @@ static tn_status size_of_shape(tni_shape *shape, uint32_t value, const tni_model
     return TN_OK;
 }
 
+// Whether the table says something of a value. Constants are what they are in every run.
+static bool is_recorded(const tni_inference *in, uint32_t value) {
+    return in->model->values[value].constant == TN_NONE &&
+           (in->facts[value].rank != TN_RANK_UNKNOWN ||
+            in->facts[value].dtype != TN_DTYPE_UNDEFINED);
+}
+
 // Copies a fact into the table and learns what symbols are.
 static tn_status record_shape(tni_shape_table *table, const tni_inference *in, uint32_t value,
                               tn_error *error) {
     const tni_fact *fact = &in->facts[value];
     const tni_value *record = &in->model->values[value];
-    tni_shape *shape = &table->shapes[value];
+    tni_shape *shape = &table->shapes[table->count];
     int64_t *dims = NULL;
+    table->values[table->count++] = value;
     *shape = (tni_shape){.dtype = fact->dtype, .rank = fact->rank};
     if (fact->rank == TN_RANK_UNKNOWN) {
         return TN_OK;
@@ -174,6 +182,39 @@ static tn_status record_shape(tni_shape_table *table, const tni_inference *in, u
     return size_of_shape(shape, value, in->model, error);
 }
 
+static tn_status record_shapes(tni_shape_table *table, const tni_inference *in, tn_error *error) {
+    tn_status status = TN_OK;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < in->model->value_count; i++) {
+        count += is_recorded(in, i);
+    }
+    table->capacity = count;
+    table->values = tni_alloc_array(&table->alloc, (uint64_t)count + 1, sizeof *table->values);
+    table->shapes = tni_alloc_array(&table->alloc, (uint64_t)count + 1, sizeof *table->shapes);
+    if (table->values == NULL || table->shapes == NULL) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "shape table");
+    }
+    for (uint32_t i = 0; i < in->model->value_count && status == TN_OK; i++) {
+        status = is_recorded(in, i) ? record_shape(table, in, i, error) : TN_OK;
+    }
+    return status;
+}
+
+const tni_shape *tni_shape_of(const tni_shape_table *table, uint32_t value) {
+    static const tni_shape unknown = {.rank = TN_RANK_UNKNOWN};
+    uint32_t begin = 0;
+    uint32_t end = table->count;
+    while (begin < end) {
+        const uint32_t middle = begin + (end - begin) / 2;
+        if (table->values[middle] < value) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return begin < table->count && table->values[begin] == value ? &table->shapes[begin] : &unknown;
+}
+
 static tn_status make_table(const tni_model *model, const tni_alloc *alloc,
                             tni_shape_table **out_table) {
     tni_shape_table *table = tni_alloc_zeroed(alloc, sizeof *table);
@@ -183,12 +224,10 @@ static tn_status make_table(const tni_model *model, const tni_alloc *alloc,
     }
     table->alloc = *alloc;
     tni_arena_init(&table->arena, alloc, MAX_TABLE_BYTES);
-    table->value_count = model->value_count;
     table->symbol_count = model->symbol_count;
-    table->shapes = tni_alloc_array(alloc, (uint64_t)model->value_count + 1, sizeof *table->shapes);
     table->symbol_sizes =
         tni_alloc_array(alloc, (uint64_t)model->symbol_count + 1, sizeof *table->symbol_sizes);
-    if (table->shapes == NULL || table->symbol_sizes == NULL) {
+    if (table->symbol_sizes == NULL) {
         return TN_ERROR_OUT_OF_MEMORY;
     }
     for (uint32_t i = 0; i < model->symbol_count; i++) {
@@ -207,8 +246,8 @@ static tn_status fill_table(tni_shape_table *table, const tni_model *model,
     if (status == TN_OK) {
         status = tni_infer_graph(&in, 0);
     }
-    for (uint32_t i = 0; i < model->value_count && status == TN_OK; i++) {
-        status = record_shape(table, &in, i, error);
+    if (status == TN_OK) {
+        status = record_shapes(table, &in, error);
     }
     tni_inference_deinit(&in);
     return status;
@@ -273,8 +312,8 @@ static tn_status fill_region_table(tni_shape_table *table, const tni_model *mode
     if (status == TN_OK) {
         status = tni_infer_nodes(&in, region->nodes, region->node_count);
     }
-    for (uint32_t i = 0; i < model->value_count && status == TN_OK; i++) {
-        status = record_shape(table, &in, i, error);
+    if (status == TN_OK) {
+        status = record_shapes(table, &in, error);
     }
     tni_inference_deinit(&in);
     return status;
@@ -302,7 +341,7 @@ static bool value_agrees(const tni_model *model, const tni_shape_table *table, u
         return true;
     }
     const tni_value *record = &model->values[value];
-    const tni_shape *shape = &table->shapes[value];
+    const tni_shape *shape = tni_shape_of(table, value);
     bool same = record->dtype == shape->dtype && record->rank == shape->rank &&
                 record->rank != TN_RANK_UNKNOWN && record->dtype != TN_DTYPE_UNDEFINED;
     for (uint32_t i = 0; same && i < record->rank; i++) {
@@ -365,7 +404,8 @@ void tni_shape_table_destroy(tni_shape_table *table) {
         return;
     }
     const tni_alloc alloc = table->alloc;
-    tni_free_array(&alloc, table->shapes, (uint64_t)table->value_count + 1, sizeof *table->shapes);
+    tni_free_array(&alloc, table->values, (uint64_t)table->capacity + 1, sizeof *table->values);
+    tni_free_array(&alloc, table->shapes, (uint64_t)table->capacity + 1, sizeof *table->shapes);
     tni_free_array(&alloc, table->symbol_sizes, (uint64_t)table->symbol_count + 1,
                    sizeof *table->symbol_sizes);
     tni_arena_deinit(&table->arena);

@@ -36,15 +36,20 @@ typedef struct tni_shape {
     bool known;          // every dim is known
 } tni_shape;
 
-// Shapes of every value of the model, by value index. Single owner; read by any thread.
+// Shapes of the model's values that are known. Single owner; read by any thread.
 typedef struct tni_shape_table {
     tni_alloc alloc;
     tni_arena arena;
-    uint32_t value_count;
+    uint32_t count;
+    uint32_t capacity;
     uint32_t symbol_count;
-    tni_shape *shapes;     // value_count
+    uint32_t *values;      // ascending
+    tni_shape *shapes;     // of these
     int64_t *symbol_sizes; // symbol_count; -1: no value with this symbol has a known size
 } tni_shape_table;
+
+// The shape of a value; one of unknown rank where nothing is known of it, or it is a constant.
+const tni_shape *tni_shape_of(const tni_shape_table *table, uint32_t value);
 
 // Computes the shape of every value from those of the inputs. inputs: each input of graph 0 once,
 // in any order. The model is only read; any thread. TN_OK · TN_ERROR_INVALID_ARGUMENT an input is
