@@ -16,6 +16,21 @@ typedef struct tn_compiled tn_compiled;
 typedef uint32_t tn_compile_policy;
 // A node no listed device takes is an error, not a fallback to other devices.
 #define TN_COMPILE_NO_FALLBACK 1u
+// No program is built: the result can be asked about its plan, and not run.
+#define TN_COMPILE_PLAN_ONLY 2u
+// Keep what plan.h tells.
+#define TN_COMPILE_EXPLAIN 4u
+
+typedef uint32_t tn_pin_kind;
+#define TN_PIN_TO 0u     // the node runs on the device
+#define TN_PIN_FORBID 1u // the node does not run on the device
+
+// Where one node must or must not run, whatever it costs.
+typedef struct tn_pin {
+    const char *device; // id
+    uint32_t node;      // of the model
+    tn_pin_kind kind;
+} tn_pin;
 
 // Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread.
 typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, uint32_t permille);
@@ -40,16 +55,20 @@ typedef struct tn_compile_config {
     // Of all Loop, Scan and SequenceMap nodes of one run together, and pieces that SplitToSequence
     // makes; 0: 2^24.
     uint64_t max_iterations;
+    const tn_pin *pins;
+    uint32_t pin_count;
+    uint32_t reserved;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
 
 // Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
 // config may be null.
-// TN_ERROR_NOT_FOUND a device id · TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the
-// text has every device's reason · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED
-// · TN_ERROR_DEVICE_LOST · TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is
-// null on failure; else give it back with tn_compiled_release.
+// TN_ERROR_NOT_FOUND a device id, also one that a pin names and that may not be used ·
+// TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the text has every device's reason
+// · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED · TN_ERROR_DEVICE_LOST ·
+// TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is null on failure; else give
+// it back with tn_compiled_release.
 TN_API TN_MUST_USE tn_status tn_compile(tn_model *model, const tn_compile_config *config,
                                         tn_compiled **out_compiled, tn_error *error);
 
@@ -74,6 +93,14 @@ typedef struct tn_plan_summary {
     uint64_t weight_bytes;    // packed by the plugins
     uint32_t host_nodes;      // control flow and sequences: the host carries them out itself
     uint32_t unplanned_nodes; // planned when a run tells their types or ranks
+    // Parts of cost_ns: compute_ns + transfer_ns + handover_ns - claim_saving_ns.
+    int64_t compute_ns;
+    int64_t transfer_ns;
+    int64_t handover_ns;
+    int64_t claim_saving_ns; // devices taking groups of nodes for less
+    uint64_t plan_hash;      // equal for equal plans, on any machine
+    uint32_t claim_count;
+    uint32_t reserved;
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

@@ -9,6 +9,7 @@
 #include "tenon/compiled.h"
 #include "tenon/host.h"
 #include "tenon/model.h"
+#include "tenon/plan.h"
 #include "tenon/request.h"
 #include "tenon/trace.h"
 

@@ -21,6 +21,7 @@ typedef struct choice {
     tni_device **devices;
     uint32_t count;
     uint32_t listed_count;
+    tni_pin *pins;
 } choice;
 
 static bool chosen(const choice *c, const tni_device *device) {
@@ -86,6 +87,27 @@ static tn_status open_chosen(tn_host *host, choice *c, bool all_listed, tn_error
     return TN_OK;
 }
 
+static tn_status read_pins(const tn_model *model, const tn_compile_config *config, choice *c,
+                           tn_error *error) {
+    const tni_graph *graph = &model->model->graphs[0];
+    for (uint32_t i = 0; i < config->pin_count; i++) {
+        const tn_pin *pin = &config->pins[i];
+        if (pin->device == NULL || pin->node >= graph->node_count || pin->kind > TN_PIN_FORBID) {
+            return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.pin",
+                            "pin %u names no device, or node %u of %u, or is of kind %u", i,
+                            pin->node, graph->node_count, pin->kind);
+        }
+        uint32_t index = tn_host_device_find(model->host, pin->device);
+        if (index == TN_NONE || !chosen(c, model->host->devices[index])) {
+            return tni_fail(error, TN_ERROR_NOT_FOUND, "compile.pin",
+                            "pin %u: there is no device \"%s\", or it may not be used", i,
+                            pin->device);
+        }
+        c->pins[i] = (tni_pin){graph->nodes[pin->node], pin->kind, model->host->devices[index]};
+    }
+    return TN_OK;
+}
+
 // Planning changes the model, so every compile has one of its own.
 static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
     tni_weights *weights = &compiled->model->host->weights;
@@ -117,6 +139,10 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .precision = config->precision,
         .compile_flags = config->compile_flags,
         .automatic = config->device_count == 0,
+        .pins = c->pins,
+        .pin_count = config->pin_count,
+        .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
+        .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
@@ -129,12 +155,18 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
     choice c = {0};
     uint32_t room = host->device_count > 0 ? host->device_count : 1;
     c.devices = tni_alloc_array(&host->alloc, room, sizeof(*c.devices));
-    if (c.devices == NULL) {
+    c.pins = tni_alloc_array(&host->alloc, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
+    if (c.devices == NULL || c.pins == NULL) {
+        tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
+        tni_free_array(&host->alloc, c.pins, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
     }
     tn_status status = choose(host, config, &c, error);
     if (status == TN_OK) {
         status = open_chosen(host, &c, config->device_count == 0, error);
+    }
+    if (status == TN_OK) {
+        status = read_pins(compiled->model, config, &c, error);
     }
     if (status == TN_OK) {
         status = make_flow(compiled, config, &c, error);
@@ -144,6 +176,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
                                  &compiled->report, error);
     }
     tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
+    tni_free_array(&host->alloc, c.pins, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
     return status;
 }
 
@@ -188,7 +221,8 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     }
     if (model == NULL || out_compiled == NULL ||
         (config != NULL && (!tni_struct_ok(config, TN_STRUCT_COMPILE_CONFIG, sizeof(*config)) ||
-                            (config->devices == NULL && config->device_count > 0)))) {
+                            (config->devices == NULL && config->device_count > 0) ||
+                            (config->pins == NULL && config->pin_count > 0)))) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.argument",
                         "model or out_compiled is null, or the configuration is not one");
     }
@@ -202,6 +236,7 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     atomic_init(&compiled->references, 1);
     tn_model_retain(model);
     compiled->model = model;
+    compiled->plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0;
     compiled->memory_cap_bytes = config->memory_cap_bytes;
     compiled->max_iterations = config->max_iterations > 0 ? config->max_iterations : MAX_ITERATIONS;
     tn_status status = enter(compiled, error);

@@ -58,6 +58,7 @@ struct tn_compiled {
     uint64_t memory_cap_bytes;
     uint64_t max_iterations;
     uint64_t compile_ns;
+    bool plan_only;     // has no programs
     bool counted;       // as a compiled model of the host
     bool weights_added; // the model's constants are visible to plugins
     bool fork_added;    // and those that the fork has beyond them
@@ -79,6 +80,10 @@ void tni_struct_out(void *destination, const void *source, uint32_t source_bytes
 static inline const char *tni_text_or_empty(tn_string text) {
     return text.data == NULL ? "" : text.data;
 }
+
+// The node of the fork that stands for node `position` of the model: itself, or where its expansion
+// took its place, the one that makes its first output, or the one that stands for a call around it.
+uint32_t tni_standing_for(const tn_compiled *compiled, uint32_t position);
 
 // Drops a reference without waiting for runs that were given up.
 void tni_host_drop(tn_host *host);

@@ -45,7 +45,13 @@ static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     summary->handovers += count_handovers(plan);
     summary->refused_programs += plan->refused_count;
     summary->replans += plan->replan_count;
-    summary->cost_ns += plan->cost_ns;
+    summary->cost_ns += plan->cost.total;
+    summary->compute_ns += plan->cost.compute;
+    summary->transfer_ns += plan->cost.copies;
+    summary->handover_ns += plan->cost.handovers;
+    summary->claim_saving_ns += plan->cost.savings;
+    summary->claim_count += plan->cost.claim_count;
+    summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
     summary->lower_bound_ns += plan->lower_bound_ns;
     summary->weight_bytes += plan->weight_bytes;
 }
@@ -157,9 +163,7 @@ static tn_placement placement_of(const tni_plan *plan, const tni_option *option,
     };
 }
 
-// The node that stands for node `position` of the model: itself, or where its expansion took its
-// place, the one that makes its first output, or the one that stands for a call around it.
-static uint32_t standing_for(const tn_compiled *compiled, uint32_t position) {
+uint32_t tni_standing_for(const tn_compiled *compiled, uint32_t position) {
     const tni_model *fork = compiled->flow->model;
     uint32_t id = compiled->model->model->graphs[0].nodes[position];
     while (fork->nodes[id].removed) {
@@ -184,7 +188,7 @@ tn_status tn_compiled_placement_get(const tn_compiled *compiled, uint32_t node, 
         return TN_ERROR_INVALID_ARGUMENT;
     }
     uint32_t place = TN_NONE;
-    const tni_stage *stage = tni_flow_stage_of(flow, standing_for(compiled, node), &place);
+    const tni_stage *stage = tni_flow_stage_of(flow, tni_standing_for(compiled, node), &place);
     const tni_plan *plan = flow->plans[stage->id];
     const tni_option *option = option_of(plan, device, place);
     tn_placement placement = {

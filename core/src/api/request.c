@@ -41,6 +41,10 @@ tn_status tn_request_create(tn_compiled *compiled, const tn_request_config *conf
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "request.argument",
                         "compiled or out_request is null, or the configuration is not one");
     }
+    if (compiled->plan_only) {
+        return tni_fail(error, TN_ERROR_INVALID_STATE, "request.plan-only",
+                        "the model was compiled for its plan only");
+    }
     tn_host *host = compiled->model->host;
     tn_request *request = tni_alloc_zeroed(&host->alloc, sizeof(*request));
     if (request == NULL) {

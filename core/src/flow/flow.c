@@ -140,13 +140,19 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
         tni_alloc_array(&flow->alloc, at_least_one(info->device_count), sizeof(tni_device *));
     flow->presentations = tni_alloc_array(&flow->alloc, at_least_one(info->device_count),
                                           sizeof(*flow->presentations));
-    if (flow->tracks == NULL || flow->devices == NULL || flow->presentations == NULL) {
+    flow->pins = tni_alloc_array(&flow->alloc, at_least_one(info->pin_count), sizeof(*flow->pins));
+    if (flow->tracks == NULL || flow->devices == NULL || flow->presentations == NULL ||
+        flow->pins == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
     }
     for (uint32_t i = 0; i < info->device_count; i++) {
         flow->devices[i] = info->devices[i];
     }
     flow->info.devices = flow->devices;
+    for (uint32_t i = 0; i < info->pin_count; i++) {
+        flow->pins[i] = info->pins[i];
+    }
+    flow->info.pins = flow->pins;
     tn_status status = present(flow, error);
     if (status == TN_OK) {
         status = check_parts(flow, count_graphs(flow->model), error);
@@ -168,6 +174,7 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
         status = plan_stages(flow, error);
     }
     // The embedder's callback is borrowed for this call only.
+    flow->info.explain = false; // of the plans there are now; later ones are for one run's shapes
     flow->info.progress = NULL;
     flow->info.progress_user_data = NULL;
     return status;
@@ -265,6 +272,8 @@ void tni_flow_destroy(tni_flow *flow) {
                    sizeof(*flow->presentations));
     tni_free_array(&flow->alloc, flow->devices, at_least_one(flow->info.device_count),
                    sizeof(tni_device *));
+    tni_free_array(&flow->alloc, flow->pins, at_least_one(flow->info.pin_count),
+                   sizeof(*flow->pins));
     tni_alloc alloc = flow->alloc;
     tni_free(&alloc, flow, sizeof(*flow));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of a compile: ask, partition, compile each island, and plan again with a constraint
 // where a plugin refuses what it had claimed.
+#include "plan/pins.h"
 #include "plan/plan.h"
+#include "plan/why.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -30,6 +32,8 @@ void tni_plan_clear_islands(tni_plan *plan) {
     plan->island_count = 0;
     plan->island_capacity = 0;
     plan->weight_bytes = 0;
+    tni_why_destroy(plan->why);
+    plan->why = NULL;
 }
 
 static tni_verdict_set *set_of(const tni_plan *plan, const tni_device *device) {
@@ -242,12 +246,15 @@ static void choose_by_group(tni_plan *plan) {
 
 static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *error) {
     tn_status status = ask_devices(plan, info, error);
+    if (status == TN_OK) {
+        status = tni_pins_apply(plan, info, error);
+    }
     if (status == TN_OK && info->automatic) {
         choose_by_group(plan);
     }
     while (status == TN_OK) {
         status = tni_plan_partition(plan, info, error);
-        if (status == TN_OK) {
+        if (status == TN_OK && !info->plan_only) {
             status = tni_plan_build(plan, info, error);
         }
         if (status != TN_ERROR_STALE) {

@@ -4,6 +4,7 @@
 #include "plan/claims.h"
 #include "plan/cost.h"
 #include "plan/draft.h"
+#include "plan/why.h"
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -280,9 +281,16 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         return tni_fail(error, TN_ERROR_INTERNAL, "plan.problem",
                         "the partition problem is invalid at %u", answer.culprit);
     }
-    d->plan->cost_ns = answer.cost.total;
+    d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
-    tn_status status = tni_make_islands(d, &answer, error);
+    d->plan->hash = answer.hash;
+    tn_status status = TN_OK;
+    if (d->info->explain) {
+        status = tni_why_create(d, &allocator, &problem, &answer, &d->plan->why, error);
+    }
+    if (status == TN_OK) {
+        status = tni_make_islands(d, &answer, error);
+    }
     tnp_plan_deinit(&allocator, &answer);
     return status;
 }

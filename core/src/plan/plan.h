@@ -6,7 +6,8 @@
 
 #include "plan/verdicts.h"
 
-#include "tenon/compiled.h"
+#include "tenon/partition.h"
+#include "tenon/plan.h"
 
 // A maximal run of one device: its nodes, and the values it exchanges with the rest.
 typedef struct tni_island {
@@ -21,6 +22,13 @@ typedef struct tni_island {
     tn_program *program;
     tn_program_info program_info;
 } tni_island;
+
+// Where a node must or must not run.
+typedef struct tni_pin {
+    uint32_t node; // of graph 0 of the model as it was loaded
+    tn_pin_kind kind;
+    const tni_device *device;
+} tni_pin;
 
 // What to plan. Borrowed for the call; devices, their presentations and
 // the region must outlive the plan.
@@ -37,6 +45,10 @@ typedef struct tni_plan_info {
     tn_precision precision;
     tn_compile_flags compile_flags;
     bool no_fallback;
+    const tni_pin *pins;
+    uint32_t pin_count;
+    bool plan_only; // build no programs
+    bool explain;   // keep a tni_why
     bool automatic; // nobody named devices: of those that share a resource group, one is used
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
@@ -56,8 +68,10 @@ typedef struct tni_plan {
     uint32_t island_capacity;
     tni_island *islands; // in execution order
     uint32_t *island_of; // by place in the region's list
-    int64_t cost_ns;
+    tnp_cost cost;
     int64_t lower_bound_ns;
+    uint64_t hash;
+    struct tni_why *why; // null unless asked for
     uint32_t replan_count;
     uint32_t refused_count;
     uint64_t weight_bytes;

@@ -155,6 +155,31 @@ tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culpri
 tnp_status tnp_cost_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
                              const uint32_t *label, const uint32_t *order, tnp_cost *out_cost);
 
+// Why an op is where it is.
+typedef uint32_t tnp_why;
+#define TNP_WHY_CHEAPEST 0u  // its label costs it least
+#define TNP_WHY_COPIES 1u    // on its cheapest label copies would cost more than it gains,
+#define TNP_WHY_HANDOVERS 2u // or copies and handovers together would
+#define TNP_WHY_CLAIM 3u     // a claim holds here that is worth more,
+#define TNP_WHY_GROUP 4u     // or the ops of its group together are cheaper here
+#define TNP_WHY_CAPACITY 5u  // its cheapest label is full
+#define TNP_WHY_TOGETHER 6u  // alone it could move, but not its neighbours, or the search missed it
+
+typedef struct tnp_choice {
+    uint32_t cheapest; // label that costs the op least
+    tnp_why why;
+    // If it alone moved there, at its place in the order: what it costs less, and what copies,
+    // handovers and lost claims cost more (less when negative).
+    int64_t gain;
+    int64_t copies;
+    int64_t handovers;
+    int64_t savings;
+} tnp_choice;
+
+// Fills out_choices (op_count) for a plan of the problem. TNP_OK or TNP_OUT_OF_MEMORY.
+tnp_status tnp_choices(const tnp_allocator *allocator, const tnp_problem *problem,
+                       const tnp_plan *plan, tnp_choice *out_choices);
+
 #ifdef __cplusplus
 }
 #endif

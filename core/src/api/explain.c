@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// tenon/plan.h: what was kept to explain the plan. Records of all stages of graph 0, in order;
+// alternatives are summed over them.
+#include "api/objects.h"
+
+#include "plan/cost.h"
+#include "plan/why.h"
+
+static const tni_plan *plan_at(const tn_compiled *compiled, uint32_t index) {
+    const tni_flow *flow = compiled->flow;
+    return flow->plans[flow->tracks[0].stages[index].id];
+}
+
+static uint32_t stage_count(const tn_compiled *compiled) {
+    return compiled == NULL ? 0 : compiled->flow->tracks[0].stage_count;
+}
+
+// The explanation of a stage, or null.
+static const tni_why *why_at(const tn_compiled *compiled, uint32_t index) {
+    const tni_plan *plan = plan_at(compiled, index);
+    return plan != NULL ? plan->why : NULL;
+}
+
+static const tni_why *first_why(const tn_compiled *compiled) {
+    const tni_why *why = NULL;
+    for (uint32_t i = 0; i < stage_count(compiled) && why == NULL; i++) {
+        why = why_at(compiled, i);
+    }
+    return why;
+}
+
+static uint32_t host_index(const tni_device *device) {
+    return device == NULL ? TN_NONE : device->host_index;
+}
+
+uint32_t tn_compiled_alternative_count(const tn_compiled *compiled) {
+    const tni_why *why = first_why(compiled);
+    return why == NULL ? 0 : why->alternative_count;
+}
+
+// What the device would cost in one more stage.
+static void add_alternative(tn_plan_alternative *sum, const tni_why *why) {
+    for (uint32_t i = 0; i < why->alternative_count; i++) {
+        const tni_alternative *one = &why->alternatives[i];
+        if (one->device->host_index != sum->device) {
+            continue;
+        }
+        bool none = sum->cost_ns == TN_COST_NO_PLAN || one->cost.total == TN_COST_NO_PLAN;
+        sum->refused_nodes += one->refused_nodes;
+        sum->cost_ns = none ? TN_COST_NO_PLAN : sum->cost_ns + one->cost.total;
+        sum->handovers += one->cost.handover_count;
+        sum->transfers += one->cost.copy_count;
+    }
+}
+
+tn_status tn_compiled_alternative_get(const tn_compiled *compiled, uint32_t index,
+                                      tn_plan_alternative *out_alternative) {
+    if (compiled == NULL ||
+        !tni_struct_ok(out_alternative, TN_STRUCT_PLAN_ALTERNATIVE, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tni_why *first = first_why(compiled);
+    if (first == NULL) {
+        return TN_ERROR_NOT_FOUND;
+    }
+    if (index >= first->alternative_count) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    tn_plan_alternative sum = {.device = first->alternatives[index].device->host_index};
+    for (uint32_t i = 0; i < stage_count(compiled); i++) {
+        if (why_at(compiled, i) != NULL) {
+            add_alternative(&sum, why_at(compiled, i));
+        }
+    }
+    tni_struct_out(out_alternative, &sum, sizeof(sum));
+    return TN_OK;
+}
+
+uint32_t tn_compiled_transfer_count(const tn_compiled *compiled) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < stage_count(compiled); i++) {
+        const tni_why *why = why_at(compiled, i);
+        count += why != NULL ? why->transfer_count : 0;
+    }
+    return count;
+}
+
+tn_status tn_compiled_transfer_get(const tn_compiled *compiled, uint32_t index,
+                                   tn_planned_transfer *out_transfer) {
+    if (compiled == NULL ||
+        !tni_struct_ok(out_transfer, TN_STRUCT_PLANNED_TRANSFER, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    for (uint32_t i = 0; i < stage_count(compiled); i++) {
+        const tni_why *why = why_at(compiled, i);
+        uint32_t count = why != NULL ? why->transfer_count : 0;
+        if (index >= count) {
+            index -= count;
+            continue;
+        }
+        const tni_planned_transfer *one = &why->transfers[index];
+        const tn_planned_transfer transfer = {
+            .name = tni_text_or_empty(compiled->fork->values[one->value].name),
+            .from_device = host_index(one->from),
+            .to_device = host_index(one->to),
+            .size_bytes = tni_value_bytes(compiled->fork, one->value),
+            .cost_ns = one->cost_ns,
+        };
+        tni_struct_out(out_transfer, &transfer, sizeof(transfer));
+        return TN_OK;
+    }
+    return first_why(compiled) == NULL ? TN_ERROR_NOT_FOUND : TN_ERROR_INVALID_ARGUMENT;
+}
+
+tn_status tn_compiled_choice_get(const tn_compiled *compiled, uint32_t node,
+                                 tn_choice *out_choice) {
+    if (compiled == NULL || node >= compiled->model->model->graphs[0].node_count ||
+        !tni_struct_ok(out_choice, TN_STRUCT_CHOICE, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    uint32_t place = TN_NONE;
+    const tni_stage *stage =
+        tni_flow_stage_of(compiled->flow, tni_standing_for(compiled, node), &place);
+    const tni_plan *plan = compiled->flow->plans[stage->id];
+    const tni_node_choice *one =
+        plan != NULL && plan->why != NULL ? &plan->why->choices[place] : NULL;
+    if (one == NULL) {
+        return TN_ERROR_NOT_FOUND;
+    }
+    const tn_choice choice = {
+        .device = host_index(one->device),
+        .cheapest_device = host_index(one->cheapest),
+        .why = one->choice.why,
+        .cost_ns = one->cost_ns,
+        .cheapest_cost_ns = one->cheapest_cost_ns,
+        .copies_ns = one->choice.copies,
+        .handovers_ns = one->choice.handovers,
+        .claims_ns = one->choice.savings,
+    };
+    tni_struct_out(out_choice, &choice, sizeof(choice));
+    return TN_OK;
+}

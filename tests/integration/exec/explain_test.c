@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pins, plans without programs, and what a plan tells about itself, over fake devices of known
+// cost.
+#include "exec_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const both[] = {"fake:alpha", "fake:beta"};
+
+static tn_status compile_with(exec_fixture *f, tn_compile_policy policy, const tn_pin *pins,
+                              uint32_t pin_count) {
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    config.devices = both;
+    config.device_count = 2;
+    config.policy = policy | TN_COMPILE_NO_FALLBACK;
+    config.pins = pins;
+    config.pin_count = pin_count;
+    return tn_compile(f->model, &config, &f->compiled, &f->error);
+}
+
+static tn_plan_summary summary_of(const exec_fixture *f) {
+    tn_plan_summary summary = {.struct_size = sizeof(summary),
+                               .struct_type = TN_STRUCT_PLAN_SUMMARY};
+    assert_int_equal(tn_compiled_plan_get(f->compiled, &summary), TN_OK);
+    return summary;
+}
+
+static uint32_t device_of(const exec_fixture *f, uint32_t node) {
+    tn_placement placement = {.struct_size = sizeof(placement), .struct_type = TN_STRUCT_PLACEMENT};
+    assert_int_equal(tn_compiled_placement_get(
+                         f->compiled, node, tn_host_device_find(f->host, "fake:alpha"), &placement),
+                     TN_OK);
+    return placement.device;
+}
+
+static tn_choice choice_of(const exec_fixture *f, uint32_t node) {
+    tn_choice choice = {.struct_size = sizeof(choice), .struct_type = TN_STRUCT_CHOICE};
+    assert_int_equal(tn_compiled_choice_get(f->compiled, node, &choice), TN_OK);
+    return choice;
+}
+
+// Alpha is dear, beta cheap.
+static void open_priced(exec_fixture *f) {
+    exec_open(f);
+    fake_device(FAKE_ALPHA)->cost_ns = 4000;
+    fake_device(FAKE_BETA)->cost_ns = 1000;
+    exec_build_alternating(f, 4);
+}
+
+static void compile__pins_hold_whatever_they_cost(void **state) {
+    (void)state;
+    static const tn_pin pins[] = {{"fake:alpha", 1, TN_PIN_TO}, {"fake:beta", 3, TN_PIN_FORBID}};
+    exec_fixture f;
+    open_priced(&f);
+    uint32_t alpha = tn_host_device_find(f.host, "fake:alpha");
+    uint32_t beta = tn_host_device_find(f.host, "fake:beta");
+    assert_int_equal(compile_with(&f, 0, NULL, 0), TN_OK);
+    assert_int_equal(device_of(&f, 1), beta);
+    int64_t free_cost = summary_of(&f).cost_ns;
+    tn_compiled_release(f.compiled);
+    f.compiled = NULL;
+    assert_int_equal(compile_with(&f, 0, pins, 2), TN_OK);
+    assert_int_equal(device_of(&f, 1), alpha);
+    assert_int_equal(device_of(&f, 3), alpha);
+    assert_true(summary_of(&f).cost_ns > free_cost);
+    tn_placement placement = {.struct_size = sizeof(placement), .struct_type = TN_STRUCT_PLACEMENT};
+    assert_int_equal(tn_compiled_placement_get(f.compiled, 1, beta, &placement), TN_OK);
+    assert_int_equal(placement.reason, TN_REASON_USER_PINNED);
+    assert_int_equal(tn_compiled_placement_get(f.compiled, 3, beta, &placement), TN_OK);
+    assert_int_equal(placement.reason, TN_REASON_USER_FORBID);
+    exec_prepare(&f, 0);
+    exec_fill(&f, 0, -1.0f);
+    assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
+    assert_float_equal(exec_output(&f, 0)[7], exec_alternate(6.0f, 4), 0);
+    exec_close(&f);
+}
+
+static void compile__bad_pins_are_named(void **state) {
+    (void)state;
+    static const struct {
+        tn_pin pin;
+        tn_status status;
+        const char *id;
+    } cases[] = {{{"fake:alpha", 99, TN_PIN_TO}, TN_ERROR_INVALID_ARGUMENT, "compile.pin"},
+                 {{NULL, 0, TN_PIN_TO}, TN_ERROR_INVALID_ARGUMENT, "compile.pin"},
+                 {{"fake:alpha", 0, 9}, TN_ERROR_INVALID_ARGUMENT, "compile.pin"},
+                 {{"fake:nowhere", 0, TN_PIN_TO}, TN_ERROR_NOT_FOUND, "compile.pin"},
+                 {{"fake:shared", 0, TN_PIN_TO}, TN_ERROR_NOT_FOUND, "compile.pin"},
+                 {{"fake:alpha", 1, TN_PIN_TO}, TN_ERROR_UNSUPPORTED, "plan.pin"}};
+    exec_fixture f;
+    open_priced(&f);
+    fake_device(FAKE_ALPHA)->ops = FAKE_RELU;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(compile_with(&f, 0, &cases[i].pin, 1), cases[i].status);
+        assert_string_equal(f.error.id, cases[i].id);
+        assert_null(f.compiled);
+    }
+    exec_close(&f);
+}
+
+static void compile__a_plan_only_is_no_program(void **state) {
+    (void)state;
+    exec_fixture f;
+    open_priced(&f);
+    fake_device(FAKE_BETA)->compile_status = TN_ERROR_INTERNAL; // would fail
+    assert_int_equal(compile_with(&f, TN_COMPILE_PLAN_ONLY, NULL, 0), TN_OK);
+    assert_int_equal(summary_of(&f).island_count, 1);
+    assert_int_equal(tn_request_create(f.compiled, NULL, &f.request, &f.error),
+                     TN_ERROR_INVALID_STATE);
+    assert_string_equal(f.error.id, "request.plan-only");
+    tn_plan_alternative none = {.struct_size = sizeof(none),
+                                .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
+    assert_int_equal(tn_compiled_alternative_count(f.compiled), 0);
+    assert_int_equal(tn_compiled_alternative_get(f.compiled, 0, &none), TN_ERROR_NOT_FOUND);
+    exec_close(&f);
+}
+
+static void explain__alternatives_and_transfers_add_up(void **state) {
+    (void)state;
+    exec_fixture f;
+    open_priced(&f);
+    fake_device(FAKE_BETA)->ops = FAKE_RELU; // of Relu, Neg, Relu, Neg
+    assert_int_equal(compile_with(&f, TN_COMPILE_EXPLAIN, NULL, 0), TN_OK);
+    tn_plan_summary s = summary_of(&f);
+    assert_int_equal(s.cost_ns, s.compute_ns + s.transfer_ns + s.handover_ns - s.claim_saving_ns);
+    assert_true(s.plan_hash != 0);
+    assert_int_equal(tn_compiled_alternative_count(f.compiled), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        tn_plan_alternative one = {.struct_size = sizeof(one),
+                                   .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
+        assert_int_equal(tn_compiled_alternative_get(f.compiled, i, &one), TN_OK);
+        bool alpha = one.device == tn_host_device_find(f.host, "fake:alpha");
+        assert_int_equal(one.refused_nodes, alpha ? 0 : 2);
+        assert_true(one.cost_ns >= s.cost_ns);
+    }
+    int64_t copies = 0;
+    for (uint32_t i = 0; i < tn_compiled_transfer_count(f.compiled); i++) {
+        tn_planned_transfer one = {.struct_size = sizeof(one),
+                                   .struct_type = TN_STRUCT_PLANNED_TRANSFER};
+        assert_int_equal(tn_compiled_transfer_get(f.compiled, i, &one), TN_OK);
+        assert_int_equal(one.size_bytes, EXEC_WIDTH * sizeof(float));
+        assert_true(one.from_device != one.to_device);
+        copies += one.cost_ns;
+    }
+    assert_int_equal(copies, s.transfer_ns);
+    exec_close(&f);
+}
+
+// Handovers to the cheap device cost more than it saves, and the plan says so.
+static void explain__nodes_off_their_cheapest_device_say_why(void **state) {
+    (void)state;
+    exec_fixture f;
+    open_priced(&f);
+    fake_device(FAKE_BETA)->ops = FAKE_RELU;
+    assert_int_equal(compile_with(&f, TN_COMPILE_EXPLAIN, NULL, 0), TN_OK);
+    uint32_t alpha = tn_host_device_find(f.host, "fake:alpha");
+    tn_choice relu = choice_of(&f, 2);
+    assert_int_equal(relu.device, alpha);
+    assert_int_equal(relu.cheapest_device, tn_host_device_find(f.host, "fake:beta"));
+    assert_int_equal(relu.cost_ns - relu.cheapest_cost_ns, 3000);
+    assert_true(relu.why == TN_WHY_COPIES || relu.why == TN_WHY_HANDOVERS);
+    assert_true(relu.copies_ns + relu.handovers_ns >= 3000);
+    tn_choice neg = choice_of(&f, 1);
+    assert_int_equal(neg.why, TN_WHY_CHEAPEST);
+    assert_int_equal(neg.cheapest_device, alpha);
+    tn_choice outside = {.struct_size = sizeof(outside), .struct_type = TN_STRUCT_CHOICE};
+    assert_int_equal(tn_compiled_choice_get(f.compiled, 99, &outside), TN_ERROR_INVALID_ARGUMENT);
+    exec_close(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compile__pins_hold_whatever_they_cost),
+        cmocka_unit_test(compile__bad_pins_are_named),
+        cmocka_unit_test(compile__a_plan_only_is_no_program),
+        cmocka_unit_test(explain__alternatives_and_transfers_add_up),
+        cmocka_unit_test(explain__nodes_off_their_cheapest_device_say_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
