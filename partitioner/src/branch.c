@@ -45,7 +45,7 @@ static int tighten(branching *b) {
 // The variable with labels left whose second label costs least more; TNP_NONE when all are fixed.
 static uint32_t most_doubtful(const tnp_search *s) {
     uint32_t best = TNP_NONE;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (uint32_t var = 0; var < s->graph.var_count; var++) {
         double doubt = s->dual.doubt[s->dual.node_of_var[var]];
         if (doubt < least) {

@@ -11,18 +11,18 @@ static double *costs_of(tnp_dual *d, uint32_t node) {
 
 static void strike(tnp_dual *d, uint32_t node, uint32_t label) {
     const tnp_dual_node *n = &d->nodes[node];
-    costs_of(d, node)[label] = INFINITY;
+    costs_of(d, node)[label] = HUGE_VAL;
     for (uint32_t e = n->out_begin; e < n[1].out_begin; e++) {
         uint32_t columns = d->nodes[d->edges[e].to].labels;
         double *table = d->values + d->edges[e].table;
         for (uint32_t b = 0; b < columns; b++) {
-            table[label * columns + b] = INFINITY;
+            table[label * columns + b] = HUGE_VAL;
         }
     }
     for (uint32_t i = n->in_begin; i < n[1].in_begin; i++) {
         const tnp_dual_edge *edge = &d->edges[d->in_edges[i]];
         for (uint32_t a = 0; a < d->nodes[edge->from].labels; a++) {
-            d->values[edge->table + a * n->labels + label] = INFINITY;
+            d->values[edge->table + a * n->labels + label] = HUGE_VAL;
         }
     }
 }
@@ -32,18 +32,18 @@ static void strike(tnp_dual *d, uint32_t node, uint32_t label) {
 static int settle_node(tnp_dual *d, uint32_t node, double limit) {
     double *cost = costs_of(d, node);
     uint32_t labels = d->nodes[node].labels;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (uint32_t a = 0; a < labels; a++) {
         least = cost[a] < least ? cost[a] : least;
     }
-    if (least == (double)INFINITY) {
+    if (least == HUGE_VAL) {
         return 0;
     }
     d->values[0] += least;
     uint32_t left = 0;
-    double doubt = INFINITY;
+    double doubt = HUGE_VAL;
     for (uint32_t a = 0; a < labels; a++) {
-        if (cost[a] == (double)INFINITY) {
+        if (cost[a] == HUGE_VAL) {
             continue;
         }
         cost[a] -= least;
@@ -62,11 +62,11 @@ static int settle_node(tnp_dual *d, uint32_t node, double limit) {
 static void settle_edge(tnp_dual *d, const tnp_dual_edge *edge) {
     double *table = d->values + edge->table;
     uint32_t cells = d->nodes[edge->from].labels * d->nodes[edge->to].labels;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (uint32_t i = 0; i < cells; i++) {
         least = table[i] < least ? table[i] : least;
     }
-    if (least == (double)INFINITY || least == 0) {
+    if (least == HUGE_VAL || least == 0) {
         return;
     }
     d->values[0] += least;
@@ -78,7 +78,7 @@ static void settle_edge(tnp_dual *d, const tnp_dual_edge *edge) {
 void tnp_dual_settle(tnp_dual *dual) {
     for (uint32_t node = 0; node < dual->node_count; node++) {
         for (uint32_t a = 0; a < dual->nodes[node].labels; a++) {
-            if (costs_of(dual, node)[a] == (double)INFINITY) {
+            if (costs_of(dual, node)[a] == HUGE_VAL) {
                 strike(dual, node, a);
             }
         }
@@ -120,7 +120,7 @@ void tnp_dual_update(tnp_dual *dual) {
         for (uint32_t var = 0; var < g->var_count && change != 0; var++) {
             costs_of(d, d->node_of_var[var])[label] +=
                 (double)(change * (int64_t)g->var_bytes[var]);
-            settle_node(d, d->node_of_var[var], INFINITY);
+            settle_node(d, d->node_of_var[var], HUGE_VAL);
         }
     }
 }
@@ -138,8 +138,8 @@ static inline int exchange_columns(double *restrict table, const double *restric
             double sum = table[a * columns + b] + share[a];
             least = sum < least ? sum : least;
         }
-        lost |= least == (double)INFINITY && cost[b] < (double)INFINITY;
-        least = least == (double)INFINITY ? 0 : least;
+        lost |= least == HUGE_VAL && cost[b] < HUGE_VAL;
+        least = least == HUGE_VAL ? 0 : least;
         cost[b] += least;
         for (uint32_t a = 0; a < rows; a++) {
             table[a * columns + b] += share[a] - least;
@@ -158,8 +158,8 @@ static inline int exchange_rows(double *restrict table, const double *restrict s
             double sum = row[b] + share[b];
             least = sum < least ? sum : least;
         }
-        lost |= least == (double)INFINITY && cost[a] < (double)INFINITY;
-        least = least == (double)INFINITY ? 0 : least;
+        lost |= least == HUGE_VAL && cost[a] < HUGE_VAL;
+        least = least == HUGE_VAL ? 0 : least;
         cost[a] += least;
         for (uint32_t b = 0; b < columns; b++) {
             row[b] += share[b] - least;
@@ -213,9 +213,9 @@ static void strike_partnerless(tnp_dual *d, const tnp_dual_edge *edge, uint32_t 
         const double *cells = table + (node == edge->to ? label : label * columns);
         int any = 0;
         for (uint32_t i = 0; i < partners; i++) {
-            any |= cells[i * step] < (double)INFINITY;
+            any |= cells[i * step] < HUGE_VAL;
         }
-        if (!any && costs_of(d, node)[label] < (double)INFINITY) {
+        if (!any && costs_of(d, node)[label] < HUGE_VAL) {
             strike(d, node, label);
         }
     }
@@ -231,7 +231,7 @@ static void take_shares(tnp_dual *d, uint32_t node, uint32_t count, uint32_t oth
     double part = parts > 0 ? 1.0 / parts : 0;
     for (uint32_t a = 0; a < n->labels; a++) {
         // Whole numbers only. The product may be rounded up to one too many.
-        double whole = cost[a] < (double)INFINITY ? (double)(int64_t)(cost[a] * part) : 0;
+        double whole = cost[a] < HUGE_VAL ? (double)(int64_t)(cost[a] * part) : 0;
         whole -= whole * count > cost[a] ? 1 : 0;
         share[a] = whole;
         cost[a] -= whole * count;
@@ -243,7 +243,7 @@ static void round_node(tnp_dual *d, uint32_t node) {
     const tnp_dual_node *n = &d->nodes[node];
     const double *cost = costs_of(d, node);
     uint32_t best = 0;
-    double best_cost = INFINITY;
+    double best_cost = HUGE_VAL;
     for (uint32_t b = 0; b < n->labels; b++) {
         double sum = cost[b];
         for (uint32_t i = n->in_begin; i < n[1].in_begin; i++) {
@@ -297,7 +297,7 @@ static int pass_back(tnp_dual *d, double limit) {
 int tnp_dual_pass(tnp_dual *dual, int64_t beat, uint32_t *out_label) {
     const tnp_energy *energy = dual->energy;
     double limit = beat == INT64_MAX
-                       ? (double)INFINITY
+                       ? HUGE_VAL
                        : (double)((beat - 1) * energy->scale + tnp_energy_constant(energy));
     int left = pass_forth(dual, limit, out_label != NULL);
     for (uint32_t var = 0; left && out_label != NULL && var < energy->graph->var_count; var++) {
@@ -315,9 +315,9 @@ int64_t tnp_dual_bound(const tnp_dual *dual) {
 
 int tnp_dual_fix(tnp_dual *dual, uint32_t var, uint32_t label) {
     uint32_t node = dual->node_of_var[var];
-    int allowed = costs_of(dual, node)[label] < (double)INFINITY;
+    int allowed = costs_of(dual, node)[label] < HUGE_VAL;
     for (uint32_t a = 0; a < dual->nodes[node].labels; a++) {
-        if (a != label && costs_of(dual, node)[a] < (double)INFINITY) {
+        if (a != label && costs_of(dual, node)[a] < HUGE_VAL) {
             strike(dual, node, a);
         }
     }

@@ -57,7 +57,7 @@ static uint32_t star_key(const builder *b, uint32_t i) {
 }
 
 static int var_can(const tnp_graph *g, uint32_t var, uint32_t label) {
-    return g->unary[(uint64_t)var * g->label_count + label] != INFINITY;
+    return g->unary[(uint64_t)var * g->label_count + label] != HUGE_VAL;
 }
 
 static uint64_t star_labels(const builder *b, uint32_t star) {
@@ -228,7 +228,7 @@ static void load_stars(builder *b, uint32_t *io_next) {
                 uint32_t var = star_var(b, star, c);
                 if (var != producer && var_can(g, var, label)) {
                     edge = &d->edges[b->unsorted[(*io_next)++].table];
-                    *entry(d, edge, node, 0, label) = INFINITY;
+                    *entry(d, edge, node, 0, label) = HUGE_VAL;
                 }
             }
         }
@@ -245,9 +245,9 @@ static void load_claims(builder *b, uint32_t next) {
             const tnp_dual_edge *edge = &d->edges[b->unsorted[next++].table];
             for (uint32_t label = 0; label < g->label_count; label++) {
                 if (label != claim->label) {
-                    *entry(d, edge, b->claim_node[c], 1, label) = INFINITY;
+                    *entry(d, edge, b->claim_node[c], 1, label) = HUGE_VAL;
                 } else if (i < claim->bound_count) {
-                    *entry(d, edge, b->claim_node[c], 0, label) = INFINITY;
+                    *entry(d, edge, b->claim_node[c], 0, label) = HUGE_VAL;
                 }
             }
         }
@@ -260,7 +260,7 @@ static void load_unaries(tnp_dual *d) {
         for (uint32_t label = 0; label < g->label_count; label++) {
             int64_t cost = tnp_energy_unary(d->energy, var, label);
             d->values[d->nodes[d->node_of_var[var]].cost + label] =
-                cost == TNP_INFINITE ? (double)INFINITY : (double)cost;
+                cost == TNP_INFINITE ? HUGE_VAL : (double)cost;
         }
     }
 }
