@@ -57,7 +57,7 @@ static uint32_t star_key(const builder *b, uint32_t i) {
 }
 
 static int var_can(const tnp_graph *g, uint32_t var, uint32_t label) {
-    return g->unary[(uint64_t)var * g->label_count + label] != HUGE_VAL;
+    return g->unary[(uint64_t)var * g->label_count + label] != TNP_INFINITE;
 }
 
 static uint64_t star_labels(const builder *b, uint32_t star) {
