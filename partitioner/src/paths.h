@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handovers as prices on dependencies.
 //
-// Let m be any metric on labels. Along one path of dependencies the label changes happen in
-// disjoint stretches of every order, so an order hands over, in m, at least what any one path does;
-// and at least what any convex mix of paths does, which is a unit flow through the dependencies.
-// Hence for every such flow f: cost of a plan >= its labels' cost + sum over e of f(e) * m(labels
-// of e).
+// Let m be any metric on labels, or one that differs by direction. Along one path of dependencies
+// the label changes happen in disjoint stretches of every order, so an order hands over, in m, at
+// least what any one path does; and at least what any convex mix of paths does, which is a unit
+// flow through the dependencies. Hence for every such flow f: cost of a plan >= its labels' cost +
+// sum over e of f(e) * m(labels of e).
 //
-// If the handover costs are at least a sum of metrics, each metric may have a flow of its own. We
-// take the metrics that tell one group of labels from the rest (splits), which for up to four
-// labels make up every symmetric metric (Bandelt and Dress 1992), and what is left over. It is
-// better than one flow: three labels that alternate on two parallel paths are seen together.
+// If the handover costs are at least a sum of metrics, each metric may have a flow of its own
+// (splits.h).
 //
 // The best flows are found by fictitious play (Brown 1951): each round the labels answer the mix of
 // all paths so far, and a path is added that answers the mix of all labels so far. Letting both
@@ -19,10 +17,6 @@
 #define TENON_PARTITIONER_PATHS_H
 
 #include "energy.h"
-
-// The metrics for tnp_energy_init: *out_metrics has *out_count matrices.
-tnp_status tnp_split_handovers(tnp_arena *arena, const tnp_graph *graph, int64_t **out_metrics,
-                               uint32_t *out_count);
 
 typedef struct tnp_paths {
     tnp_energy *energy;

@@ -9,6 +9,7 @@
 #include "move.h"
 #include "order.h"
 #include "paths.h"
+#include "splits.h"
 
 typedef struct tnp_search {
     tnp_graph graph;
