@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partition problems in Python, for generators and tests: the text form of problem_file.h, and
+tenon-partition's answer to a file."""
+import dataclasses
+import subprocess
+
+UNSUPPORTED = -1
+
+
+@dataclasses.dataclass
+class Tensor:
+    producer: int
+    consumers: list
+    copy: list  # [from][to]
+
+
+@dataclasses.dataclass
+class Problem:
+    name: str
+    handover: list  # [from][to]
+    ops: list       # [op][label], UNSUPPORTED where it cannot run
+    tensors: list
+
+    @property
+    def labels(self):
+        return len(self.handover)
+
+    def edges(self):
+        """Dependencies (from, to), each once."""
+        return sorted({(t.producer, c) for t in self.tensors for c in t.consumers})
+
+    def write(self, path):
+        def flat(matrix):
+            return " ".join(f"{cost:.3f}" if cost % 1 else str(int(cost))
+                            for row in matrix for cost in row)
+
+        lines = [f"P {self.name} {len(self.ops)} {self.labels} {len(self.tensors)}",
+                 f"S {flat(self.handover)}"]
+        lines += [f"N {flat([costs])}" for costs in self.ops]
+        lines += [f"T {t.producer} {len(t.consumers)} {' '.join(map(str, t.consumers))} "
+                  f"{flat(t.copy)}" for t in self.tensors]
+        path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def read(path):
+    words = iter(path.read_text(encoding="ascii").split())
+
+    def matrix(rows, columns):
+        return [[float(next(words)) for _ in range(columns)] for _ in range(rows)]
+
+    def expect(tag):
+        found = next(words)
+        if found != tag:
+            raise ValueError(f"{path}: {found} where {tag} should be")
+
+    expect("P")
+    name = next(words)
+    ops, labels, tensors = (int(next(words)) for _ in range(3))
+    expect("S")
+    problem = Problem(name, matrix(labels, labels), [], [])
+    for _ in range(ops):
+        expect("N")
+        problem.ops += matrix(1, labels)
+    for _ in range(tensors):
+        expect("T")
+        producer, count = int(next(words)), int(next(words))
+        consumers = [int(next(words)) for _ in range(count)]
+        problem.tensors.append(Tensor(producer, consumers, matrix(labels, labels)))
+    return problem
+
+
+@dataclasses.dataclass
+class Answer:
+    cost: float
+    bound: float
+    gap_percent: float
+    handovers: int
+    copies: int
+    ms: float
+
+
+def solve(tool, path, *options):
+    """What tenon-partition says."""
+    words = subprocess.run([tool, *options, path], check=True, capture_output=True, text=True,
+                           timeout=120).stdout.split()
+    return Answer(*map(float, words[:3]), *map(int, words[3:5]), float(words[5]))
