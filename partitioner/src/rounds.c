@@ -19,7 +19,8 @@ static void lowest_labels(const tnp_graph *g, uint32_t *out_label) {
     }
 }
 
-static void follow(tnp_search *s, const uint32_t *var_label) {
+void tnp_search_follow(tnp_search *search, const uint32_t *var_label) {
+    tnp_search *s = search;
     for (uint32_t op = 0; op < s->graph.op_count; op++) {
         s->op_label[op] = var_label[s->graph.var_of[op]];
     }
@@ -86,7 +87,7 @@ void tnp_search_alternate(tnp_search *search) {
 void tnp_search_bounds(tnp_search *search) {
     tnp_search *s = search;
     uint32_t idle = 0;
-    follow(s, s->var_label);
+    tnp_search_follow(s, s->var_label);
     for (uint32_t round = 0; round < ROUNDS && idle < ROUNDS_WITHOUT_PROGRESS; round++) {
         if (!tnp_search_goes_on(s)) {
             return;
@@ -94,7 +95,7 @@ void tnp_search_bounds(tnp_search *search) {
         int64_t before = s->found ? s->cost.total - s->bound : INT64_MAX;
         tnp_search_raise_bound(s, solve_round(s, round));
         // consider mends labels in place; the prices follow the labels as they were rounded.
-        follow(s, s->var_label);
+        tnp_search_follow(s, s->var_label);
         reprice(s);
         int better = tnp_search_consider(s, s->var_label, 0);
         better |= tnp_search_consider_fitted(s, s->var_label);

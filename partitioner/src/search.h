@@ -55,6 +55,9 @@ void tnp_search_raise_bound(tnp_search *search, int64_t bound);
 // Labels of the best plan by variable.
 void tnp_search_best_labels(const tnp_search *search, uint32_t *out_var_label);
 
+// Moves the prices of dependencies towards the path where these labels change most.
+void tnp_search_follow(tnp_search *search, const uint32_t *var_label);
+
 // Stages.
 void tnp_search_seeds(tnp_search *search);     // seeds.c: simple plans to start from
 void tnp_search_bounds(tnp_search *search);    // rounds.c: bound and plan in turn
