@@ -264,3 +264,48 @@ void cli_progress_end(cli_progress *progress) {
         progress->shown = false;
     }
 }
+
+int cli_parse_devices(const char *command, const char *option, const char *list,
+                      cli_devices *out_devices) {
+    cli_devices_free(out_devices);
+    out_devices->text = strdup(list);
+    if (out_devices->text == NULL) {
+        cli_message(command, "out of memory");
+        return CLI_ENVIRONMENT;
+    }
+    char *rest = NULL;
+    for (char *one = strtok_r(out_devices->text, ",", &rest); one != NULL;
+         one = strtok_r(NULL, ",", &rest)) {
+        if (out_devices->count == CLI_MAX_LIST) {
+            cli_message(command, "%s names more than %u devices", option, CLI_MAX_LIST);
+            return CLI_USAGE;
+        }
+        out_devices->ids[out_devices->count++] = one;
+    }
+    if (out_devices->count == 0) {
+        cli_message(command, "%s names no device", option);
+        return CLI_USAGE;
+    }
+    return CLI_OK;
+}
+
+void cli_devices_free(cli_devices *devices) {
+    free(devices->text);
+    *devices = (cli_devices){0};
+}
+
+bool cli_parse_shape(const char *text, int64_t *dims, uint32_t *out_rank) {
+    *out_rank = 0;
+    while (*text != '\0') {
+        char *end = NULL;
+        errno = 0;
+        long long size = strtoll(text, &end, 10);
+        if (end == text || errno != 0 || size < 0 || *out_rank == TN_MAX_RANK ||
+            (*end != 'x' && *end != '\0')) {
+            return false;
+        }
+        dims[(*out_rank)++] = size;
+        text = *end == 'x' ? end + 1 : end;
+    }
+    return true;
+}

@@ -53,6 +53,19 @@ const char *cli_next(cli_args *args);
 const char *cli_value(cli_args *args, const char *option);
 // A count from 0 to max, or args->failed.
 uint64_t cli_number(cli_args *args, const char *option, uint64_t min, uint64_t max);
+// "DEVICE,DEVICE": ids in a copy of the list. CLI_OK or an exit code after a message.
+typedef struct cli_devices {
+    char *text; // owned
+    const char *ids[CLI_MAX_LIST];
+    uint32_t count;
+} cli_devices;
+int cli_parse_devices(const char *command, const char *option, const char *list,
+                      cli_devices *out_devices);
+void cli_devices_free(cli_devices *devices);
+
+// "1x3xN" with sizes for all: at most TN_MAX_RANK of them. Returns false when it is none.
+bool cli_parse_shape(const char *text, int64_t *dims, uint32_t *out_rank);
+
 // Complains about an argument nobody knows; returns CLI_USAGE.
 int cli_unknown(const cli_args *args, const char *argument);
 
@@ -97,6 +110,8 @@ void cli_progress_end(cli_progress *progress);
 uint64_t cli_now_ns(void);
 
 int cli_run(cli_args *args);
+int cli_explain(cli_args *args);
+int cli_whatif(cli_args *args);
 int cli_inspect(cli_args *args);
 int cli_save(cli_args *args);
 int cli_plugins(cli_args *args);

@@ -12,26 +12,6 @@
 
 static const char command[] = "run";
 
-static int parse_devices(run_options *o, const char *list) {
-    free(o->device_list);
-    o->device_list = strdup(list);
-    o->device_count = 0;
-    if (o->device_list == NULL) {
-        cli_message(command, "out of memory");
-        return CLI_ENVIRONMENT;
-    }
-    char *rest = NULL;
-    for (char *one = strtok_r(o->device_list, ",", &rest); one != NULL;
-         one = strtok_r(NULL, ",", &rest)) {
-        if (o->device_count == CLI_MAX_LIST) {
-            cli_message(command, "--device names more than %u devices", CLI_MAX_LIST);
-            return CLI_USAGE;
-        }
-        o->devices[o->device_count++] = one;
-    }
-    return CLI_OK;
-}
-
 static void add_pair(cli_args *args, const char *option, const char **list, uint32_t *count) {
     const char *value = cli_value(args, option);
     if (value == NULL) {
@@ -68,11 +48,8 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
         o->top = cli_number(args, argument, 0, 1000);
     } else if (strcmp(argument, "--device") == 0) {
         const char *list = cli_value(args, argument);
-        args->failed = list != NULL ? parse_devices(o, list) : args->failed;
-        if (list != NULL && args->failed == CLI_OK && o->device_count == 0) {
-            cli_message(command, "--device names no device");
-            args->failed = CLI_USAGE;
-        }
+        args->failed =
+            list != NULL ? cli_parse_devices(command, argument, list, &o->devices) : args->failed;
     } else {
         return false;
     }
@@ -111,8 +88,8 @@ static int compile(run_session *s) {
     tn_error error;
     tn_error_init(&error);
     tn_compile_config_init(&config);
-    config.devices = s->options.devices;
-    config.device_count = s->options.device_count;
+    config.devices = s->options.devices.ids;
+    config.device_count = s->options.devices.count;
     config.policy = s->options.no_fallback ? TN_COMPILE_NO_FALLBACK : 0;
     config.precision = s->options.precise ? TN_PRECISION_STRICT : TN_PRECISION_AS_WRITTEN;
     config.memory_cap_bytes = s->options.memory_mb * 1000000;
@@ -124,23 +101,6 @@ static int compile(run_session *s) {
     s->compile_ns = cli_now_ns() - begin;
     cli_progress_end(&progress);
     return status == TN_OK ? CLI_OK : cli_fail(command, &error, status);
-}
-
-// "--shape NAME=1x3xN": sizes of an input.
-static bool parse_shape(const char *text, int64_t *dims, uint32_t *out_rank) {
-    *out_rank = 0;
-    while (*text != '\0') {
-        char *end = NULL;
-        errno = 0;
-        long long size = strtoll(text, &end, 10);
-        if (end == text || errno != 0 || size < 0 || *out_rank == TN_MAX_RANK ||
-            (*end != 'x' && *end != '\0')) {
-            return false;
-        }
-        dims[(*out_rank)++] = size;
-        text = *end == 'x' ? end + 1 : end;
-    }
-    return true;
 }
 
 // The part after "NAME=" of the entry for name, or null.
@@ -200,7 +160,7 @@ static int gather_inputs(run_session *s, tensor *tensors, tn_input_shape *shapes
             }
             rank = tensors[i].rank;
             memcpy(dims[i], tensors[i].dims, sizeof(dims[i]));
-        } else if (shape != NULL && !parse_shape(shape, dims[i], &rank)) {
+        } else if (shape != NULL && !cli_parse_shape(shape, dims[i], &rank)) {
             cli_message(command, "\"%s\" is not a shape like 1x3x224x224", shape);
             return CLI_USAGE;
         }
@@ -451,6 +411,6 @@ int cli_run(cli_args *args) {
     tn_compiled_release(s.compiled);
     tn_model_release(s.model);
     tn_host_release(s.host);
-    free(s.options.device_list);
+    cli_devices_free(&s.options.devices);
     return code;
 }

@@ -10,13 +10,11 @@ typedef struct run_options {
     const char *model;
     const char *inputs[CLI_MAX_LIST]; // NAME=FILE
     const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
-    const char *devices[CLI_MAX_LIST];
     const char *output_dir;
     const char *trace;
-    char *device_list; // owned copy that devices points into
+    cli_devices devices;
     uint32_t input_count;
     uint32_t shape_count;
-    uint32_t device_count;
     bool no_fallback;
     bool precise;
     uint64_t seed;

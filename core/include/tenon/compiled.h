@@ -24,6 +24,9 @@ typedef uint32_t tn_compile_policy;
 typedef uint32_t tn_pin_kind;
 #define TN_PIN_TO 0u     // the node runs on the device
 #define TN_PIN_FORBID 1u // the node does not run on the device
+// Plan as if the device took the node, at the cost of a roofline: what would it gain? Only with
+// TN_COMPILE_PLAN_ONLY.
+#define TN_PIN_ASSUME 2u
 
 // Where one node must or must not run, whatever it costs.
 typedef struct tn_pin {

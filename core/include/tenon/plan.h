@@ -41,6 +41,8 @@ typedef struct tn_planned_transfer {
     const char *name;     // of the value; lives as long as the compiled model
     uint32_t from_device; // index in the host; TN_NONE: the host
     uint32_t to_device;
+    uint32_t from_island; // TN_NONE: the host
+    uint32_t to_island;
     uint64_t size_bytes; // unknown dimensions count as 1
     int64_t cost_ns;     // 0: shared
 } tn_planned_transfer;

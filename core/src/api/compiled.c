@@ -92,7 +92,8 @@ static tn_status read_pins(const tn_model *model, const tn_compile_config *confi
     const tni_graph *graph = &model->model->graphs[0];
     for (uint32_t i = 0; i < config->pin_count; i++) {
         const tn_pin *pin = &config->pins[i];
-        if (pin->device == NULL || pin->node >= graph->node_count || pin->kind > TN_PIN_FORBID) {
+        if (pin->device == NULL || pin->node >= graph->node_count || pin->kind > TN_PIN_ASSUME ||
+            (pin->kind == TN_PIN_ASSUME && (config->policy & TN_COMPILE_PLAN_ONLY) == 0)) {
             return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.pin",
                             "pin %u names no device, or node %u of %u, or is of kind %u", i,
                             pin->node, graph->node_count, pin->kind);

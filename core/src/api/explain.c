@@ -85,6 +85,18 @@ uint32_t tn_compiled_transfer_count(const tn_compiled *compiled) {
     return count;
 }
 
+// Islands are numbered through all stages.
+static uint32_t island_at(const tn_compiled *compiled, uint32_t stage, uint32_t place) {
+    if (place == TN_NONE) {
+        return TN_NONE;
+    }
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < stage; i++) {
+        before += plan_at(compiled, i) != NULL ? plan_at(compiled, i)->island_count : 0;
+    }
+    return before + plan_at(compiled, stage)->island_of[place];
+}
+
 tn_status tn_compiled_transfer_get(const tn_compiled *compiled, uint32_t index,
                                    tn_planned_transfer *out_transfer) {
     if (compiled == NULL ||
@@ -103,6 +115,8 @@ tn_status tn_compiled_transfer_get(const tn_compiled *compiled, uint32_t index,
             .name = tni_text_or_empty(compiled->fork->values[one->value].name),
             .from_device = host_index(one->from),
             .to_device = host_index(one->to),
+            .from_island = island_at(compiled, i, one->from_place),
+            .to_island = island_at(compiled, i, one->to_place),
             .size_bytes = tni_value_bytes(compiled->fork, one->value),
             .cost_ns = one->cost_ns,
         };

@@ -63,6 +63,11 @@ static tn_status price_alternatives(const tni_draft_plan *d, const tnp_allocator
     return TN_OK;
 }
 
+// The first and the last op are the host's.
+static uint32_t place_of(const tnp_problem *p, uint32_t op) {
+    return op == 0 || op + 1 == p->op_count ? TN_NONE : op - 1;
+}
+
 static void add_transfers(const tni_draft_plan *d, const tnp_problem *p, const tnp_plan *answer,
                           uint32_t value, tni_why *why) {
     uint32_t tensor = d->tensor_of[value];
@@ -75,7 +80,13 @@ static void add_transfers(const tni_draft_plan *d, const tnp_problem *p, const t
             seen |= (uint64_t)1 << to;
             uint64_t cell = ((uint64_t)tensor * p->label_count + from) * p->label_count + to;
             why->transfers[why->transfer_count++] = (tni_planned_transfer){
-                value, label_device(d, from), label_device(d, to), p->copy_cost[cell]};
+                .value = value,
+                .from = label_device(d, from),
+                .to = label_device(d, to),
+                .from_place = place_of(p, t->producer),
+                .to_place = place_of(p, p->consumers[t->consumer_begin + i]),
+                .cost_ns = p->copy_cost[cell],
+            };
         }
     }
 }

@@ -15,6 +15,8 @@ typedef struct tni_planned_transfer {
     uint32_t value;
     const tni_device *from; // null: the host
     const tni_device *to;
+    uint32_t from_place; // in the region's list; TN_NONE: the host
+    uint32_t to_place;   // of the first node that reads it there
     int64_t cost_ns;
 } tni_planned_transfer;
 

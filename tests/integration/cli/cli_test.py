@@ -315,6 +315,115 @@ class Others(unittest.TestCase):
         self.assertEqual(result.returncode, 3, result.stderr)
 
 
+class Explain(unittest.TestCase):
+    """Plans told: with the fake plugin, whose alpha and beta take Add, Relu and Neg."""
+
+    MODEL = WORK / "explain.onnx"
+    HOST = ("--no-search", "--plugin", FAKE, "--allow", "*")
+    BOTH = ("--device", "fake:alpha,fake:beta")
+
+    @classmethod
+    def setUpClass(cls):
+        graph = field(2, b"g") + field(11, pair(b"x"))
+        for i, op in enumerate((b"Relu", b"Neg", b"Relu", b"Neg")):
+            before = b"x" if i == 0 else b"v%d" % (i - 1)
+            graph += field(1, node(op, [before], b"v%d" % i, name=b"%s%d" % (op.lower(), i)))
+        graph += field(12, pair(b"v3"))
+        cls.MODEL.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+
+    def ask(self, *args, command="explain"):
+        answer = tenon(command, self.MODEL, *self.HOST, *self.BOTH, "--json", *args)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return json.loads(answer.stdout)
+
+    def test_json_adds_up(self):
+        told = self.ask()
+        plan = told["plan"]
+        self.assertEqual(plan["cost_estimate_ns"], plan["compute_ns"] + plan["transfers_ns"] +
+                         plan["handovers_ns"] - plan["claims_ns"])
+        self.assertLessEqual(plan["lower_bound_ns"], plan["cost_estimate_ns"])
+        self.assertEqual(sum(len(i["nodes"]) for i in told["islands"]), 4)
+        self.assertEqual(sum(t["cost_estimate_ns"] for t in told["transfers"]),
+                         plan["transfers_ns"])
+        self.assertEqual(told["planned"]["handovers"], plan["handovers"])
+        self.assertEqual({n["why"] for n in told["nodes"]}, {"CHEAPEST"})
+        for one in told["alternatives"]:
+            self.assertGreaterEqual(one["cost_estimate_ns"], plan["cost_estimate_ns"])
+
+    def test_pins_from_options_and_files(self):
+        nodes = {"number": "1", "range": "1-2", "op": "op:Neg", "name": "neg*"}
+        expected = {"number": {1}, "range": {1, 2}, "op": {1, 3}, "name": {1, 3}}
+        for kind, text in nodes.items():
+            told = self.ask("--pin", f"{text}=fake:beta", "--forbid", "0=fake:beta")
+            there = {n["node"] for n in told["nodes"] if n["device"] == "fake:beta"}
+            self.assertLessEqual(expected[kind], there, kind)
+            self.assertNotIn(0, there)
+        rules = WORK / "rules.plan"
+        rules.write_text("# a comment\n\npin op:Neg fake:beta\nforbid 0 fake:beta\n")
+        told = self.ask("--policy", rules)
+        self.assertEqual(told["nodes"][1]["device"], "fake:beta")
+        beside = pathlib.Path(str(self.MODEL) + ".plan")
+        beside.write_text("pin 2 fake:beta\n")
+        try:
+            self.assertEqual(self.ask()["nodes"][2]["device"], "fake:beta")
+        finally:
+            beside.unlink()
+
+    def test_gain_names_the_op_that_is_missing(self):
+        told = self.ask("--forbid", "op:Neg=fake:alpha", "--forbid", "op:Relu=fake:beta", "--gain")
+        self.assertGreater(told["plan"]["handovers"], 2)
+        best = told["gains"][0]
+        self.assertGreater(best["saves_estimate_ns"], 0)
+        self.assertEqual(best["nodes"], 2)
+        self.assertIn((best["device"], best["op_type"]),
+                      (("fake:alpha", "Neg"), ("fake:beta", "Relu")))
+
+    def test_whatif_shows_the_difference(self):
+        told = self.ask("--move", "1=fake:beta", "--move", "0=fake:alpha", command="whatif")
+        self.assertGreater(told["after"]["cost_estimate_ns"], told["before"]["cost_estimate_ns"])
+        self.assertGreater(told["after"]["islands"], told["before"]["islands"])
+        self.assertTrue(told["moved"])
+        without = self.ask("--without", "fake:alpha", command="whatif")
+        self.assertEqual({m["to"] for m in without["moved"]} | {"fake:beta"}, {"fake:beta"})
+
+    def test_text_dot_and_page(self):
+        text = tenon("explain", self.MODEL, *self.HOST, *self.BOTH, "--gain")
+        self.assertEqual(text.returncode, 0, text.stderr)
+        for word in ("islands", "handovers", "host waits", "gap", "alternatives", "refused"):
+            self.assertIn(word, text.stdout)
+        dot = tenon("explain", self.MODEL, *self.HOST, *self.BOTH, "--dot").stdout
+        self.assertTrue(dot.startswith("digraph plan {") and dot.rstrip().endswith("}"))
+        self.assertEqual(dot.count("{"), dot.count("}"))
+        page = WORK / "plan.html"
+        answer = tenon("explain", self.MODEL, *self.HOST, *self.BOTH, "--html", page)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        drawn = page.read_text()
+        self.assertIn("<svg", drawn)
+        self.assertNotIn("http-equiv", drawn)
+        self.assertNotIn("src=", drawn)  # needs nothing else
+        whatif = tenon("whatif", self.MODEL, *self.HOST, *self.BOTH, "--move", "1=fake:beta")
+        self.assertEqual(whatif.returncode, 0, whatif.stderr)
+        self.assertIn("->", whatif.stdout)
+
+    def test_bad_input_is_named(self):
+        rules = WORK / "bad.plan"
+        rules.write_text("pin only-one-word\n")
+        for args, code, word in (
+                (("--pin", "99=fake:alpha"), 2, "selects no node"),
+                (("--pin", "0"), 2, "NODES=DEVICE"),
+                (("--pin", "0=fake:nowhere"), 2, "fake:nowhere"),
+                (("--policy", rules), 2, "bad rule"),
+                (("--policy", WORK / "no-such.plan"), 2, "no-such.plan"),
+                (("--shape", "x=2xq"), 2, "--shape"),
+                (("--what",), 2, "--what")):
+            answer = tenon("explain", self.MODEL, *self.HOST, *self.BOTH, *args)
+            self.assertEqual(answer.returncode, code, (args, answer.stderr))
+            self.assertIn(word, answer.stderr)
+        answer = tenon("whatif", self.MODEL, *self.HOST, *self.BOTH)
+        self.assertEqual(answer.returncode, 2)
+        self.assertIn("nothing is to change", answer.stderr)
+
+
 if __name__ == "__main__":
     os.makedirs(WORK, exist_ok=True)
     unittest.main(argv=[sys.argv[0], "-v"])

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// State of `tenon explain`: what was asked and gathered (explain.c), and the forms it is told in.
+#ifndef TENON_TOOLS_EXPLAIN_H
+#define TENON_TOOLS_EXPLAIN_H
+
+#include "plan_session.h"
+
+// What one op type would be worth to one device that refuses it now.
+typedef struct explain_gain {
+    uint32_t device;
+    char op_type[128];
+    uint32_t nodes;
+    uint32_t reason; // TN_REASON_ of the first of them
+    int64_t saved_ns;
+} explain_gain;
+
+typedef struct explain_report {
+    const plan_session *session;
+    const tn_compiled *compiled;
+    tn_plan_summary plan;
+    bool counted; // stats are there: the model could be prepared
+    tn_run_stats stats;
+    explain_gain *gains; // owned, best first
+    uint32_t gain_count;
+    bool with_gains;
+} explain_report;
+
+// Islands and transfers, with what reading them needs.
+bool explain_island(const explain_report *report, uint32_t island, tn_island_desc *out_desc);
+bool explain_transfer(const explain_report *report, uint32_t transfer,
+                      tn_planned_transfer *out_transfer);
+// "Conv x4, Relu x3, ...": the op types of some nodes, most frequent first.
+void explain_op_text(const plan_session *session, const uint32_t *nodes, uint32_t count, char *text,
+                     size_t capacity);
+
+// Fills gains. CLI_OK or an exit code after a message. explain_gain.c
+int explain_find_gains(plan_session *session, const plan_rules *rules, explain_report *report);
+
+void explain_print(const explain_report *report);     // explain_text.c
+int explain_print_json(const explain_report *report); // explain_json.c
+void explain_print_dot(const explain_report *report); // explain_dot.c
+// Writes a page that needs nothing else. CLI_OK or an exit code after a message. explain_html.c
+int explain_write_html(const explain_report *report, const char *path);
+
+#endif // TENON_TOOLS_EXPLAIN_H

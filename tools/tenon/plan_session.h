@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `explain` and `whatif` share: a model planned for some devices under rules, and the texts in
+// which plans are told.
+#ifndef TENON_TOOLS_PLAN_SESSION_H
+#define TENON_TOOLS_PLAN_SESSION_H
+
+#include "cli.h"
+
+// "NODES=DEVICE": see plan_rules_match.
+typedef struct plan_rule {
+    const char *text;
+    tn_pin_kind kind;
+} plan_rule;
+
+typedef struct plan_rules {
+    plan_rule rules[CLI_MAX_LIST];
+    uint32_t count;
+    cli_devices devices; // none: the host chooses
+    cli_devices without;
+    bool no_fallback;
+} plan_rules;
+
+typedef struct plan_session {
+    const char *command;
+    const char *model_path;
+    tn_host *host;
+    tn_model *model;
+    const char *ids[CLI_MAX_LIST]; // of devices in use
+    uint32_t id_count;
+} plan_session;
+
+// Takes --device, --without, --no-fallback, --pin, --move and --forbid. Returns false for others.
+bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument);
+// Adds the rules of a file: lines "pin NODES DEVICE", "forbid NODES DEVICE", "device A,B",
+// "without A,B", "no-fallback", "# ..."; *out_text owns what the rules point into. A file that is
+// not there is no error unless required. CLI_OK or an exit code after a message.
+int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules,
+                    char **out_text);
+void plan_rules_free(plan_rules *rules);
+
+// Opens the host and loads the model. CLI_OK or an exit code after a message; close in both cases.
+int plan_open(plan_session *session, const cli_options *options);
+void plan_close(plan_session *session);
+
+// Plans under the rules and `extra` pins. policy: TN_COMPILE_ flags besides the rules'. CLI_OK or
+// an exit code after a message; with quiet a plan that cannot be is CLI_CRITERION without one.
+int plan_compile(plan_session *session, const plan_rules *rules, tn_compile_policy policy,
+                 const tn_pin *extra, uint32_t extra_count, bool quiet, tn_compiled **out_compiled);
+
+const char *plan_device_text(const plan_session *session, uint32_t device);
+bool plan_node_get(const plan_session *session, uint32_t node, tn_node_desc *out_desc);
+tn_plan_summary plan_summary_of(const tn_compiled *compiled);
+double plan_gap_percent(const tn_plan_summary *summary);
+// "COPIES" and the like, and what they mean in a sentence.
+const char *plan_why_text(tn_why why);
+const char *plan_why_sentence(tn_why why);
+
+#endif // TENON_TOOLS_PLAN_SESSION_H

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// `tenon whatif`: plans twice, as it is and under changed rules, and shows the difference.
+#include "plan_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char command[] = "whatif";
+#define MOVES_SHOWN 20u
+
+typedef struct whatif {
+    plan_session session;
+    plan_rules base;
+    plan_rules changed; // the base's and those of the command line
+    const char *policy;
+    tn_compiled *before;
+    tn_compiled *after;
+} whatif;
+
+static int parse(cli_args *args, whatif *w) {
+    for (const char *argument = cli_next(args); argument != NULL; argument = cli_next(args)) {
+        if (strcmp(argument, "--device") == 0) {
+            // Both plans are for these.
+            plan_rules_take(args, &w->base, argument);
+        } else if (plan_rules_take(args, &w->changed, argument)) {
+            continue;
+        } else if (strcmp(argument, "--policy") == 0) {
+            w->policy = cli_value(args, argument);
+        } else if (argument[0] != '-' && w->session.model_path == NULL) {
+            w->session.model_path = argument;
+        } else {
+            return cli_unknown(args, argument);
+        }
+    }
+    if (args->failed == CLI_OK && w->session.model_path == NULL) {
+        cli_message(command, "no model is given; see tenon whatif --help");
+        return CLI_USAGE;
+    }
+    bool changes = w->changed.count > 0 || w->changed.without.count > 0 || w->changed.no_fallback ||
+                   w->policy != NULL;
+    if (args->failed == CLI_OK && !changes) {
+        cli_message(command, "nothing is to change: give --move, --pin, --forbid, --without, "
+                             "--no-fallback or --policy");
+        return CLI_USAGE;
+    }
+    return args->failed;
+}
+
+static void print_time_line(const char *what, int64_t before, int64_t after) {
+    char text[2][CLI_TEXT_BYTES];
+    printf("  %-12s %12s  ->  %12s", what,
+           cli_time_text((uint64_t)(before > 0 ? before : 0), text[0]),
+           cli_time_text((uint64_t)(after > 0 ? after : 0), text[1]));
+    if (before > 0) {
+        double percent = 100.0 * ((double)after - (double)before) / (double)before;
+        printf("  %s%+.2f %%%s",
+               percent > 0.005    ? cli_bad()
+               : percent < -0.005 ? cli_good()
+                                  : "",
+               percent, cli_plain());
+    }
+    putchar('\n');
+}
+
+static void print_count_line(const char *what, uint32_t before, uint32_t after) {
+    printf("  %-12s %12u  ->  %12u  %+lld\n", what, before, after,
+           (long long)after - (long long)before);
+}
+
+static uint32_t device_of(const whatif *w, const tn_compiled *compiled, uint32_t node) {
+    for (uint32_t d = 0; d < tn_host_device_count(w->session.host); d++) {
+        tn_placement p = {.struct_size = sizeof(p), .struct_type = TN_STRUCT_PLACEMENT};
+        if (tn_compiled_placement_get(compiled, node, d, &p) == TN_OK) {
+            return p.device;
+        }
+    }
+    return TN_NONE;
+}
+
+static void print_moves(const whatif *w) {
+    uint32_t count = 0;
+    for (uint32_t node = 0; node < tn_model_node_count(w->session.model); node++) {
+        tn_node_desc desc;
+        uint32_t from = device_of(w, w->before, node);
+        uint32_t to = device_of(w, w->after, node);
+        if (from == to || !plan_node_get(&w->session, node, &desc)) {
+            continue;
+        }
+        if (count++ < MOVES_SHOWN) {
+            printf("  node %u %s %s: %s -> %s\n", node, desc.op_type, desc.name,
+                   plan_device_text(&w->session, from), plan_device_text(&w->session, to));
+        }
+    }
+    if (count > MOVES_SHOWN) {
+        printf("  ... and %u more nodes (--json has all)\n", count - MOVES_SHOWN);
+    }
+    if (count == 0) {
+        puts("  no node moves");
+    }
+}
+
+static json_t *plan_json(const tn_compiled *compiled) {
+    tn_plan_summary s = plan_summary_of(compiled);
+    char hash[32];
+    snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)s.plan_hash);
+    return json_pack("{s:s, s:i, s:i, s:I, s:I, s:f, s:I, s:I, s:I}", "hash", hash, "islands",
+                     (int)s.island_count, "handovers", (int)s.handovers, "cost_estimate_ns",
+                     (json_int_t)s.cost_ns, "lower_bound_ns", (json_int_t)s.lower_bound_ns,
+                     "gap_percent", plan_gap_percent(&s), "compute_ns", (json_int_t)s.compute_ns,
+                     "transfers_ns", (json_int_t)s.transfer_ns, "handovers_ns",
+                     (json_int_t)s.handover_ns);
+}
+
+static int print_json(const whatif *w) {
+    json_t *moves = json_array();
+    for (uint32_t node = 0; node < tn_model_node_count(w->session.model); node++) {
+        uint32_t from = device_of(w, w->before, node);
+        uint32_t to = device_of(w, w->after, node);
+        if (from != to) {
+            json_array_append_new(moves, json_pack("{s:i, s:s, s:s}", "node", (int)node, "from",
+                                                   plan_device_text(&w->session, from), "to",
+                                                   plan_device_text(&w->session, to)));
+        }
+    }
+    return cli_print_json(json_pack("{s:i, s:s, s:s, s:o, s:o, s:o}", "schema_version",
+                                    CLI_SCHEMA_VERSION, "tenon", tn_version_text(), "model",
+                                    w->session.model_path, "before", plan_json(w->before), "after",
+                                    plan_json(w->after), "moved", moves));
+}
+
+static int report(const whatif *w, const cli_options *options) {
+    if (options->json) {
+        return print_json(w);
+    }
+    tn_plan_summary before = plan_summary_of(w->before);
+    tn_plan_summary after = plan_summary_of(w->after);
+    printf("%s%s%s  as planned -> with the change  (estimates)\n", cli_bold(),
+           w->session.model_path, cli_plain());
+    print_time_line("predicted", before.cost_ns, after.cost_ns);
+    print_time_line("at least", before.lower_bound_ns, after.lower_bound_ns);
+    print_time_line("compute", before.compute_ns, after.compute_ns);
+    print_time_line("transfers", before.transfer_ns, after.transfer_ns);
+    print_time_line("handovers", before.handover_ns, after.handover_ns);
+    print_count_line("islands", before.island_count, after.island_count);
+    print_count_line("handovers", before.handovers, after.handovers);
+    print_moves(w);
+    return CLI_OK;
+}
+
+// The changed plan obeys the base's rules too, unless it names its own devices.
+static void join_rules(whatif *w) {
+    for (uint32_t i = 0; i < w->base.count && w->changed.count < CLI_MAX_LIST; i++) {
+        w->changed.rules[w->changed.count++] = w->base.rules[i];
+    }
+    if (w->changed.devices.count == 0) {
+        w->changed.devices = w->base.devices;
+        w->changed.devices.text = NULL; // stays the base's
+    }
+    w->changed.no_fallback |= w->base.no_fallback;
+}
+
+int cli_whatif(cli_args *args) {
+    whatif w = {.session = {.command = command}};
+    char *policy_text = NULL;
+    char *beside_text = NULL;
+    int code = parse(args, &w);
+    if (code == CLI_OK) {
+        char beside[4096];
+        snprintf(beside, sizeof(beside), "%s.plan", w.session.model_path);
+        code = plan_rules_read(command, beside, false, &w.base, &beside_text);
+    }
+    if (code == CLI_OK && w.policy != NULL) {
+        code = plan_rules_read(command, w.policy, true, &w.changed, &policy_text);
+    }
+    if (code == CLI_OK) {
+        join_rules(&w);
+        code = plan_open(&w.session, args->options);
+        tn_compile_policy policy = TN_COMPILE_PLAN_ONLY;
+        if (code == CLI_OK) {
+            code = plan_compile(&w.session, &w.base, policy, NULL, 0, false, &w.before);
+        }
+        if (code == CLI_OK) {
+            code = plan_compile(&w.session, &w.changed, policy, NULL, 0, false, &w.after);
+        }
+        code = code == CLI_OK ? report(&w, args->options) : code;
+        tn_compiled_release(w.before);
+        tn_compiled_release(w.after);
+        plan_close(&w.session);
+    }
+    plan_rules_free(&w.base);
+    plan_rules_free(&w.changed);
+    free(policy_text);
+    free(beside_text);
+    return code;
+}
