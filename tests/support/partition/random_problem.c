@@ -175,7 +175,9 @@ void random_problem_make(uint64_t seed, uint32_t ops, uint32_t labels, random_fe
     r->state = seed * 0x9e3779b97f4a7c15ull + 1;
     r->problem.op_count = ops;
     r->problem.label_count = labels;
-    fill_matrix(r, pick(r, scales, 5), chance(r, 40), r->handover_cost);
+    uint32_t scale = pick(r, scales, 5);
+    int even = chance(r, 40);
+    fill_matrix(r, scale, even, r->handover_cost);
     fill_op_costs(r);
     draw_inputs(r);
     fill_tensors(r);
