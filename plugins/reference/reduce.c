@@ -191,6 +191,14 @@ tn_status tni_ref_reduce(const ref_call *call) {
     return TN_OK;
 }
 
+// Whether x goes before y in ArgMax (or ArgMin): NaN before all numbers, as in ReduceMax and numpy.
+static uint32_t is_ahead(double x, double y, uint32_t smallest) {
+    if (isnan(x) || isnan(y)) {
+        return isnan(x) && !isnan(y) ? 1u : 0u;
+    }
+    return (smallest ? x < y : x > y) ? 1u : 0u;
+}
+
 // ArgMax and ArgMin: the first of equals, or the last with select_last_index.
 tn_status tni_ref_arg(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
@@ -220,7 +228,7 @@ tn_status tni_ref_arg(const ref_call *call) {
                                       (uint64_t)tni_ref_load_int(input, base + best * inner));
                 y = 0.0;
             }
-            if ((smallest ? x < y : x > y) || (last && x == y)) {
+            if (is_ahead(x, y, smallest) || (last && !is_ahead(y, x, smallest))) {
                 best = k;
             }
         }

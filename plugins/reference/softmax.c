@@ -19,7 +19,7 @@ static void one_run(const softmax_job *job, int64_t begin) {
     int64_t largest_at = 0;
     for (int64_t i = 0; i < job->size; ++i) {
         const double x = tni_ref_load(job->input, begin + i * job->step);
-        if (x > largest) {
+        if (x > largest || (isnan(x) && !isnan(largest))) {
             largest = x;
             largest_at = i;
         }

@@ -185,6 +185,27 @@ static void not_a_number__passes_through(void **state) {
              &(operand)OPERAND(TN_DTYPE_FLOAT, celu, 3), NULL);
 }
 
+static void last_of_equals(view_builder *b) {
+    view_builder_int(b, "select_last_index", 1);
+}
+
+// The first NaN is both the largest and the smallest, as in numpy.
+static void not_a_number__is_the_extreme(void **state) {
+    (void)state;
+    const float x[] = {1, (float)NAN, 3, (float)NAN, 0};
+    const int64_t first[] = {1};
+    const int64_t last[] = {3};
+    const float one_hot[] = {0, 1, 0, 0, 0};
+    const operand input = OPERAND(TN_DTYPE_FLOAT, x, 5);
+    const operand at_first = OPERAND(TN_DTYPE_INT64, first, 1);
+    const operand at_last = OPERAND(TN_DTYPE_INT64, last, 1);
+    check_op("ArgMax", 13, &input, 1, &at_first, NULL);
+    check_op("ArgMin", 13, &input, 1, &at_first, NULL);
+    check_op("ArgMax", 13, &input, 1, &at_last, last_of_equals);
+    check_op("ArgMin", 13, &input, 1, &at_last, last_of_equals);
+    check_op("Hardmax", 13, &input, 1, &(operand)OPERAND(TN_DTYPE_FLOAT, one_hot, 5), NULL);
+}
+
 // The mean of squares is infinite, nothing else is.
 static void rms_normalization__divides_by_infinity(void **state) {
     (void)state;
@@ -358,6 +379,7 @@ int main(void) {
         cmocka_unit_test(cast__rounds_once_and_saturates),
         cmocka_unit_test(gemm__scales_integers_too),
         cmocka_unit_test(not_a_number__passes_through),
+        cmocka_unit_test(not_a_number__is_the_extreme),
         cmocka_unit_test(rms_normalization__divides_by_infinity),
         cmocka_unit_test(quantize__rounds_half_to_even),
         cmocka_unit_test(cast__gives_the_codes_of_narrow_formats),
