@@ -8,12 +8,18 @@
 
 #include <string.h>
 
-static tn_status bad_index(const tni_flow_run *run, const tni_node *node, int64_t index,
-                           uint32_t count, tn_error *error) {
-    return tni_fail_node(error, TN_ERROR_INVALID_DATA, "flow.sequence-index",
+// What operands hold contradicts the op: what it is, the number found, and what there is of it.
+static tn_status bad_operand(const tni_flow_run *run, const tni_node *node, const char *id,
+                             const char *what, int64_t number, int64_t of, tn_error *error) {
+    return tni_fail_node(error, TN_ERROR_INVALID_DATA, id,
                          (uint32_t)(node - run->flow->model->nodes), TN_NONE,
-                         "node \"%.*s\" (%.*s): position %lld of %u", TNI_TEXT(node->name),
-                         TNI_TEXT(node->op_type), (long long)index, count);
+                         "node \"%.*s\" (%.*s): %s %lld of %lld", TNI_TEXT(node->name),
+                         TNI_TEXT(node->op_type), what, (long long)number, (long long)of);
+}
+
+static tn_status undivided(const tni_tensor *tensor, tn_error *error) {
+    return tni_fail(error, TN_ERROR_UNSUPPORTED, "flow.packed",
+                    "elements of type %s cannot be taken apart", tni_dtype_name(tensor->dtype));
 }
 
 static tni_item item_of_sequence(tni_sequence *sequence) {
@@ -33,7 +39,7 @@ static tn_status position(tni_flow_run *run, const tni_node *node, uint32_t inde
     int64_t given = at;
     at += at < 0 ? count : 0;
     if (status == TN_OK && (at < 0 || at >= (int64_t)count + (at_end ? 1 : 0))) {
-        status = bad_index(run, node, given, count, error);
+        status = bad_operand(run, node, "flow.sequence-index", "position", given, count, error);
     }
     *out_position = status == TN_OK ? (uint32_t)at : 0;
     return status;
@@ -193,7 +199,9 @@ static tn_status resolve_axis(const tni_flow_run *run, const tni_node *node, int
     int64_t given = tni_node_int(node, "axis", fallback);
     int64_t axis = given < 0 ? given + rank : given;
     *out_axis = (uint32_t)axis;
-    return axis >= 0 && axis < (int64_t)rank ? TN_OK : bad_index(run, node, given, rank, error);
+    return axis >= 0 && axis < (int64_t)rank
+               ? TN_OK
+               : bad_operand(run, node, "flow.axis", "axis", given, rank, error);
 }
 
 // Where the pieces of a split end: sizes, one size for all, or pieces of one.
@@ -218,12 +226,15 @@ static tn_status find_pieces(tni_flow_run *run, const tni_node *node, const tni_
                 sizes[i] = narrow;
             }
             if (sizes[i] < 0 || sizes[i] > length - sum) {
-                return bad_index(run, node, sizes[i], (uint32_t)i, error);
+                return bad_operand(run, node, "flow.split", "a piece takes", sizes[i], length - sum,
+                                   error);
             }
             sum += sizes[i];
         }
         out->sizes = sizes;
-        return sum == length ? TN_OK : bad_index(run, node, sum, out->count, error);
+        return sum == length ? TN_OK
+                             : bad_operand(run, node, "flow.split", "all pieces together take", sum,
+                                           length, error);
     }
     if (split != NULL) {
         tn_status status = tni_operand_int(run, node, 1, &out->each, error);
@@ -233,7 +244,7 @@ static tn_status find_pieces(tni_flow_run *run, const tni_node *node, const tni_
     }
     int64_t count = out->each > 0 ? length / out->each + (length % out->each != 0) : -1;
     if (count < 0 || count > INT32_MAX) {
-        return bad_index(run, node, out->each, 0, error);
+        return bad_operand(run, node, "flow.split", "every piece takes", out->each, length, error);
     }
     out->count = (uint32_t)count;
     return TN_OK;
@@ -263,8 +274,7 @@ static tn_status split_tensor(tni_flow_run *run, const tni_node *node, const tni
     pieces cut = {0};
     tni_sequence *made = NULL;
     if (!tni_tensor_divides(tensor)) {
-        return tni_fail(error, TN_ERROR_UNSUPPORTED, "flow.packed",
-                        "elements of type %s cannot be taken apart", tni_dtype_name(tensor->dtype));
+        return undivided(tensor, error);
     }
     tn_status status = resolve_axis(run, node, 0, tensor->rank, &axis, error);
     if (status == TN_OK) {
@@ -341,7 +351,8 @@ static tn_status joined_dims(const tni_flow_run *run, const tni_node *node,
             same = other->dims[i] == first->dims[i] || (!is_new && i == axis);
         }
         if (!same || (!is_new && !tni_add_i64(dims[axis], other->dims[axis], &dims[axis]))) {
-            return bad_index(run, node, k, sequence->count, error);
+            return bad_operand(run, node, "flow.join", "no tensor like the first is", k,
+                               sequence->count, error);
         }
     }
     return TN_OK;
@@ -353,8 +364,11 @@ static tn_status join(tni_flow_run *run, const tni_node *node, const tni_sequenc
     int64_t dims[TN_MAX_RANK + 1];
     uint32_t axis = 0;
     tni_tensor *made = NULL;
-    if (sequence->count == 0 || !tni_tensor_divides(sequence->tensors[0])) {
-        return bad_index(run, node, 0, 0, error);
+    if (sequence->count == 0) {
+        return bad_operand(run, node, "flow.join", "nothing to join: tensor", 0, 0, error);
+    }
+    if (!tni_tensor_divides(sequence->tensors[0])) {
+        return undivided(sequence->tensors[0], error);
     }
     uint32_t rank = sequence->tensors[0]->rank + (is_new ? 1u : 0u);
     tn_status status = resolve_axis(run, node, 0, rank, &axis, error);

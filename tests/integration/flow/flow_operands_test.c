@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operands where control flow meets the rest: absent ones in nested bodies, sizes as int32, and
-// state of the request that a Scan carries on.
+// Operands where control flow meets the rest: absent ones in nested bodies, sizes as int32, some
+// that contradict each other, and state of the request that a Scan carries on.
 #include "flow_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -297,6 +298,49 @@ static void sequence__of_strings_is_an_input(void **state) {
     }
 }
 
+// The refusal of a run over 5 elements, cut as split says.
+static void expect_bad_split(flow_fixture *f, const int64_t split[2], const char *text) {
+    static const float x[5] = {1, 2, 3, 4, 5};
+    flow_put(f, 0, x, sizeof(x));
+    flow_put(f, 1, split, 2 * sizeof(*split));
+    assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
+    assert_string_equal(f->error.id, "flow.split");
+    assert_non_null(strstr(f->error.text, text));
+}
+
+static void split_to_sequence__says_which_sizes_cannot_be(void **state) {
+    flow_fixture *f = *state;
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, (const int64_t[]){5});
+    onnx_input(&f->b, "split", TN_DTYPE_INT64, 1, (const int64_t[]){2});
+    onnx_node(&f->b, "SplitToSequence", "x,split", "s");
+    onnx_node(&f->b, "ConcatFromSequence", "s", "y");
+    onnx_attr_int(&f->b, "axis", 0);
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    expect_bad_split(f, (const int64_t[]){2, 2}, "all pieces together take 4 of 5");
+    expect_bad_split(f, (const int64_t[]){2, 4}, "a piece takes 4 of 3");
+    expect_bad_split(f, (const int64_t[]){6, -1}, "a piece takes 6 of 5");
+    expect_bad_split(f, (const int64_t[]){-1, 6}, "a piece takes -1 of 5");
+}
+
+static void concat_from_sequence__says_which_tensor_does_not_fit(void **state) {
+    flow_fixture *f = *state;
+    static const float x[5] = {1, 2, 3, 4, 5};
+    onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 1, (const int64_t[]){5});
+    onnx_input(&f->b, "split", TN_DTYPE_INT64, 1, (const int64_t[]){2});
+    onnx_node(&f->b, "SplitToSequence", "x,split", "s");
+    onnx_node(&f->b, "ConcatFromSequence", "s", "y");
+    onnx_attr_int(&f->b, "axis", 0);
+    onnx_attr_int(&f->b, "new_axis", 1);
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, x, sizeof(x));
+    flow_put(f, 1, (const int64_t[]){2, 3}, 2 * sizeof(int64_t));
+    assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
+    assert_string_equal(f->error.id, "flow.join");
+    assert_non_null(strstr(f->error.text, "no tensor like the first is 1 of 2"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FLOW_CASE(clip__in_a_nested_body_has_one_bound),
@@ -306,6 +350,8 @@ int main(void) {
         FLOW_CASE(scan__stops_where_each_sequence_ends),
         FLOW_CASE(scan__refuses_lengths_that_cannot_be),
         FLOW_CASE(sequence__of_strings_is_an_input),
+        FLOW_CASE(split_to_sequence__says_which_sizes_cannot_be),
+        FLOW_CASE(concat_from_sequence__says_which_tensor_does_not_fit),
     };
     return cmocka_run_group_tests_name("flow_operands", tests, NULL, NULL);
 }
