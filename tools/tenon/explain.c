@@ -10,7 +10,6 @@ static const char command[] = "explain";
 typedef struct explain_options {
     plan_rules rules;
     const char *model;
-    const char *policy;
     const char *html;
     const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
     uint32_t shape_count;
@@ -35,9 +34,7 @@ static int parse(cli_args *args, explain_options *o) {
         if (take_flag(o, argument) || plan_rules_take(args, &o->rules, argument)) {
             continue;
         }
-        if (strcmp(argument, "--policy") == 0) {
-            o->policy = cli_value(args, argument);
-        } else if (strcmp(argument, "--html") == 0) {
+        if (strcmp(argument, "--html") == 0) {
             o->html = cli_value(args, argument);
         } else if (strcmp(argument, "--shape") == 0 && o->shape_count < CLI_MAX_LIST) {
             const char *shape = cli_value(args, argument);
@@ -190,7 +187,7 @@ static int explain(const explain_options *o, const cli_options *common, plan_ses
     tn_compiled *compiled = NULL;
     explain_report report = {.session = s, .with_gains = o->gain};
     tn_compile_policy policy = TN_COMPILE_EXPLAIN | (o->plan_only ? TN_COMPILE_PLAN_ONLY : 0);
-    int code = plan_compile(s, &o->rules, policy, NULL, 0, false, &compiled);
+    int code = plan_compile_with(s, &o->rules, policy, &compiled);
     if (code == CLI_OK) {
         report.compiled = compiled;
         report.plan = plan_summary_of(compiled);
@@ -210,13 +207,9 @@ static int explain(const explain_options *o, const cli_options *common, plan_ses
 int cli_explain(cli_args *args) {
     explain_options o = {0};
     plan_session s = {.command = command};
-    char *policy_text = NULL;
     int code = parse(args, &o);
     if (code == CLI_OK) {
-        char beside[4096];
-        snprintf(beside, sizeof(beside), "%s.plan", o.model);
-        code = plan_rules_read(command, o.policy != NULL ? o.policy : beside, o.policy != NULL,
-                               &o.rules, &policy_text);
+        code = plan_rules_complete(command, o.model, &o.rules);
     }
     if (code == CLI_OK) {
         s.model_path = o.model;
@@ -227,6 +220,5 @@ int cli_explain(cli_args *args) {
         plan_close(&s);
     }
     plan_rules_free(&o.rules);
-    free(policy_text);
     return code;
 }

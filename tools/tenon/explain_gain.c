@@ -38,7 +38,12 @@ static int try_gain(plan_session *s, const plan_rules *rules, const explain_repo
             pins[gain->nodes++] = (tn_pin){id, node, TN_PIN_ASSUME};
         }
     }
-    int code = plan_compile(s, rules, TN_COMPILE_PLAN_ONLY, pins, gain->nodes, true, &compiled);
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    config.policy = TN_COMPILE_PLAN_ONLY;
+    config.pins = pins;
+    config.pin_count = gain->nodes;
+    int code = plan_compile(s, rules, &config, true, &compiled);
     if (code == CLI_OK) {
         gain->saved_ns = report->plan.cost_ns - plan_summary_of(compiled).cost_ns;
     }

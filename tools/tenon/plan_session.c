@@ -45,6 +45,8 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
         take_rule(args, rules, argument, TN_PIN_TO);
     } else if (strcmp(argument, "--forbid") == 0) {
         take_rule(args, rules, argument, TN_PIN_FORBID);
+    } else if (strcmp(argument, "--policy") == 0) {
+        rules->policy = cli_value(args, argument);
     } else {
         return false;
     }
@@ -54,6 +56,8 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
 void plan_rules_free(plan_rules *rules) {
     cli_devices_free(&rules->devices);
     cli_devices_free(&rules->without);
+    free(rules->text);
+    rules->text = NULL;
     rules->count = 0;
 }
 
@@ -87,10 +91,15 @@ static int read_line(const char *command, plan_rules *rules, char *line) {
     return add_rule(command, rules, first, pin ? TN_PIN_TO : TN_PIN_FORBID);
 }
 
-int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules,
-                    char **out_text) {
+int plan_rules_complete(const char *command, const char *model, plan_rules *rules) {
+    char beside[4096];
+    snprintf(beside, sizeof(beside), "%s.plan", model);
+    return rules->policy != NULL ? plan_rules_read(command, rules->policy, true, rules)
+                                 : plan_rules_read(command, beside, false, rules);
+}
+
+int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules) {
     FILE *stream = fopen(path, "rb");
-    *out_text = NULL;
     if (stream == NULL) {
         if (required || errno != ENOENT) {
             cli_message(command, "%s: %s", path, strerror(errno));
@@ -106,7 +115,7 @@ int plan_rules_read(const char *command, const char *path, bool required, plan_r
         cli_message(command, "%s: too large, or out of memory", path);
         return CLI_USAGE;
     }
-    *out_text = text;
+    rules->text = text;
     int code = CLI_OK;
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL && code == CLI_OK;
@@ -216,11 +225,10 @@ static void list_devices(plan_session *s, const plan_rules *rules) {
     }
 }
 
-int plan_compile(plan_session *session, const plan_rules *rules, tn_compile_policy policy,
-                 const tn_pin *extra, uint32_t extra_count, bool quiet,
-                 tn_compiled **out_compiled) {
+int plan_compile(plan_session *session, const plan_rules *rules, const tn_compile_config *config,
+                 bool quiet, tn_compiled **out_compiled) {
     plan_session *s = session;
-    size_t room = (size_t)tn_model_node_count(s->model) * rules->count + extra_count + 1;
+    size_t room = (size_t)tn_model_node_count(s->model) * rules->count + config->pin_count + 1;
     tn_pin *pins = calloc(room, sizeof(*pins));
     uint32_t count = 0;
     int code = pins == NULL ? CLI_ENVIRONMENT : CLI_OK;
@@ -228,22 +236,21 @@ int plan_compile(plan_session *session, const plan_rules *rules, tn_compile_poli
         code = add_pins(s, &rules->rules[i], pins, &count);
     }
     if (code == CLI_OK) {
-        tn_compile_config config;
+        tn_compile_config ruled = *config;
         tn_error error;
         tn_error_init(&error);
-        tn_compile_config_init(&config);
-        for (uint32_t i = 0; i < extra_count; i++) {
-            pins[count++] = extra[i];
+        for (uint32_t i = 0; i < config->pin_count; i++) {
+            pins[count++] = config->pins[i];
         }
         list_devices(s, rules);
         // Devices left out must not come back for what the others refuse.
-        bool strict = rules->no_fallback || rules->without.count > 0;
-        config.devices = s->ids;
-        config.device_count = s->id_count;
-        config.policy = policy | (strict && s->id_count > 0 ? TN_COMPILE_NO_FALLBACK : 0);
-        config.pins = pins;
-        config.pin_count = count;
-        tn_status status = tn_compile(s->model, &config, out_compiled, &error);
+        bool strict = rules->no_fallback || (rules->without.count > 0 && s->id_count > 0);
+        ruled.devices = s->ids;
+        ruled.device_count = s->id_count;
+        ruled.policy |= strict ? TN_COMPILE_NO_FALLBACK : 0;
+        ruled.pins = pins;
+        ruled.pin_count = count;
+        tn_status status = tn_compile(s->model, &ruled, out_compiled, &error);
         bool cannot = status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED;
         code = status == TN_OK   ? CLI_OK
                : quiet && cannot ? CLI_CRITERION
@@ -251,6 +258,14 @@ int plan_compile(plan_session *session, const plan_rules *rules, tn_compile_poli
     }
     free(pins);
     return code;
+}
+
+int plan_compile_with(plan_session *session, const plan_rules *rules, tn_compile_policy policy,
+                      tn_compiled **out_compiled) {
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    config.policy = policy;
+    return plan_compile(session, rules, &config, false, out_compiled);
 }
 
 const char *plan_device_text(const plan_session *session, uint32_t device) {

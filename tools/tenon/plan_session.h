@@ -17,6 +17,8 @@ typedef struct plan_rules {
     uint32_t count;
     cli_devices devices; // none: the host chooses
     cli_devices without;
+    const char *policy; // file of rules, or null
+    char *text;         // owned: what rules of a file point into
     bool no_fallback;
 } plan_rules;
 
@@ -29,23 +31,30 @@ typedef struct plan_session {
     uint32_t id_count;
 } plan_session;
 
-// Takes --device, --without, --no-fallback, --pin, --move and --forbid. Returns false for others.
+// Takes --device, --without, --no-fallback, --pin, --move, --forbid and --policy. Returns false for
+// others.
 bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument);
+// Adds the rules of the policy, or those beside the model: MODEL.plan, if there is one. CLI_OK or
+// an exit code after a message.
+int plan_rules_complete(const char *command, const char *model, plan_rules *rules);
 // Adds the rules of a file: lines "pin NODES DEVICE", "forbid NODES DEVICE", "device A,B",
-// "without A,B", "no-fallback", "# ..."; *out_text owns what the rules point into. A file that is
-// not there is no error unless required. CLI_OK or an exit code after a message.
-int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules,
-                    char **out_text);
+// "without A,B", "no-fallback", "# ...". A file that is not there is no error unless required. Once
+// a plan_rules. CLI_OK or an exit code after a message.
+int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules);
 void plan_rules_free(plan_rules *rules);
 
 // Opens the host and loads the model. CLI_OK or an exit code after a message; close in both cases.
 int plan_open(plan_session *session, const cli_options *options);
 void plan_close(plan_session *session);
 
-// Plans under the rules and `extra` pins. policy: TN_COMPILE_ flags besides the rules'. CLI_OK or
-// an exit code after a message; with quiet a plan that cannot be is CLI_CRITERION without one.
-int plan_compile(plan_session *session, const plan_rules *rules, tn_compile_policy policy,
-                 const tn_pin *extra, uint32_t extra_count, bool quiet, tn_compiled **out_compiled);
+// Compiles under the rules and the config's own pins; its devices are the rules', its policy is
+// added to. CLI_OK or an exit code after a message; with quiet a plan that cannot be is
+// CLI_CRITERION without one.
+int plan_compile(plan_session *session, const plan_rules *rules, const tn_compile_config *config,
+                 bool quiet, tn_compiled **out_compiled);
+// The same with a default config and this policy.
+int plan_compile_with(plan_session *session, const plan_rules *rules, tn_compile_policy policy,
+                      tn_compiled **out_compiled);
 
 const char *plan_device_text(const plan_session *session, uint32_t device);
 bool plan_node_get(const plan_session *session, uint32_t node, tn_node_desc *out_desc);

@@ -46,12 +46,8 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
         o->repeat = cli_number(args, argument, 1, 1000000);
     } else if (strcmp(argument, "--top") == 0) {
         o->top = cli_number(args, argument, 0, 1000);
-    } else if (strcmp(argument, "--device") == 0) {
-        const char *list = cli_value(args, argument);
-        args->failed =
-            list != NULL ? cli_parse_devices(command, argument, list, &o->devices) : args->failed;
     } else {
-        return false;
+        return plan_rules_take(args, &o->rules, argument);
     }
     return true;
 }
@@ -59,9 +55,7 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
 static int parse(cli_args *args, run_options *o) {
     *o = (run_options){.seed = 1, .repeat = 1, .top = 5};
     for (const char *argument = cli_next(args); argument != NULL; argument = cli_next(args)) {
-        if (strcmp(argument, "--no-fallback") == 0) {
-            o->no_fallback = true;
-        } else if (strcmp(argument, "--precise") == 0) {
+        if (strcmp(argument, "--precise") == 0) {
             o->precise = true;
         } else if (argument[0] != '-' && o->model == NULL) {
             o->model = argument;
@@ -83,24 +77,20 @@ static uint32_t report_progress(void *user_data, const char *phase, uint32_t per
 }
 
 static int compile(run_session *s) {
+    plan_session session = {.command = command, .host = s->host, .model = s->model};
     tn_compile_config config;
     cli_progress progress;
-    tn_error error;
-    tn_error_init(&error);
     tn_compile_config_init(&config);
-    config.devices = s->options.devices.ids;
-    config.device_count = s->options.devices.count;
-    config.policy = s->options.no_fallback ? TN_COMPILE_NO_FALLBACK : 0;
     config.precision = s->options.precise ? TN_PRECISION_STRICT : TN_PRECISION_AS_WRITTEN;
     config.memory_cap_bytes = s->options.memory_mb * 1000000;
     config.progress = report_progress;
     config.progress_user_data = &progress;
     cli_progress_begin(&progress, "compiling");
     uint64_t begin = cli_now_ns();
-    tn_status status = tn_compile(s->model, &config, &s->compiled, &error);
+    int code = plan_compile(&session, &s->options.rules, &config, false, &s->compiled);
     s->compile_ns = cli_now_ns() - begin;
     cli_progress_end(&progress);
-    return status == TN_OK ? CLI_OK : cli_fail(command, &error, status);
+    return code;
 }
 
 // The part after "NAME=" of the entry for name, or null.
@@ -405,12 +395,15 @@ int cli_run(cli_args *args) {
     run_session s = {.common = args->options, .background = isatty(STDERR_FILENO) == 1};
     int code = parse(args, &s.options);
     if (code == CLI_OK) {
+        code = plan_rules_complete(command, s.options.model, &s.options.rules);
+    }
+    if (code == CLI_OK) {
         code = run_session_steps(&s);
     }
     tn_request_destroy(s.request);
     tn_compiled_release(s.compiled);
     tn_model_release(s.model);
     tn_host_release(s.host);
-    cli_devices_free(&s.options.devices);
+    plan_rules_free(&s.options.rules);
     return code;
 }

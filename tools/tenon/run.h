@@ -3,7 +3,7 @@
 #ifndef TENON_TOOLS_RUN_H
 #define TENON_TOOLS_RUN_H
 
-#include "cli.h"
+#include "plan_session.h"
 #include "tensor_file.h"
 
 typedef struct run_options {
@@ -12,10 +12,9 @@ typedef struct run_options {
     const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
     const char *output_dir;
     const char *trace;
-    cli_devices devices;
+    plan_rules rules;
     uint32_t input_count;
     uint32_t shape_count;
-    bool no_fallback;
     bool precise;
     uint64_t seed;
     uint64_t deadline_ms;

@@ -12,7 +12,6 @@ typedef struct whatif {
     plan_session session;
     plan_rules base;
     plan_rules changed; // the base's and those of the command line
-    const char *policy;
     tn_compiled *before;
     tn_compiled *after;
 } whatif;
@@ -24,8 +23,6 @@ static int parse(cli_args *args, whatif *w) {
             plan_rules_take(args, &w->base, argument);
         } else if (plan_rules_take(args, &w->changed, argument)) {
             continue;
-        } else if (strcmp(argument, "--policy") == 0) {
-            w->policy = cli_value(args, argument);
         } else if (argument[0] != '-' && w->session.model_path == NULL) {
             w->session.model_path = argument;
         } else {
@@ -37,7 +34,7 @@ static int parse(cli_args *args, whatif *w) {
         return CLI_USAGE;
     }
     bool changes = w->changed.count > 0 || w->changed.without.count > 0 || w->changed.no_fallback ||
-                   w->policy != NULL;
+                   w->changed.policy != NULL;
     if (args->failed == CLI_OK && !changes) {
         cli_message(command, "nothing is to change: give --move, --pin, --forbid, --without, "
                              "--no-fallback or --policy");
@@ -161,26 +158,22 @@ static void join_rules(whatif *w) {
 
 int cli_whatif(cli_args *args) {
     whatif w = {.session = {.command = command}};
-    char *policy_text = NULL;
-    char *beside_text = NULL;
     int code = parse(args, &w);
     if (code == CLI_OK) {
-        char beside[4096];
-        snprintf(beside, sizeof(beside), "%s.plan", w.session.model_path);
-        code = plan_rules_read(command, beside, false, &w.base, &beside_text);
+        code = plan_rules_complete(command, w.session.model_path, &w.base);
     }
-    if (code == CLI_OK && w.policy != NULL) {
-        code = plan_rules_read(command, w.policy, true, &w.changed, &policy_text);
+    if (code == CLI_OK && w.changed.policy != NULL) {
+        code = plan_rules_read(command, w.changed.policy, true, &w.changed);
     }
     if (code == CLI_OK) {
         join_rules(&w);
         code = plan_open(&w.session, args->options);
         tn_compile_policy policy = TN_COMPILE_PLAN_ONLY;
         if (code == CLI_OK) {
-            code = plan_compile(&w.session, &w.base, policy, NULL, 0, false, &w.before);
+            code = plan_compile_with(&w.session, &w.base, policy, &w.before);
         }
         if (code == CLI_OK) {
-            code = plan_compile(&w.session, &w.changed, policy, NULL, 0, false, &w.after);
+            code = plan_compile_with(&w.session, &w.changed, policy, &w.after);
         }
         code = code == CLI_OK ? report(&w, args->options) : code;
         tn_compiled_release(w.before);
@@ -189,7 +182,5 @@ int cli_whatif(cli_args *args) {
     }
     plan_rules_free(&w.base);
     plan_rules_free(&w.changed);
-    free(policy_text);
-    free(beside_text);
     return code;
 }

@@ -17,6 +17,7 @@
 #define FAKE_MAX_NODES 64u
 #define FAKE_MAX_VALUES 128u
 #define FAKE_MAX_WAITERS 64u
+#define FAKE_MAX_RANK 8u
 
 struct tn_plugin {
     tn_helper_host host;
@@ -50,6 +51,11 @@ typedef struct fake_node {
     uint32_t output;
 } fake_node;
 
+typedef struct fake_shape {
+    uint32_t rank;
+    tn_graph_dim dims[FAKE_MAX_RANK];
+} fake_shape;
+
 struct tn_program {
     tn_device *device;
     uint32_t input_count;
@@ -59,8 +65,7 @@ struct tn_program {
     fake_node nodes[FAKE_MAX_NODES];
     uint32_t ports[FAKE_MAX_PORTS];    // value of each port
     uint32_t port_of[FAKE_MAX_VALUES]; // port of a value, or TN_NONE
-    uint32_t rank;
-    tn_graph_dim dims[TN_MAX_RANK]; // all values of an island have one shape
+    fake_shape shapes[FAKE_MAX_VALUES];
 };
 
 typedef struct fake_job {
@@ -78,8 +83,9 @@ typedef struct fake_job {
 
 struct tn_context {
     tn_program *program;
-    uint64_t element_count;
-    float *scratch; // value_count * element_count
+    uint64_t element_counts[FAKE_MAX_VALUES];
+    uint64_t most_elements; // of any value
+    float *scratch;         // value_count * most_elements
     uint64_t scratch_bytes;
     bool prepared;
     fake_job job;

@@ -39,7 +39,7 @@ static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error
 static bool same_shape(const tn_graph_view *view, uint32_t a, uint32_t b) {
     const tn_graph_value *one = tn_view_value(view, a);
     const tn_graph_value *other = tn_view_value(view, b);
-    bool same = one->dims.count == other->dims.count && one->dims.count <= TN_MAX_RANK;
+    bool same = one->dims.count == other->dims.count && one->dims.count <= FAKE_MAX_RANK;
     for (uint32_t i = 0; same && i < one->dims.count; i++) {
         const tn_graph_dim *x = tn_view_value_dim(view, one, i);
         const tn_graph_dim *y = tn_view_value_dim(view, other, i);
@@ -302,10 +302,13 @@ static void fill_program(tn_program *program, const tn_graph_view *view) {
                         tn_view_node_output(view, node, 0)};
     }
     note_nodes(fake_device(program->device->index), view);
-    const tn_graph_value *any = tn_view_value(view, program->ports[0]);
-    program->rank = any->dims.count;
-    for (uint32_t i = 0; i < any->dims.count; i++) {
-        program->dims[i] = *tn_view_value_dim(view, any, i);
+    for (uint32_t i = 0; i < view->values.count; i++) {
+        const tn_graph_value *value = tn_view_value(view, i);
+        fake_shape *shape = &program->shapes[i];
+        shape->rank = value->dims.count <= FAKE_MAX_RANK ? value->dims.count : 0;
+        for (uint32_t k = 0; k < shape->rank; k++) {
+            shape->dims[k] = *tn_view_value_dim(view, value, k);
+        }
     }
 }
 
@@ -347,18 +350,18 @@ static tn_status program_info(tn_program *program, tn_program_info *out_info, tn
     return TN_OK;
 }
 
-static uint64_t resolve(const tn_program *program, const tn_symbol_value *symbols,
+static uint64_t resolve(const fake_shape *shape, const tn_symbol_value *symbols,
                         uint64_t symbol_count, int64_t *out_dims) {
     uint64_t count = 1;
-    for (uint32_t i = 0; i < program->rank; i++) {
-        int64_t size = program->dims[i].size;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        int64_t size = shape->dims[i].size;
         for (uint64_t k = 0; size < 0 && k < symbol_count; k++) {
-            size = symbols[k].symbol == program->dims[i].symbol ? symbols[k].size : size;
+            size = symbols[k].symbol == shape->dims[i].symbol ? symbols[k].size : size;
         }
         if (out_dims != NULL) {
             out_dims[i] = size;
         }
-        count *= (uint64_t)size;
+        count *= size > 0 ? (uint64_t)size : 0;
     }
     return count;
 }
@@ -377,14 +380,14 @@ static tn_status port_query(tn_program *program, const tn_port_query *query, tn_
         tn_port_info port = {
             .kind = i < program->input_count ? TN_PORT_INPUT : TN_PORT_OUTPUT,
             .dtype = TN_DTYPE_FLOAT,
-            .rank = program->rank,
+            .rank = program->shapes[program->ports[i]].rank,
             .alignment_bytes = 16,
             .alias_of = TN_NONE,
             .heap_count = 1,
         };
-        port.size_bytes =
-            sizeof(float) * resolve(program, query->symbols, query->symbol_count, port.dims) +
-            fake_device(program->device->index)->port_extra_bytes;
+        port.size_bytes = sizeof(float) * resolve(&program->shapes[program->ports[i]],
+                                                  query->symbols, query->symbol_count, port.dims) +
+                          fake_device(program->device->index)->port_extra_bytes;
         tn_helper_copy_out(place, &port, sizeof(port));
     }
     return TN_OK;
@@ -423,8 +426,13 @@ static tn_status context_prepare(tn_context *context, const tn_prepare_info *inf
                                  tn_error *error) {
     const tn_program *program = context->program;
     fake_enter(program->device);
-    context->element_count = resolve(program, info->symbols, info->symbol_count, NULL);
-    context->scratch_bytes = program->value_count * context->element_count * sizeof(float);
+    context->most_elements = 0;
+    for (uint32_t i = 0; i < program->value_count; i++) {
+        uint64_t count = resolve(&program->shapes[i], info->symbols, info->symbol_count, NULL);
+        context->element_counts[i] = count;
+        context->most_elements = count > context->most_elements ? count : context->most_elements;
+    }
+    context->scratch_bytes = program->value_count * context->most_elements * sizeof(float);
     context->scratch = tn_helper_alloc(&program->device->plugin->host, context->scratch_bytes);
     if (context->scratch == NULL) {
         return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "fake: no memory");
@@ -436,7 +444,7 @@ static tn_status context_prepare(tn_context *context, const tn_prepare_info *inf
 static float *value_of(const tn_context *context, const tn_binding *bindings, uint32_t value) {
     uint32_t port = context->program->port_of[value];
     if (port == TN_NONE) {
-        return context->scratch + value * context->element_count;
+        return context->scratch + value * context->most_elements;
     }
     return (float *)(void *)(bindings[port].memory->data + bindings[port].offset_bytes);
 }
@@ -449,7 +457,7 @@ void fake_compute(tn_context *context, const tn_binding *bindings) {
         const bool adds = node->op == FAKE_ADD || node->op == FAKE_ADD_RELU;
         const float *b = adds ? value_of(context, bindings, node->inputs[1]) : a;
         float *out = value_of(context, bindings, node->output);
-        for (uint64_t k = 0; k < context->element_count; k++) {
+        for (uint64_t k = 0; k < context->element_counts[node->output]; k++) {
             const float x = adds ? a[k] + b[k] : a[k];
             out[k] = node->op == FAKE_ADD ? x : node->op == FAKE_NEG ? -x : x > 0 ? x : 0;
         }

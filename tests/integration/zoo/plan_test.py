@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plans of the small zoo over several sets of devices: every run counts what its plan said, whatever
+was pinned where, and gives the answers of the reference plugin alone.
+
+    plan_test.py TENON PLUGIN_FOLDER FAKE_PLUGIN MODELS_FOLDER
+
+The models are those that zoo_test.py has written.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+
+TENON, PLUGINS, FAKE, MODELS = (pathlib.Path(a) for a in sys.argv[1:5])
+REFERENCE = "reference:cpu"
+SETS = {
+    "reference": [REFERENCE],
+    "gpu and reference": ["opencl", REFERENCE],
+    "two gpus and reference": ["opencl", "vulkan", REFERENCE],
+    "fakes and reference": ["fake:alpha", "fake:inline", REFERENCE],
+}
+COUNTS = ("handovers", "host_waits", "transfers", "transfer_bytes")
+
+
+def tenon(*args):
+    answer = subprocess.run(
+        [TENON, *map(str, args), "--json", "--no-search", "--plugin-dir", PLUGINS, "--plugin", FAKE],
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    if answer.returncode != 0:
+        raise AssertionError(f"{args}: {answer.returncode} {answer.stderr}")
+    return json.loads(answer.stdout)
+
+
+def devices():
+    """What each name of SETS stands for here, or nothing where there is no such device."""
+    found = {}
+    for plugin in tenon("plugins")["devices"]:
+        found.setdefault(plugin["id"].split(":")[0], plugin["id"])
+        found[plugin["id"]] = plugin["id"]
+    return found
+
+
+def inputs(model):
+    """The inputs of the model's first case, so that sizes that are left open are what they may be."""
+    names = [i["name"] for i in tenon("inspect", model)["inputs"]]
+    case = model.parent / "test_data_set_0"
+    return [o for i, name in enumerate(names) for o in ("--input", f"{name}={case}/input_{i}.pb")]
+
+
+def numbers(report):
+    return [(o["min"], o["max"], o["mean"]) for o in report["outputs"]]
+
+
+class Plans(unittest.TestCase):
+    def pins(self, model, ids):
+        """Every other node that a device besides the reference takes goes to one that takes it."""
+        told = tenon("explain", model, "--plan-only", "--device", ",".join(ids))
+        pins = {}
+        for node in told["nodes"]:
+            takers = [v["device"] for v in node["verdicts"]
+                      if v["takes"] and v["device"] in ids and v["device"] != REFERENCE]
+            if takers and node["node"] % 2 == 0:
+                device = takers[node["node"] // 2 % len(takers)]
+                pins.setdefault(device, []).append(str(node["node"]))
+        return [f"{','.join(nodes)}={device}" for device, nodes in pins.items()]
+
+    def check(self, model, ids, expected):
+        pins = self.pins(model, ids)
+        options = inputs(model) + [o for p in pins for o in ("--pin", p)]
+        report = tenon("run", model, "--device", ",".join(ids), "--repeat", "2", *options)
+        planned = {k: report["planned"][k] for k in COUNTS}
+        counted = {k: report["counted"][k] for k in COUNTS}
+        self.assertEqual(planned, counted, (model, ids))
+        for one, other in zip(numbers(report), expected, strict=True):
+            for a, b in zip(one, other):
+                self.assertLessEqual(abs(a - b), 1e-4 * max(1.0, abs(b)), (model, ids))
+        return counted, bool(pins)
+
+    def test_runs_count_what_plans_said(self):
+        known = devices()
+        newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
+        models = sorted(newest.glob("*/model.onnx"))
+        self.assertGreaterEqual(len(models), 17)
+        pinned = handovers = 0
+        for model in models:
+            expected = numbers(tenon("run", model, "--device", REFERENCE, *inputs(model)))
+            for name, wanted in SETS.items():
+                ids = [known.get(w) for w in wanted]
+                if None in ids:
+                    print(f"{name}: not all of its devices are here")
+                    continue
+                with self.subTest(model=model.parent.name, devices=name):
+                    counted, any_pins = self.check(model, ids, expected)
+                    pinned += any_pins
+                    handovers += counted["handovers"]
+        print(f"{len(models)} models, {pinned} pinned plans, {handovers} handovers")
+        self.assertGreaterEqual(pinned, 20)
+        self.assertGreaterEqual(handovers, 100)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
