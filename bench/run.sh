@@ -10,4 +10,7 @@ zoo=$root/build/zoo
 [ -f "$zoo/resnet50.onnx" ] ||
     "$root/.venv/bin/python" "$root/tools/zoo/zoo.py" resnet50 --out "$zoo" >/dev/null
 "$root/.venv/bin/python" "$here/host.py" "$build/bin/tenon" "$build/lib/tenon/plugins"
-exec "$root/.venv/bin/python" "$here/start.py" "$build/bin/tenon" "$zoo/resnet50.onnx"
+"$root/.venv/bin/python" "$here/start.py" "$build/bin/tenon" "$zoo/resnet50.onnx"
+"$root/.venv/bin/python" "$here/partition/compare.py" "$build/bench/partition/tenon-partition-bench" \
+    "$root"/tests/data/partition/*.txt
+exec "$root/.venv/bin/python" "$here/partition/scale.py" "$build/tools/partition/tenon-partition"

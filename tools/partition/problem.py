@@ -12,6 +12,7 @@ class Tensor:
     producer: int
     consumers: list
     copy: list  # [from][to]
+    size: int = 0  # bytes
 
 
 @dataclasses.dataclass
@@ -39,6 +40,8 @@ class Problem:
         lines += [f"N {flat([costs])}" for costs in self.ops]
         lines += [f"T {t.producer} {len(t.consumers)} {' '.join(map(str, t.consumers))} "
                   f"{flat(t.copy)}" for t in self.tensors]
+        if any(t.size for t in self.tensors):
+            lines.append(f"B {' '.join(str(t.size) for t in self.tensors)}")
         path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
@@ -66,6 +69,9 @@ def read(path):
         producer, count = int(next(words)), int(next(words))
         consumers = [int(next(words)) for _ in range(count)]
         problem.tensors.append(Tensor(producer, consumers, matrix(labels, labels)))
+    if next(words, None) == "B":
+        for tensor in problem.tensors:
+            tensor.size = int(next(words))
     return problem
 
 

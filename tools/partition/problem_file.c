@@ -129,6 +129,26 @@ static int read_records(reader *r, char *message, size_t capacity) {
     return 1;
 }
 
+static int read_bytes(reader *r, char *message, size_t capacity) {
+    tnp_problem_file *f = r->file;
+    char word[8];
+    if (!read_word(r, word, sizeof(word))) {
+        return 1;
+    }
+    int complete = strcmp(word, "B") == 0;
+    f->tensor_bytes = calloc((size_t)f->problem.tensor_count + 1, sizeof(*f->tensor_bytes));
+    complete = complete && f->tensor_bytes != NULL;
+    for (uint32_t tensor = 0; tensor < f->problem.tensor_count && complete; tensor++) {
+        unsigned long long bytes;
+        complete = fscanf(r->stream, "%llu", &bytes) == 1 && bytes <= UINT64_MAX / 2 / MAX_COUNT;
+        f->tensor_bytes[tensor] = complete ? bytes : 0;
+    }
+    if (!complete) {
+        snprintf(message, capacity, "bad sizes of tensors");
+    }
+    return complete;
+}
+
 int tnp_problem_file_read(const char *path, tnp_problem_file *out_file, char *message,
                           size_t capacity) {
     memset(out_file, 0, sizeof(*out_file));
@@ -141,7 +161,7 @@ int tnp_problem_file_read(const char *path, tnp_problem_file *out_file, char *me
     if (!complete) {
         snprintf(message, capacity, "bad head, or too large");
     }
-    complete = complete && read_records(&r, message, capacity);
+    complete = complete && read_records(&r, message, capacity) && read_bytes(&r, message, capacity);
     fclose(r.stream);
     out_file->problem.op_cost = out_file->op_cost;
     out_file->problem.tensors = out_file->tensors;
@@ -157,5 +177,6 @@ void tnp_problem_file_free(tnp_problem_file *file) {
     free(file->consumers);
     free(file->copy_cost);
     free(file->handover_cost);
+    free(file->tensor_bytes);
     memset(file, 0, sizeof(*file));
 }

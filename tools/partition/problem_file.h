@@ -4,6 +4,7 @@
 //   S handover costs, [from][to]
 //   N the cost of one op on every label, -1 where it cannot run; a line for every op, in order
 //   T producer, number of consumers, consumers, copy costs [from][to]; a line for every tensor
+//   B bytes of every tensor; may be left out
 // Costs are decimal; in memory they are integers of a thousandth.
 #ifndef TENON_PARTITIONER_PROBLEM_FILE_H
 #define TENON_PARTITIONER_PROBLEM_FILE_H
@@ -21,6 +22,7 @@ typedef struct tnp_problem_file {
     uint32_t *consumers;
     int64_t *copy_cost;
     int64_t *handover_cost;
+    uint64_t *tensor_bytes; // null when the file says nothing
 } tnp_problem_file;
 
 // 1, or 0 with a message. Free it in both cases.
