@@ -91,12 +91,8 @@ static void conv_range(void *user_data, uint64_t begin, uint64_t end, uint32_t w
     }
 }
 
-static uint32_t is_scalar(const ref_tensor *tensor) {
-    return tensor == NULL || tensor->count == 1 ? 1u : 0u;
-}
-
 static uint32_t per_map(const ref_tensor *tensor, int64_t maps) {
-    return is_scalar(tensor) || (tensor->rank == 1 && tensor->count == maps) ? 1u : 0u;
+    return tni_ref_is_scalar(tensor) || (tensor->rank == 1 && tensor->count == maps) ? 1u : 0u;
 }
 
 static tn_status run_conv(const ref_call *call, integer_conv *job) {
@@ -108,10 +104,10 @@ static tn_status run_conv(const ref_call *call, integer_conv *job) {
     job->group_channels = job->weight->dims[1];
     job->group_maps = job->maps / groups;
     if (job->maps % groups != 0 || job->maps == 0 ||
-        job->input->dims[1] != job->group_channels * groups || !is_scalar(job->input_zero) ||
-        !per_map(job->weight_zero, job->maps) || !per_map(job->weight_scale, job->maps) ||
-        !is_scalar(job->input_scale) || !is_scalar(job->output_scale) ||
-        !is_scalar(job->output_zero) ||
+        job->input->dims[1] != job->group_channels * groups ||
+        !tni_ref_is_scalar(job->input_zero) || !per_map(job->weight_zero, job->maps) ||
+        !per_map(job->weight_scale, job->maps) || !tni_ref_is_scalar(job->input_scale) ||
+        !tni_ref_is_scalar(job->output_scale) || !tni_ref_is_scalar(job->output_zero) ||
         (job->bias != NULL && (job->bias->rank != 1 || job->bias->dims[0] != job->maps))) {
         return tni_ref_invalid(call, "channels, groups, scales, zero points or bias");
     }

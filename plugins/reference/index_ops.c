@@ -230,11 +230,12 @@ tn_status tni_ref_trilu(const ref_call *call) {
     const ref_tensor *input = call->inputs[0];
     ref_tensor *output = call->outputs[0];
     const ref_tensor *k = tni_ref_input(call, 1);
-    const int64_t shift = k != NULL && k->count == 1 ? tni_ref_load_int(k, 0) : 0;
     const uint32_t upper = tni_ref_int(call, "upper", 1) != 0 ? 1u : 0u;
-    if (input->rank < 2 || !tni_ref_same_shape(input, output) || input->dtype != output->dtype) {
+    if (input->rank < 2 || !tni_ref_is_scalar(k) || !tni_ref_same_shape(input, output) ||
+        input->dtype != output->dtype) {
         return tni_ref_invalid(call, "shape or type");
     }
+    const int64_t shift = k != NULL ? tni_ref_load_int(k, 0) : 0;
     const size_t bytes = (size_t)tni_ref_element_bytes(output->dtype);
     const int64_t columns = input->dims[input->rank - 1];
     const int64_t rows = input->dims[input->rank - 2];

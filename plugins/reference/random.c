@@ -107,9 +107,11 @@ tn_status tni_ref_dropout(const ref_call *call) {
     ref_tensor *y = call->outputs[0];
     ref_tensor *mask = tni_ref_output(call, 1);
     const generator g = make_generator(call);
-    const uint32_t training =
-        mode != NULL && mode->count == 1 && tni_ref_load_int(mode, 0) != 0 ? 1u : 0u;
-    double ratio = given != NULL && given->count == 1 ? tni_ref_load(given, 0) : 0.5;
+    if (!tni_ref_is_scalar(given) || !tni_ref_is_scalar(mode)) {
+        return tni_ref_invalid(call, "ratio and training_mode are scalars");
+    }
+    const uint32_t training = mode != NULL && tni_ref_load_int(mode, 0) != 0 ? 1u : 0u;
+    double ratio = given != NULL ? tni_ref_load(given, 0) : 0.5;
     ratio = training ? ratio : 0.0;
     if (!tni_ref_same_shape(x, y) || x->dtype != y->dtype || !(ratio >= 0.0 && ratio < 1.0) ||
         (mask != NULL && !tni_ref_same_shape(x, mask))) {

@@ -75,7 +75,8 @@ static uint32_t dft_axis(const ref_call *call, uint32_t *out_axis) {
     if (given != NULL && given->count == 1 && given->data != NULL) {
         axis = tni_ref_load_int(given, 0);
     }
-    return tni_ref_axis(axis, call->inputs[0]->rank, out_axis);
+    return tni_ref_is_scalar(given) && tni_ref_axis(axis, call->inputs[0]->rank, out_axis) ? 1u
+                                                                                           : 0u;
 }
 
 // Room for the longest transform that the output can belong to.
@@ -133,11 +134,11 @@ tn_status tni_ref_dft(const ref_call *call) {
     const uint32_t one_sided = tni_ref_int(call, "onesided", 0) != 0 ? 1u : 0u;
     uint32_t axis = 0;
     if (x->rank < 2 || y->rank != x->rank || !dft_axis(call, &axis) || axis + 1 == x->rank ||
-        x->dims[x->rank - 1] < 1 || x->dims[x->rank - 1] > 2) {
-        return tni_ref_invalid(call, "rank, axis or last axis");
+        x->dims[x->rank - 1] < 1 || x->dims[x->rank - 1] > 2 || !tni_ref_is_scalar(given)) {
+        return tni_ref_invalid(call, "rank, axis, last axis or dft_length");
     }
     int64_t size = inverse && one_sided ? 2 * (x->dims[axis] - 1) : x->dims[axis];
-    size = given == NULL || given->count != 1 ? size : tni_ref_load_int(given, 0);
+    size = given == NULL ? size : tni_ref_load_int(given, 0);
     const int64_t points = one_sided && !inverse ? size / 2 + 1 : size;
     const int64_t parts = one_sided && inverse ? 1 : 2;
     if (size < 1 || y->dims[axis] != points || y->dims[y->rank - 1] != parts) {
@@ -199,7 +200,8 @@ tn_status tni_ref_stft(const ref_call *call) {
     return TN_OK;
 }
 
-// a0 - a1 cos(2 pi i / n) + a2 cos(4 pi i / n), where n is the size, or one less if symmetric.
+// a0 - a1 cos(2 pi i / n) + a2 cos(4 pi i / n), where n is the size, or one less if symmetric: then
+// the body of the function divides 0 by 0 for the size 1.
 tn_status tni_ref_window_function(const ref_call *call) {
     static const double weights[3][3] = {
         {0.5, 0.5, 0.0}, {25.0 / 46.0, 21.0 / 46.0, 0.0}, {0.42, 0.5, 0.08}};
@@ -213,7 +215,7 @@ tn_status tni_ref_window_function(const ref_call *call) {
     }
     const int64_t period = tni_ref_int(call, "periodic", 1) != 0 ? y->count : y->count - 1;
     for (int64_t i = 0; i < y->count; ++i) {
-        const double angle = 2.0 * PI * (double)i / (double)(period < 1 ? 1 : period);
+        const double angle = 2.0 * PI * (double)i / (double)period;
         tni_ref_store(y, i, a[0] - a[1] * cos(angle) + a[2] * cos(2.0 * angle));
     }
     return TN_OK;

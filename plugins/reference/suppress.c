@@ -96,7 +96,10 @@ static uint32_t check_shapes(const ref_call *call) {
     const ref_tensor *boxes = call->inputs[0];
     const ref_tensor *scores = call->inputs[1];
     return boxes->rank == 3 && scores->rank == 3 && boxes->dims[2] == 4 &&
-                   boxes->dims[0] == scores->dims[0] && boxes->dims[1] == scores->dims[2]
+                   boxes->dims[0] == scores->dims[0] && boxes->dims[1] == scores->dims[2] &&
+                   tni_ref_is_scalar(tni_ref_input(call, 2)) &&
+                   tni_ref_is_scalar(tni_ref_input(call, 3)) &&
+                   tni_ref_is_scalar(tni_ref_input(call, 4))
                ? 1u
                : 0u;
 }
@@ -105,11 +108,8 @@ static uint32_t check_shapes(const ref_call *call) {
 static int64_t most_boxes(const ref_call *call) {
     const ref_tensor *limit = tni_ref_input(call, 2);
     const int64_t all = call->inputs[0]->dims[1];
-    if (limit == NULL || limit->count != 1) {
-        return 0;
-    }
-    if (limit->data == NULL) {
-        return all;
+    if (limit == NULL || limit->data == NULL) {
+        return limit == NULL ? 0 : all;
     }
     const int64_t most = tni_ref_load_int(limit, 0);
     return most < 0 ? 0 : (most < all ? most : all);
@@ -136,10 +136,13 @@ int64_t tni_ref_suppress_scratch(const ref_call *call) {
 
 static double optional_number(const ref_call *call, uint32_t input, double otherwise) {
     const ref_tensor *tensor = tni_ref_input(call, input);
-    return tensor != NULL && tensor->count == 1 ? tni_ref_load(tensor, 0) : otherwise;
+    return tensor != NULL ? tni_ref_load(tensor, 0) : otherwise;
 }
 
 tn_status tni_ref_suppress(const ref_call *call) {
+    if (!check_shapes(call)) {
+        return tni_ref_invalid(call, "shapes");
+    }
     suppress_job job = {.boxes = call->inputs[0],
                         .scores = call->inputs[1],
                         .by_center = tni_ref_int(call, "center_point_box", 0) != 0 ? 1u : 0u,
@@ -148,9 +151,6 @@ tn_status tni_ref_suppress(const ref_call *call) {
                         .has_least = tni_ref_input(call, 4) != NULL ? 1u : 0u,
                         .order = (int64_t *)(void *)call->scratch};
     ref_tensor *y = call->outputs[0];
-    if (!check_shapes(call)) {
-        return tni_ref_invalid(call, "shapes");
-    }
     job.count = job.boxes->dims[1];
     job.other = job.order + job.count;
     job.most = most_boxes(call);

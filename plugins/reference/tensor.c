@@ -351,6 +351,10 @@ uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b) {
     return 1;
 }
 
+uint32_t tni_ref_is_scalar(const ref_tensor *tensor) {
+    return tensor == NULL || tensor->count == 1 ? 1u : 0u;
+}
+
 void tni_ref_add_scaled(double *restrict sums, int64_t count, double weight,
                         const ref_tensor *source, int64_t begin, int64_t stride) {
     if (source->dtype != TN_DTYPE_FLOAT || source->row != 0) {

@@ -69,6 +69,8 @@ int64_t tni_ref_broadcast(const ref_tensor *source, const int64_t *dims, uint32_
 // Whether source broadcasts to the shape in one direction.
 uint32_t tni_ref_broadcasts_to(const ref_tensor *source, const int64_t *dims, uint32_t rank);
 uint32_t tni_ref_same_shape(const ref_tensor *a, const ref_tensor *b);
+// Whether an operand that stands for one number has one element, or is absent (null).
+uint32_t tni_ref_is_scalar(const ref_tensor *tensor);
 
 // Adds weight times count elements of source, from begin in steps of stride, to sums. The inner
 // loop of convolution and matrix product: contiguous, and in double whatever the tensor's type.
