@@ -185,10 +185,11 @@ class Graph:
             shape = self.shape(self.int(low_rank, max(low_rank, 4)) if rank is None else rank)
         return self.leaf(self.numbers(self.choice(dtypes), shape, low, high, not finite))
 
-    def add(self, op, inputs, outputs=1, error=0.0, product=False, captured=(), domain="",
-            **attributes):
-        """Appends a node; one Value or a list. error: what the op itself adds, in units. product:
-        errors of one operand are multiplied by the others."""
+    def add(self, op, inputs, outputs=1, error=0.0, inside=0.0, product=False, captured=(),
+            domain="", **attributes):
+        """Appends a node; one Value or a list. error: what the op itself adds, in units. inside:
+        how large numbers get on the way to a small result. product: errors of one operand are
+        multiplied by the others."""
         if not exists(op, domain, self.opset):
             raise Rejected(f"{op}: not in opset {self.opset}")
         names = [self.name() for _ in range(outputs)]
@@ -203,7 +204,7 @@ class Graph:
         for name, array in zip(names, arrays):
             if not isinstance(array, np.ndarray):
                 array = np.asarray(array)
-            scale = max([magnitude(array), grown, *scales])
+            scale = max([magnitude(array), grown, inside, *scales])
             inexact = array.dtype.kind == "f" and own > 0
             if array.size > MAX_ELEMENTS or inexact and scale > MAX_MAGNITUDE:
                 raise Rejected(f"{op}: too large")
