@@ -143,7 +143,7 @@ static tni_probe_subject subject_of(const candidate *own) {
 }
 
 // Whether a probe of this very plugin went well before. Else *out_reason is for the report.
-static bool is_on_record(candidate *own, char out_reason[TNI_RECORD_REASON_BYTES]) {
+static bool is_on_record(candidate *own, char out_reason[TNI_STATE_REASON_BYTES]) {
     const tn_host_config *config = own->loader->config;
     tni_probe_records *records = &own->loader->probe_records;
     const tni_probe_subject subject = subject_of(own);
@@ -164,7 +164,7 @@ static bool is_on_record(candidate *own, char out_reason[TNI_RECORD_REASON_BYTES
 static void keep_verdict(candidate *own) {
     const tni_probe_records *records = &own->loader->probe_records;
     const tni_probe_subject subject = subject_of(own);
-    char reason[TNI_RECORD_REASON_BYTES];
+    char reason[TNI_STATE_REASON_BYTES];
     char *text = own->record->probe;
     const size_t used = strlen(text);
     if (own->on_record) {
@@ -180,7 +180,7 @@ static tn_status stage_probe(candidate *own) {
     const tn_host_config *config = own->loader->config;
     const bool secure = own->loader->secure_execution;
     char helper[PATH_MAX];
-    char ignored[TNI_RECORD_REASON_BYTES];
+    char ignored[TNI_STATE_REASON_BYTES];
     if (own->record->source == TN_SOURCE_PATH || config->skip_probe != 0 ||
         is_on_record(own, ignored)) {
         return TN_OK;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading manifests: jansson for the syntax, one function a kind of field for the meaning.
+// Reading manifests: one function a kind of field.
 #include "loader/manifest.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "loader/file.h"
 #include "loader/plugin.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #define ARENA_LIMIT_BYTES (4u * TNI_MANIFEST_MAX_BYTES)
@@ -22,91 +22,23 @@ static const char *const top_keys[] = {
 static const char *const target_keys[] = {"os", "arch", "libc"};
 static const char *const abi_keys[] = {"major", "min_minor", "max_minor"};
 
-// What is being read: for messages, `where` is "" or the name of the object followed by a dot.
 typedef struct reader {
     tni_manifest *manifest;
-    const json_t *object;
-    const char *where;
-    tn_error *error;
+    tni_json json;
 } reader;
-
-static const char *type_name(const json_t *value) {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "an array";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-        return "an integer";
-    case JSON_REAL:
-        return "a real number";
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return "a boolean";
-    case JSON_NULL:
-        return "null";
-    }
-    return "unknown";
-}
-
-static tn_status fail_type(const reader *from, const char *key, const json_t *value,
-                           const char *wanted) {
-    return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.wrong-type",
-                    "\"%s%s\" is %s, not %s", from->where, key, type_name(value), wanted);
-}
-
-static tn_status fail_missing(const reader *from, const char *key) {
-    return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.missing-key",
-                    "\"%s%s\" is missing", from->where, key);
-}
-
-// Keys that begin with "x-" are the vendor's own and are skipped.
-static tn_status check_keys(const reader *from, const char *const *keys, size_t key_count) {
-    const char *key = NULL;
-    const json_t *value = NULL;
-    // The macro takes the object without const, although it only reads.
-    for (void *at = json_object_iter((json_t *)(uintptr_t)from->object); at != NULL;
-         at = json_object_iter_next((json_t *)(uintptr_t)from->object, at)) {
-        key = json_object_iter_key(at);
-        value = json_object_iter_value(at);
-        bool known = strncmp(key, "x-", 2) == 0;
-        for (size_t i = 0; i < key_count && !known; i++) {
-            known = strcmp(key, keys[i]) == 0;
-        }
-        if (!known) {
-            return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.unknown-key",
-                            "\"%s%.60s\" (%s) is not a field of manifest version %d", from->where,
-                            key, type_name(value), TNI_MANIFEST_VERSION);
-        }
-    }
-    return TN_OK;
-}
 
 // Checks one text and copies it into the arena.
 static tn_status take_text(const reader *from, const char *key, const json_t *value,
                            size_t max_bytes, const char **out_text) {
-    if (!json_is_string(value)) {
-        return fail_type(from, key, value, "a string");
-    }
-    tn_string text = {json_string_value(value), json_string_length(value)};
-    if (text.size_bytes > max_bytes) {
-        return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.text-too-long",
-                        "\"%s%s\" has %zu bytes, at most %zu are allowed", from->where, key,
-                        (size_t)text.size_bytes, max_bytes);
-    }
-    for (uint64_t i = 0; i < text.size_bytes; i++) {
-        const unsigned char byte = (unsigned char)text.data[i];
-        if (byte < 0x20 || byte == 0x7f) {
-            return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.control-character",
-                            "\"%s%s\" holds the control character 0x%02x", from->where, key, byte);
-        }
-    }
     tn_string copy = {NULL, 0};
-    tn_status status = tni_arena_text(&from->manifest->arena, text, &copy);
+    tn_status status = tni_json_text(&from->json, key, value, max_bytes);
     if (status != TN_OK) {
-        return tni_fail_plain(from->error, status, "the texts of a manifest");
+        return status;
+    }
+    const tn_string text = {json_string_value(value), json_string_length(value)};
+    status = tni_arena_text(&from->manifest->arena, text, &copy);
+    if (status != TN_OK) {
+        return tni_fail_plain(from->json.error, status, "the texts of a manifest");
     }
     *out_text = copy.data;
     return TN_OK;
@@ -114,60 +46,40 @@ static tn_status take_text(const reader *from, const char *key, const json_t *va
 
 static tn_status read_text(const reader *from, const char *key, bool required, size_t max_bytes,
                            const char **out_text) {
-    const json_t *value = json_object_get(from->object, key);
+    const json_t *value = json_object_get(from->json.object, key);
     *out_text = "";
     if (value == NULL) {
-        return required ? fail_missing(from, key) : TN_OK;
+        return required ? tni_json_fail_missing(&from->json, key) : TN_OK;
     }
     return take_text(from, key, value, max_bytes, out_text);
 }
 
-static tn_status read_integer(const reader *from, const char *key, int64_t max,
-                              uint32_t *out_value) {
-    const json_t *value = json_object_get(from->object, key);
-    *out_value = 0;
-    if (value == NULL) {
-        return fail_missing(from, key);
-    }
-    if (!json_is_integer(value)) {
-        return fail_type(from, key, value, "an integer");
-    }
-    const int64_t number = json_integer_value(value);
-    if (number < 0 || number > max) {
-        return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.out-of-range",
-                        "\"%s%s\" is %lld, not within 0 to %lld", from->where, key,
-                        (long long)number, (long long)max);
-    }
-    *out_value = (uint32_t)number;
-    return TN_OK;
-}
-
 static tn_status read_list(const reader *from, const char *key, tni_text_list *out_list) {
-    const json_t *list = json_object_get(from->object, key);
+    const json_t *list = json_object_get(from->json.object, key);
     void *texts = NULL;
     if (list == NULL) {
         return TN_OK;
     }
     if (!json_is_array(list)) {
-        return fail_type(from, key, list, "an array");
+        return tni_json_fail_type(&from->json, key, list, "an array");
     }
     const size_t count = json_array_size(list);
     if (count > MAX_LIST_ITEMS) {
-        return tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.list-too-long",
-                        "\"%s%s\" has %zu items, at most %u are allowed", from->where, key, count,
-                        MAX_LIST_ITEMS);
+        return tni_fail(from->json.error, TN_ERROR_INVALID_DATA, "manifest.list-too-long",
+                        "\"%s%s\" has %zu items, at most %u are allowed", from->json.where, key,
+                        count, MAX_LIST_ITEMS);
     }
     tn_status status =
         tni_arena_array(&from->manifest->arena, count, sizeof(char *), sizeof(char *), &texts);
     if (status != TN_OK) {
-        return tni_fail_plain(from->error, status, "the lists of a manifest");
+        return tni_fail_plain(from->json.error, status, "the lists of a manifest");
     }
     out_list->texts = texts;
     for (size_t i = 0; i < count; i++) {
         status = take_text(from, key, json_array_get(list, i), MAX_PATH_BYTES, &out_list->texts[i]);
         if (status == TN_OK && out_list->texts[i][0] == '\0') {
-            status = tni_fail(from->error, TN_ERROR_INVALID_DATA, "manifest.empty-item",
-                              "item %zu of \"%s%s\" is empty", i, from->where, key);
+            status = tni_fail(from->json.error, TN_ERROR_INVALID_DATA, "manifest.empty-item",
+                              "item %zu of \"%s%s\" is empty", i, from->json.where, key);
         }
         if (status != TN_OK) {
             return status;
@@ -180,15 +92,15 @@ static tn_status read_list(const reader *from, const char *key, tni_text_list *o
 // Opens "key" of the root as an object with these keys.
 static tn_status enter(const reader *root, const char *key, const char *where,
                        const char *const *keys, size_t key_count, reader *out_inner) {
-    const json_t *object = json_object_get(root->object, key);
+    const json_t *object = json_object_get(root->json.object, key);
     if (object == NULL) {
-        return fail_missing(root, key);
+        return tni_json_fail_missing(&root->json, key);
     }
     if (!json_is_object(object)) {
-        return fail_type(root, key, object, "an object");
+        return tni_json_fail_type(&root->json, key, object, "an object");
     }
-    *out_inner = (reader){root->manifest, object, where, root->error};
-    return check_keys(out_inner, keys, key_count);
+    *out_inner = (reader){root->manifest, {object, root->json.kind, where, root->json.error}};
+    return tni_json_check_keys(&out_inner->json, keys, key_count, TNI_MANIFEST_VERSION);
 }
 
 static bool is_word(const char *text) {
@@ -204,7 +116,7 @@ static tn_status read_target(const reader *root) {
         status = read_text(&from, target_keys[i], true, 32, texts[i]);
         if (status == TN_OK && !is_word(*texts[i])) {
             status =
-                tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.target",
+                tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.target",
                          "\"target.%s\" is \"%s\", not [a-z0-9_.-]+", target_keys[i], *texts[i]);
         }
     }
@@ -216,12 +128,14 @@ static tn_status read_abi(const reader *root) {
     tni_manifest *manifest = root->manifest;
     uint32_t *const numbers[] = {&manifest->abi_major, &manifest->abi_min_minor,
                                  &manifest->abi_max_minor};
+    int64_t number = 0;
     tn_status status = enter(root, "abi", "abi.", abi_keys, 3, &from);
     for (size_t i = 0; i < 3 && status == TN_OK; i++) {
-        status = read_integer(&from, abi_keys[i], MAX_MINOR, numbers[i]);
+        status = tni_json_integer(&from.json, abi_keys[i], MAX_MINOR, &number);
+        *numbers[i] = (uint32_t)number;
     }
     if (status == TN_OK && manifest->abi_min_minor > manifest->abi_max_minor) {
-        status = tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.abi-range",
+        status = tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.abi-range",
                           "\"abi.min_minor\" %u is above \"abi.max_minor\" %u",
                           manifest->abi_min_minor, manifest->abi_max_minor);
     }
@@ -232,7 +146,7 @@ static tn_status read_name(const reader *root) {
     tni_manifest *manifest = root->manifest;
     tn_status status = read_text(root, "name", true, MAX_TEXT_BYTES, &manifest->name);
     if (status == TN_OK && !tni_plugin_name_is_valid(manifest->name)) {
-        status = tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.name",
+        status = tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.name",
                           "\"name\" is \"%s\", not [a-z][a-z0-9_-]{0,31}", manifest->name);
     }
     return status;
@@ -258,7 +172,7 @@ static tn_status read_library(const reader *root) {
         part = part[length] == '/' ? part + length + 1 : NULL;
     }
     return good ? TN_OK
-                : tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.library-path",
+                : tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.library-path",
                            "\"library\" is \"%.200s\": it must name a file in the manifest's "
                            "folder, without \"..\", \".\" and empty parts",
                            manifest->library);
@@ -285,7 +199,7 @@ static tn_status read_digest(const reader *root) {
         root->manifest->sha256[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
     }
     return good ? TN_OK
-                : tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.sha256",
+                : tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.sha256",
                            "\"sha256\" is \"%.80s\", not 64 lower-case hexadecimal digits", text);
 }
 
@@ -297,7 +211,7 @@ static tn_status read_requirements(const reader *root) {
     }
     for (uint32_t i = 0; i < manifest->requires_path.count && status == TN_OK; i++) {
         if (manifest->requires_path.texts[i][0] != '/') {
-            status = tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.requires-path",
+            status = tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.requires-path",
                               "\"requires_path\" holds \"%.200s\", which is not absolute",
                               manifest->requires_path.texts[i]);
         }
@@ -306,12 +220,12 @@ static tn_status read_requirements(const reader *root) {
 }
 
 static tn_status read_version(const reader *root) {
-    uint32_t version = 0;
-    tn_status status = read_integer(root, "manifest_version", INT32_MAX, &version);
+    int64_t version = 0;
+    tn_status status = tni_json_integer(&root->json, "manifest_version", INT32_MAX, &version);
     if (status == TN_OK && version != TNI_MANIFEST_VERSION) {
-        status = tni_fail(root->error, TN_ERROR_UNSUPPORTED, "manifest.version",
-                          "\"manifest_version\" is %u, this host reads version %d", version,
-                          TNI_MANIFEST_VERSION);
+        status = tni_fail(root->json.error, TN_ERROR_UNSUPPORTED, "manifest.version",
+                          "\"manifest_version\" is %lld, this host reads version %d",
+                          (long long)version, TNI_MANIFEST_VERSION);
     }
     return status;
 }
@@ -334,45 +248,19 @@ static tn_status read_root(const reader *root) {
         read_name,   read_library,        read_target,       read_abi,
         read_digest, read_optional_texts, read_requirements,
     };
-    if (!json_is_object(root->object)) {
-        return tni_fail(root->error, TN_ERROR_INVALID_DATA, "manifest.not-an-object",
-                        "the manifest is %s, not an object", type_name(root->object));
+    if (!json_is_object(root->json.object)) {
+        return tni_fail(root->json.error, TN_ERROR_INVALID_DATA, "manifest.not-an-object",
+                        "the manifest is %s, not an object", tni_json_type_text(root->json.object));
     }
     tn_status status = read_version(root);
     if (status == TN_OK) {
-        status = check_keys(root, top_keys, sizeof(top_keys) / sizeof(top_keys[0]));
+        status = tni_json_check_keys(&root->json, top_keys, sizeof(top_keys) / sizeof(top_keys[0]),
+                                     TNI_MANIFEST_VERSION);
     }
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && status == TN_OK; i++) {
         status = steps[i](root);
     }
     return status;
-}
-
-static tn_status fail_syntax(const json_error_t *problem, tn_error *error) {
-    static const struct {
-        enum json_error_code code;
-        const char *id;
-    } ids[] = {
-        {json_error_stack_overflow, "manifest.too-deep"},
-        {json_error_invalid_utf8, "manifest.not-utf8"},
-        {json_error_premature_end_of_input, "manifest.incomplete"},
-        {json_error_end_of_input_expected, "manifest.trailing-data"},
-        {json_error_null_character, "manifest.null-character"},
-        {json_error_null_byte_in_key, "manifest.null-character"},
-        {json_error_duplicate_key, "manifest.duplicate-key"},
-        {json_error_numeric_overflow, "manifest.number-range"},
-    };
-    const enum json_error_code code = json_error_code(problem);
-    if (code == json_error_out_of_memory) {
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the JSON tree of a manifest");
-    }
-    const char *id = "manifest.syntax";
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-        id = ids[i].code == code ? ids[i].id : id;
-    }
-    const uint64_t offset = problem->position < 0 ? 0 : (uint64_t)problem->position;
-    return tni_fail_at(error, TN_ERROR_INVALID_DATA, id, offset, "line %d, byte %llu: %s",
-                       problem->line, (unsigned long long)offset, problem->text);
 }
 
 static tn_status fail_size(uint64_t size_bytes, tn_error *error) {
@@ -383,7 +271,6 @@ static tn_status fail_size(uint64_t size_bytes, tn_error *error) {
 
 tn_status tni_manifest_parse(const tni_alloc *alloc, const void *data, uint64_t size_bytes,
                              tni_manifest *out_manifest, tn_error *error) {
-    json_error_t problem;
     memset(out_manifest, 0, sizeof(*out_manifest));
     tni_arena_init(&out_manifest->arena, alloc, ARENA_LIMIT_BYTES);
     if (size_bytes > TNI_MANIFEST_MAX_BYTES) {
@@ -393,13 +280,13 @@ tn_status tni_manifest_parse(const tni_alloc *alloc, const void *data, uint64_t 
     tni_digest_init(&digest);
     tni_digest_update(&digest, data, size_bytes);
     tni_digest_final(&digest, out_manifest->digest);
-    json_t *json = json_loadb(data == NULL ? "" : data, (size_t)size_bytes,
-                              JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (json == NULL) {
-        return fail_syntax(&problem, error);
+    json_t *json = NULL;
+    tn_status status = tni_json_load("manifest", data, size_bytes, &json, error);
+    if (status != TN_OK) {
+        return status;
     }
-    const reader root = {out_manifest, json, "", error};
-    tn_status status = read_root(&root);
+    const reader root = {out_manifest, {json, "manifest", "", error}};
+    status = read_root(&root);
     json_decref(json);
     return status;
 }

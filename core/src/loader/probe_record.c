@@ -65,68 +65,13 @@ static size_t describe(const tni_probe_subject *subject, char out_text[TEXT_BYTE
                : 0;
 }
 
-static void say(char out_reason[TNI_RECORD_REASON_BYTES], const char *what, const char *why) {
-    snprintf(out_reason, TNI_RECORD_REASON_BYTES, "%.140s: %.50s", what, why);
-    tni_text_sanitise(out_reason);
-}
-
-static void say_errno(char out_reason[TNI_RECORD_REASON_BYTES], const char *what, int number) {
-    const char *text = strerrordesc_np(number);
-    say(out_reason, what, text == NULL ? "unknown error" : text);
-}
-
-// Null when nobody but this user can have written it.
-static const char *distrust(const struct stat *info) {
-    return info->st_uid != geteuid()                    ? "it belongs to another user"
-           : (info->st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "others may write to it"
-                                                        : NULL;
-}
-
-// The user's cache folder, by the XDG rules; its parent is made when absent, as they ask.
-static bool user_folder(char out_path[PATH_MAX]) {
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    char base[PATH_MAX];
-    int length = -1;
-    if (cache != NULL && cache[0] == '/') {
-        length = snprintf(base, sizeof(base), "%s", cache);
-    } else if (home != NULL && home[0] == '/') {
-        length = snprintf(base, sizeof(base), "%s/.cache", home);
-    }
-    if (length < 0 || (size_t)length >= sizeof(base)) {
-        return false;
-    }
-    (void)mkdir(base, 0700); // a failure shows at the next step
-    length = snprintf(out_path, PATH_MAX, "%s/tenon", base);
-    return length > 0 && length < PATH_MAX;
-}
-
 void tni_probe_records_open(tni_probe_records *records, const char *configured, bool off) {
-    char path[PATH_MAX] = "";
-    struct stat info;
     if (records->opened) {
         return;
     }
     *records = (tni_probe_records){.opened = true, .folder = -1};
-    if (off) {
-        return;
-    }
-    if (configured != NULL) {
-        snprintf(path, sizeof(path), "%s", configured);
-    } else if (!user_folder(path)) {
-        say(records->reason, "the cache folder", "neither XDG_CACHE_HOME nor HOME names one");
-        return;
-    }
-    (void)mkdir(path, 0700); // as above
-    records->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (records->folder < 0 || fstat(records->folder, &info) != 0) {
-        say_errno(records->reason, path, errno);
-    } else if (distrust(&info) != NULL) {
-        say(records->reason, path, distrust(&info));
-    }
-    if (records->reason[0] != '\0' && records->folder >= 0) {
-        (void)close(records->folder);
-        records->folder = -1;
+    if (!off) {
+        records->folder = tni_state_folder_open(configured, records->reason);
     }
 }
 
@@ -140,27 +85,27 @@ void tni_probe_records_close(tni_probe_records *records) {
 // Reads a whole small file that only this user can have written. Returns its size, or 0 with a
 // reason ("" when it is not there).
 static size_t read_record(int folder, const char *name, char out_text[TEXT_BYTES],
-                          char out_reason[TNI_RECORD_REASON_BYTES]) {
+                          char out_reason[TNI_STATE_REASON_BYTES]) {
     struct stat info;
     size_t size = 0;
     const int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) {
         if (errno != ENOENT) {
-            say_errno(out_reason, name, errno);
+            tni_state_say_errno(out_reason, name, errno);
         }
         return 0;
     }
     if (fstat(file, &info) != 0) {
-        say_errno(out_reason, name, errno);
+        tni_state_say_errno(out_reason, name, errno);
     } else if (!S_ISREG(info.st_mode)) {
-        say(out_reason, name, "it is not a regular file");
-    } else if (distrust(&info) != NULL) {
-        say(out_reason, name, distrust(&info));
+        tni_state_say(out_reason, name, "it is not a regular file");
+    } else if (tni_state_distrust(&info) != NULL) {
+        tni_state_say(out_reason, name, tni_state_distrust(&info));
     } else {
         const ssize_t got = read(file, out_text, TEXT_BYTES);
         size = got > 0 ? (size_t)got : 0;
         if (size <= DATE_LINE_BYTES + CHECK_LINE_BYTES) {
-            say(out_reason, name, "it is cut off");
+            tni_state_say(out_reason, name, "it is cut off");
             size = 0;
         }
     }
@@ -179,13 +124,13 @@ static bool is_whole(const char *text, size_t size) {
 
 bool tni_probe_record_take(const tni_probe_records *records, const tni_probe_subject *subject,
                            char out_date[TNI_RECORD_DATE_BYTES],
-                           char out_reason[TNI_RECORD_REASON_BYTES]) {
+                           char out_reason[TNI_STATE_REASON_BYTES]) {
     char expected[TEXT_BYTES];
     char text[TEXT_BYTES];
     char name[NAME_BYTES];
     char aside[NAME_BYTES];
     out_date[0] = '\0';
-    snprintf(out_reason, TNI_RECORD_REASON_BYTES, "%s", records->reason);
+    snprintf(out_reason, TNI_STATE_REASON_BYTES, "%s", records->reason);
     const size_t key = records->folder < 0 ? 0 : describe(subject, expected);
     if (key == 0) {
         return false;
@@ -197,15 +142,15 @@ bool tni_probe_record_take(const tni_probe_records *records, const tni_probe_sub
         return false;
     }
     if (!is_whole(text, size)) {
-        say(out_reason, name, "it is damaged");
+        tni_state_say(out_reason, name, "it is damaged");
         return false;
     }
     if (size != key + DATE_LINE_BYTES + CHECK_LINE_BYTES || memcmp(text, expected, key) != 0) {
-        say(out_reason, name, "something has changed since");
+        tni_state_say(out_reason, name, "something has changed since");
         return false;
     }
     if (renameat(records->folder, name, records->folder, aside) != 0) {
-        say_errno(out_reason, name, errno);
+        tni_state_say_errno(out_reason, name, errno);
         return false;
     }
     snprintf(out_date, TNI_RECORD_DATE_BYTES, "%.*s", (int)(DATE_LINE_BYTES - 6), text + key + 5);
@@ -223,25 +168,25 @@ void tni_probe_record_restore(const tni_probe_records *records, const tni_probe_
 }
 
 static bool write_file(int folder, const char *name, const char *text, size_t size,
-                       char out_reason[TNI_RECORD_REASON_BYTES]) {
+                       char out_reason[TNI_STATE_REASON_BYTES]) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const int file = openat(folder, name, flags, 0600);
     if (file < 0) {
-        say_errno(out_reason, name, errno);
+        tni_state_say_errno(out_reason, name, errno);
         return false;
     }
     const ssize_t put = write(file, text, size);
     const int reason = put < 0 ? errno : ENOSPC;
     bool written = put == (ssize_t)size;
     if (close(file) != 0 || !written) {
-        say_errno(out_reason, name, written ? errno : reason);
+        tni_state_say_errno(out_reason, name, written ? errno : reason);
         written = false;
     }
     return written;
 }
 
 bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_subject *subject,
-                            char out_reason[TNI_RECORD_REASON_BYTES]) {
+                            char out_reason[TNI_STATE_REASON_BYTES]) {
     char text[TEXT_BYTES];
     char hex[HEX_BYTES];
     char name[NAME_BYTES];
@@ -267,7 +212,7 @@ bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_su
     snprintf(temporary, sizeof(temporary), "%s%s", name, ending);
     bool done = write_file(records->folder, temporary, text, size, out_reason);
     if (done && renameat(records->folder, temporary, records->folder, name) != 0) {
-        say_errno(out_reason, name, errno);
+        tni_state_say_errno(out_reason, name, errno);
         done = false;
     }
     if (!done) {

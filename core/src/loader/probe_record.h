@@ -6,15 +6,15 @@
 
 #include "loader/file.h"
 #include "loader/manifest.h"
+#include "loader/state_folder.h"
 
 #define TNI_RECORD_DATE_BYTES 24u
-#define TNI_RECORD_REASON_BYTES 200u
 
 // The folder with the records. One thread. Single owner.
 typedef struct tni_probe_records {
     bool opened;
     int folder;                           // -1: no records are read or written
-    char reason[TNI_RECORD_REASON_BYTES]; // why not; "" when nobody wants any
+    char reason[TNI_STATE_REASON_BYTES]; // why not; "" when nobody wants any
 } tni_probe_records;
 
 // What a verdict holds for: this library, under this manifest. Version of host and probe are added.
@@ -34,12 +34,12 @@ void tni_probe_records_close(tni_probe_records *records);
 // next one probes again. On false out_reason says why a record that is there was ignored, or is "".
 bool tni_probe_record_take(const tni_probe_records *records, const tni_probe_subject *subject,
                            char out_date[TNI_RECORD_DATE_BYTES],
-                           char out_reason[TNI_RECORD_REASON_BYTES]);
+                           char out_reason[TNI_STATE_REASON_BYTES]);
 void tni_probe_record_restore(const tni_probe_records *records, const tni_probe_subject *subject);
 
 // Records a good verdict, in one step that another process sees whole or not at all. On false
 // out_reason says why that was not possible, or is "".
 bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_subject *subject,
-                            char out_reason[TNI_RECORD_REASON_BYTES]);
+                            char out_reason[TNI_STATE_REASON_BYTES]);
 
 #endif // TENON_LOADER_PROBE_RECORD_H
