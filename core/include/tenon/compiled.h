@@ -24,7 +24,7 @@ typedef uint32_t tn_compile_policy;
 typedef uint32_t tn_pin_kind;
 #define TN_PIN_TO 0u     // the node runs on the device
 #define TN_PIN_FORBID 1u // the node does not run on the device
-// Plan as if the device took the node, at the cost of a roofline: what would it gain? Only with
+// Plan as if the device took the node, at what the host estimates: what would it gain? Only with
 // TN_COMPILE_PLAN_ONLY.
 #define TN_PIN_ASSUME 2u
 

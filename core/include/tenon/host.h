@@ -80,6 +80,13 @@ typedef struct tn_host_config {
     // holds for one state of library and manifest and one version of Tenon. Nothing is used from a
     // folder or a file that another user owns or may write.
     const char *probe_cache_dir;
+    // What `tenon calibrate` measured on this machine, for the planner; null: calibration.json in
+    // the folder above. Like the records, it must belong to this user and be writable by nobody
+    // else. One that is bad or stale is not used, and is no error: tn_host_calibration_get.
+    const char *calibration_path;
+    // 1: costs are estimated without it. So it is in secure execution, always.
+    uint32_t no_calibration;
+    uint32_t reserved; // zero
 } tn_host_config;
 
 TN_API void tn_host_config_init(tn_host_config *config);
@@ -166,6 +173,28 @@ TN_API TN_MUST_USE tn_status tn_host_folder_get(const tn_host *host, uint32_t in
 
 // "digest", "probe", ...; static.
 TN_API const char *tn_load_stage_text(tn_load_stage stage);
+
+// Measured costs that the planner uses. Texts live as long as the host.
+typedef struct tn_calibration_desc {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    // TN_OK in use · TN_ERROR_NOT_FOUND there is none · TN_ERROR_DENIED turned off, or others may
+    // write to it · TN_ERROR_STALE measured on another machine · TN_ERROR_INVALID_DATA,
+    // TN_ERROR_UNSUPPORTED, TN_ERROR_LIMIT_EXCEEDED, TN_ERROR_IO it cannot be used as it is.
+    tn_status status;
+    uint32_t device_count; // whose costs are used
+    uint32_t stale_count;  // devices with another driver or build than was measured
+    uint32_t pair_count;   // of devices whose handovers and copies are known
+    const char *path;      // where it is, or would be; "" when turned off
+    const char *machine;   // this one, as measurements are bound to it
+    const char *date;      // of the last measurement; "" without one
+    const char *id;        // of the error, "" when there is none
+    const char *text;      // why it is not in use
+} tn_calibration_desc;
+
+// TN_ERROR_INVALID_ARGUMENT null host or bad struct.
+TN_API TN_MUST_USE tn_status tn_host_calibration_get(const tn_host *host,
+                                                     tn_calibration_desc *out_desc);
 
 // One device of a loaded plugin. Texts live as long as the host, or until tn_host_shutdown.
 typedef struct tn_device_desc {

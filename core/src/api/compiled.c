@@ -142,6 +142,7 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .automatic = config->device_count == 0,
         .pins = c->pins,
         .pin_count = config->pin_count,
+        .costs = &host->calibration.table,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,

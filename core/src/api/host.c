@@ -132,6 +132,9 @@ static tn_status start(tn_host *host, const tn_host_config *config, tn_error *er
     if (status == TN_OK) {
         status = list_devices(host);
     }
+    if (status == TN_OK) {
+        tni_host_read_calibration(host, config);
+    }
     return status;
 }
 
@@ -156,6 +159,7 @@ static void destroy(tn_host *host) {
         tni_loader_deinit(&host->loader);
     }
     tni_trace_stop(&host->trace);
+    tni_cost_table_deinit(&host->calibration.table);
     if (plugin_stays) {
         return; // what it may still call, the allocator's counts included, is left to it
     }

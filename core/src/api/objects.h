@@ -5,13 +5,24 @@
 #define TENON_API_OBJECTS_H
 
 #include "api/island_report.h"
+#include "base/machine.h"
 #include "exec/request.h"
 #include "flow/prepared.h"
 #include "loader/loader.h"
+#include "plan/cost_file.h"
 
 #include "tenon/tenon.h"
 
 #include <stdatomic.h>
+
+// What became of the calibration file.
+typedef struct tni_calibration {
+    tni_cost_table table;
+    tni_cost_file file;
+    tn_error error;
+    char path[PATH_MAX]; // "" when turned off
+    char machine[TNI_MACHINE_NAME_BYTES];
+} tni_calibration;
 
 struct tn_host {
     atomic_uint references;
@@ -30,6 +41,7 @@ struct tn_host {
     bool loader_ready;
     tni_device **devices; // of all plugins, by host index
     uint32_t device_count;
+    tni_calibration calibration;
     tni_trace trace;
     tni_mutex mutex; // guards the rest
     bool mutex_ready;
@@ -84,6 +96,9 @@ static inline const char *tni_text_or_empty(tn_string text) {
 // The node of the fork that stands for node `position` of the model: itself, or where its expansion
 // took its place, the one that makes its first output, or the one that stands for a call around it.
 uint32_t tni_standing_for(const tn_compiled *compiled, uint32_t position);
+
+// Reads the host's calibration file, if it wants one; a bad one is a warning in the log.
+void tni_host_read_calibration(tn_host *host, const tn_host_config *config);
 
 // Drops a reference without waiting for runs that were given up.
 void tni_host_drop(tn_host *host);

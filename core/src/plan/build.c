@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole of a compile: ask, partition, compile each island, and plan again with a constraint
 // where a plugin refuses what it had claimed.
+#include "plan/cost.h"
 #include "plan/pins.h"
 #include "plan/plan.h"
 #include "plan/why.h"
@@ -248,6 +249,9 @@ static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *err
     tn_status status = ask_devices(plan, info, error);
     if (status == TN_OK) {
         status = tni_pins_apply(plan, info, error);
+    }
+    for (uint32_t i = 0; i < plan->set_count && status == TN_OK; i++) {
+        tni_cost_fill(info->costs, plan->model, plan->region, &plan->sets[i]);
     }
     if (status == TN_OK && info->automatic) {
         choose_by_group(plan);

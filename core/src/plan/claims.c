@@ -4,7 +4,6 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "plan/cost.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,24 +172,14 @@ void tni_claims_settle(tni_verdict_set *set, uint8_t *taken) {
     }
 }
 
-static uint64_t single_cost(const tni_verdict_set *set, const tni_model *model,
-                            const tni_region *region, uint32_t place) {
-    const tni_option *option = &set->options[place];
-    return option->origin == TN_COST_UNKNOWN
-               ? (uint64_t)tni_cost_roofline(set->device,
-                                             tni_node_work(model, region->nodes[place]))
-               : option->cost_ns;
-}
-
-tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim,
-                               const tni_model *model, const tni_region *region) {
+tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim) {
     tni_claim_cost cost = {0, 0};
     uint64_t singles = 0;
     uint64_t bound = 0;
     for (uint32_t i = 0; i < claim->nodes.count; i++) {
         uint32_t place = set->claim_places[claim->nodes.begin + i];
         bound += set->options[place].bound;
-        singles += set->options[place].bound ? 0 : single_cost(set, model, region, place);
+        singles += set->options[place].bound ? 0 : set->options[place].cost_ns;
     }
     if (claim->kind == TN_CLAIM_BONUS) {
         cost.saving_ns = claim->cost_ns < singles ? claim->cost_ns : singles;

@@ -28,8 +28,7 @@ typedef struct tni_claim_cost {
     uint64_t saving_ns;
 } tni_claim_cost;
 
-tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim,
-                               const tni_model *model, const tni_region *region);
+tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *claim);
 
 // Fills the draft's claims from those of the devices that stand; op costs must have
 // been filled, and the costs of bound nodes are put right. TN_OK · TN_ERROR_OUT_OF_MEMORY.

@@ -34,24 +34,26 @@ static bool is_complete(const tni_draft_plan *d, const tni_verdict_set *set, con
 }
 
 // Bound ops first, as the partitioner wants them; they cost what the claim says.
-static void add_claim(tni_draft_plan *d, const tni_verdict_set *set, const tni_claim *claim,
+static void add_claim(tni_draft_plan *d, tni_verdict_set *set, const tni_claim *claim,
                       uint32_t label) {
-    tni_claim_cost cost = tni_claims_cost(set, claim, d->plan->model, d->region);
+    tni_claim_cost cost = tni_claims_cost(set, claim);
     tnp_claim *out = &d->claims[d->claim_count++];
     int64_t sum = 0;
     *out = (tnp_claim){.label = label, .op_begin = d->claim_op_count};
     for (uint32_t pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < claim->nodes.count; i++) {
-            bool bound = set->options[set->claim_places[claim->nodes.begin + i]].bound;
-            if (bound != (pass == 0)) {
+            tni_option *option = &set->options[set->claim_places[claim->nodes.begin + i]];
+            if (option->bound != (pass == 0)) {
                 continue;
             }
             uint32_t op = claim_op(d, set, claim->nodes.begin + i, label);
-            if (bound && claim->origin != TN_COST_UNKNOWN) {
-                *cost_of(d, op, label) =
-                    (int64_t)(cost.bound_node_ns >> 40 ? (1ull << 40) : cost.bound_node_ns);
+            if (option->bound && claim->origin != TN_COST_UNKNOWN) {
+                option->cost_ns =
+                    cost.bound_node_ns >> 40 ? (uint64_t)TNI_MAX_COST_NS : cost.bound_node_ns;
+                option->origin = claim->origin;
+                *cost_of(d, op, label) = (int64_t)option->cost_ns;
             }
-            out->bound_count += bound;
+            out->bound_count += option->bound;
             sum += *cost_of(d, op, label);
             d->claim_ops[d->claim_op_count++] = op;
         }
@@ -85,7 +87,7 @@ tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
     }
     for (uint32_t k = 0; k < plan->set_count; k++) {
-        const tni_verdict_set *set = &plan->sets[k];
+        tni_verdict_set *set = &plan->sets[k];
         for (uint32_t i = 0; i < set->claim_count; i++) {
             const tni_claim *claim = &set->claims[i];
             if (claim->stands && is_complete(d, set, claim, k + 1)) {

@@ -106,18 +106,13 @@ static void fill_op_costs(tni_draft_plan *d) {
     d->op_cost[0] = 0;
     d->op_cost[(d->op_count - 1) * labels] = 0;
     for (uint32_t i = 0; i < d->region->node_count; i++) {
-        uint32_t node = d->region->nodes[i];
         bool only_listed = listed_can(plan, i);
-        tni_work work = tni_node_work(plan->model, node);
         for (uint32_t k = 0; k < plan->set_count; k++) {
             const tni_option *option = &plan->sets[k].options[i];
             if (!option->possible || (only_listed && k >= plan->listed_count)) {
                 continue;
             }
-            int64_t cost = option->origin == TN_COST_UNKNOWN || option->cost_ns > (1ull << 40)
-                               ? tni_cost_roofline(plan->sets[k].device, work)
-                               : (int64_t)option->cost_ns;
-            d->op_cost[(i + 1) * labels + k + 1] = cost;
+            d->op_cost[(i + 1) * labels + k + 1] = (int64_t)option->cost_ns;
         }
     }
 }
@@ -141,7 +136,7 @@ static void add_tensor(tni_draft_plan *d, uint32_t value, uint32_t producer_op) 
     for (uint32_t from = 0; from < d->label_count; from++) {
         for (uint32_t to = 0; to < d->label_count; to++) {
             cost[from * d->label_count + to] =
-                tni_cost_copy(label_device(d, from), label_device(d, to), bytes);
+                tni_cost_copy(d->info->costs, label_device(d, from), label_device(d, to), bytes);
         }
     }
 }
@@ -180,7 +175,7 @@ static void fill_tensors(tni_draft_plan *d) {
     for (uint32_t from = 0; from < d->label_count; from++) {
         for (uint32_t to = 0; to < d->label_count; to++) {
             d->handover_cost[from * d->label_count + to] =
-                tni_cost_handover(label_device(d, from), label_device(d, to));
+                tni_cost_handover(d->info->costs, label_device(d, from), label_device(d, to));
         }
     }
 }

@@ -3,7 +3,6 @@
 #include "plan/pins.h"
 
 #include "base/error.h"
-#include "plan/cost.h"
 
 // The node of the loaded model that a node of the planned one is, or is a part of.
 static uint32_t origin_of(const tni_model *model, uint32_t node) {
@@ -42,9 +41,7 @@ static tn_status apply(tni_plan *plan, const tni_pin *pin, uint32_t place, tn_er
                 "a node is pinned to %s, which does not take it: %s", set->device->id, why);
         }
         if (named && pin->kind == TN_PIN_ASSUME && !option->possible) {
-            set->options[place] = (tni_option){.possible = true, .origin = TN_COST_ROOFLINE};
-            set->options[place].cost_ns = (uint64_t)tni_cost_roofline(
-                set->device, tni_node_work(plan->model, plan->region->nodes[place]));
+            set->options[place] = (tni_option){.possible = true, .origin = TN_COST_UNKNOWN};
         } else if (named && pin->kind == TN_PIN_FORBID) {
             tni_verdicts_forbid(set, place, TN_REASON_USER_FORBID);
         } else if (!named && pin->kind == TN_PIN_TO) {

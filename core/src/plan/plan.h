@@ -4,6 +4,7 @@
 #ifndef TENON_PLAN_PLAN_H
 #define TENON_PLAN_PLAN_H
 
+#include "plan/cost_table.h"
 #include "plan/verdicts.h"
 
 #include "tenon/partition.h"
@@ -47,8 +48,9 @@ typedef struct tni_plan_info {
     bool no_fallback;
     const tni_pin *pins;
     uint32_t pin_count;
-    bool plan_only; // build no programs
-    bool explain;   // keep a tni_why
+    const tni_cost_table *costs; // what was measured; may be null
+    bool plan_only;              // build no programs
+    bool explain;                // keep a tni_why
     bool automatic; // nobody named devices: of those that share a resource group, one is used
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;

@@ -16,7 +16,7 @@ typedef struct tni_option {
     uint32_t subject;
     int64_t limit;
     int64_t actual;
-    uint64_t cost_ns; // 0 with TN_COST_UNKNOWN
+    uint64_t cost_ns; // 0 with TN_COST_UNKNOWN, until tni_cost_fill
     tn_cost_origin origin;
     tn_numerics numerics;
 } tni_option;
