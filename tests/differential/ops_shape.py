@@ -264,7 +264,7 @@ def one_hot(g, op):
     if index.dtype == "float32":
         index = g.leaf(np.trunc(index.array))
     values = g.leaf(g.numbers(g.choice(["float32", "int64"]), (2,)))
-    g.add(op, [index, g.leaf(np.asarray(depth, np.int64)), values],
+    g.add(op, [index, g.leaf(np.asarray(depth, g.choice(["int64", "float32"]))), values],
           axis=g.int(-index.rank - 1, index.rank))
 
 

@@ -251,6 +251,35 @@ static void scan__refuses_lengths_that_cannot_be(void **state) {
     }
 }
 
+// The depth of OneHot may be of any type of number.
+static void one_hot__takes_a_depth_of_the_run_as_float(void **state) {
+    flow_fixture *f = *state;
+    static const int64_t at[] = {1, -1, 0, 2};
+    static const float off_on[] = {0.0f, 1.0f};
+    static const float depths[] = {3.0f, 2.5f, 0.0f, 5.0f};
+    onnx_input(&f->b, "at", TN_DTYPE_INT64, 1, four);
+    onnx_input(&f->b, "depth", TN_DTYPE_FLOAT, 0, NULL);
+    onnx_initializer(&f->b, "values", TN_DTYPE_FLOAT, 1, (const int64_t[]){2}, off_on,
+                     sizeof(off_on));
+    onnx_node(&f->b, "OneHot", "at,depth,values", "h");
+    onnx_node(&f->b, "Neg", "h", "y");
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    flow_put(f, 0, at, sizeof(at));
+    for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+        const int64_t depth = (int64_t)depths[i];
+        flow_put(f, 1, &depths[i], sizeof(depths[i]));
+        flow_run(f);
+        const tn_tensor_view y = flow_output(f, 0);
+        assert_int_equal(y.dims[0], 4);
+        assert_int_equal(y.dims[1], depth);
+        for (int64_t k = 0; k < 4 * depth; k++) {
+            const int64_t hot = at[k / depth] < 0 ? at[k / depth] + depth : at[k / depth];
+            assert_true(((const float *)y.data)[k] == (k % depth == hot ? -1.0f : 0.0f));
+        }
+    }
+}
+
 // Texts "ab", "", "c" as end offsets and characters.
 typedef struct texts {
     uint64_t ends[4];
@@ -346,6 +375,7 @@ int main(void) {
         FLOW_CASE(clip__in_a_nested_body_has_one_bound),
         FLOW_CASE(slice__takes_bounds_of_the_run_as_int32),
         FLOW_CASE(range__takes_its_limit_of_the_run_as_int32),
+        FLOW_CASE(one_hot__takes_a_depth_of_the_run_as_float),
         FLOW_CASE(scan__carries_the_state_of_the_request_on),
         FLOW_CASE(scan__stops_where_each_sequence_ends),
         FLOW_CASE(scan__refuses_lengths_that_cannot_be),

@@ -465,9 +465,26 @@ tn_status tni_rule_depth_space(tni_inference *in) {
     return tni_state(in, 0, x->dtype, 4, dims);
 }
 
-tn_status tni_rule_one_hot(tni_inference *in) {
-    const tni_element *depth = NULL;
+// The depth may be of any type of number; a fraction is cut off, as Cast does.
+static tn_status one_hot_depth(tni_inference *in, tn_graph_dim *out_dim) {
+    const tni_element *elements = NULL;
     uint32_t count = 0;
+    double number = 0.0;
+    *out_dim = tni_dim_unknown();
+    tn_status status = tni_in_elements(in, 1, &elements, &count);
+    if (status != TN_OK || elements != NULL) {
+        *out_dim = status == TN_OK && count == 1 ? tni_dim_of_element(elements[0]) : *out_dim;
+        return status;
+    }
+    status = tni_in_numbers(in, 1, &number, 1, &count);
+    if (status == TN_OK && count == 1 && number >= 0.0 && number < 9.0e15) {
+        *out_dim = tni_dim((int64_t)number);
+    }
+    return status;
+}
+
+tn_status tni_rule_one_hot(tni_inference *in) {
+    tn_graph_dim depth = tni_dim_unknown();
     tn_graph_dim dims[TN_MAX_RANK + 1];
     uint32_t axis = 0;
     if (!tni_in_ranked(in, 0)) {
@@ -476,15 +493,10 @@ tn_status tni_rule_one_hot(tni_inference *in) {
     const tni_fact *indices = tni_in(in, 0);
     tn_status status = tni_axis(in, tni_node_int(in->node, "axis", -1), indices->rank + 1, &axis);
     if (status == TN_OK) {
-        status = tni_in_elements(in, 1, &depth, &count);
+        status = one_hot_depth(in, &depth);
     }
     for (uint32_t i = 0, from = 0; i < indices->rank + 1; i++) {
-        if (i == axis) {
-            dims[i] =
-                depth != NULL && count == 1 ? tni_dim_of_element(depth[0]) : tni_dim_unknown();
-        } else {
-            dims[i] = indices->dims[from++];
-        }
+        dims[i] = i == axis ? depth : indices->dims[from++];
     }
     return status == TN_OK ? tni_state(in, 0, tni_in_dtype(in, 2), indices->rank + 1, dims)
                            : status;
