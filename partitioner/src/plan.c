@@ -69,6 +69,10 @@ static tnp_status run_stages(tnp_arena *arena, tnp_search *s) {
         tnp_search_consider(s, s->var_label, 1);
         status = tnp_search_branch(arena, s);
     }
+    if (status == TNP_OK && s->found && s->options != NULL && s->options->concurrent &&
+        !s->cancelled) {
+        status = tnp_search_concurrent(arena, s);
+    }
     if (status == TNP_OK && !s->found) {
         status = s->graph.var_bytes != NULL ? TNP_OVER_CAPACITY : TNP_UNORDERABLE;
     }

@@ -135,7 +135,7 @@ int tnp_search_consider_fitted(tnp_search *search, uint32_t *var_label) {
            tnp_caps_mend(&search->caps, var_label) && tnp_search_consider(search, var_label, 0);
 }
 
-int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough) {
+int tnp_search_admit(tnp_search *search, const uint32_t *var_label) {
     const tnp_graph *g = &search->graph;
     if (var_label != search->var_label) {
         memcpy(search->var_label, var_label, (uint64_t)g->var_count * sizeof(uint32_t));
@@ -153,6 +153,14 @@ int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thoro
         search->op_label[op] = search->var_label[g->var_of[op]];
     }
     search->own_work += g->op_count + g->edge_count;
+    return 1;
+}
+
+int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thorough) {
+    const tnp_graph *g = &search->graph;
+    if (!tnp_search_admit(search, var_label)) {
+        return 0;
+    }
     if (!tnp_order(&search->orderer, search->op_label, thorough)) {
         return 0;
     }

@@ -49,6 +49,10 @@ int tnp_search_consider(tnp_search *search, const uint32_t *var_label, int thoro
 // The same after making overfull labels fit, in place; nothing when they fit already.
 int tnp_search_consider_fitted(tnp_search *search, uint32_t *var_label);
 
+// Mends labels by variable as consider does and writes them by op to search->op_label. Returns 0
+// when they cannot be.
+int tnp_search_admit(tnp_search *search, const uint32_t *var_label);
+
 // Takes over a proven bound.
 void tnp_search_raise_bound(tnp_search *search, int64_t bound);
 
@@ -62,7 +66,9 @@ void tnp_search_follow(tnp_search *search, const uint32_t *var_label);
 void tnp_search_seeds(tnp_search *search);     // seeds.c: simple plans to start from
 void tnp_search_bounds(tnp_search *search);    // rounds.c: bound and plan in turn
 void tnp_search_alternate(tnp_search *search); // rounds.c: labels for the best order, and again
-tnp_status tnp_search_local(tnp_arena *arena, tnp_search *search);  // local.c: small moves
+tnp_status tnp_search_local(tnp_arena *arena, tnp_search *search); // local.c: small moves
+tnp_status tnp_search_concurrent(tnp_arena *arena,
+                                 tnp_search *search);               // concurrent.c: earlier ends
 tnp_status tnp_search_branch(tnp_arena *arena, tnp_search *search); // branch.c: closes small gaps
 
 #endif // TENON_PARTITIONER_SEARCH_H

@@ -32,6 +32,10 @@ static void print_head(const explain_report *r) {
                time_text(p->claim_saving_ns, text[0]));
     }
     putchar('\n');
+    if (p->makespan_ns > 0 && p->makespan_ns < p->cost_ns) {
+        printf("  with devices at work at the same time: %s, at least %s\n",
+               time_text(p->makespan_ns, text[0]), time_text(p->makespan_bound_ns, text[1]));
+    }
     if (p->stage_count > 1 || p->host_nodes > 0) {
         printf("  %u stages, %u nodes carried out by the host, %u planned at the first run\n",
                p->stage_count, p->host_nodes, p->unplanned_nodes);

@@ -41,6 +41,8 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
         take_list(args, argument, &rules->without);
     } else if (strcmp(argument, "--no-fallback") == 0) {
         rules->no_fallback = true;
+    } else if (strcmp(argument, "--concurrent") == 0) {
+        rules->concurrent = true;
     } else if (strcmp(argument, "--pin") == 0 || strcmp(argument, "--move") == 0) {
         take_rule(args, rules, argument, TN_PIN_TO);
     } else if (strcmp(argument, "--forbid") == 0) {
@@ -248,6 +250,7 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
         ruled.devices = s->ids;
         ruled.device_count = s->id_count;
         ruled.policy |= strict ? TN_COMPILE_NO_FALLBACK : 0;
+        ruled.policy |= rules->concurrent ? TN_COMPILE_CONCURRENT : 0;
         ruled.pins = pins;
         ruled.pin_count = count;
         tn_status status = tn_compile(s->model, &ruled, out_compiled, &error);

@@ -20,6 +20,7 @@ typedef struct plan_rules {
     const char *policy; // file of rules, or null
     char *text;         // owned: what rules of a file point into
     bool no_fallback;
+    bool concurrent; // devices work at the same time
 } plan_rules;
 
 typedef struct plan_session {
@@ -31,8 +32,8 @@ typedef struct plan_session {
     uint32_t id_count;
 } plan_session;
 
-// Takes --device, --without, --no-fallback, --pin, --move, --forbid and --policy. Returns false for
-// others.
+// Takes --device, --without, --no-fallback, --concurrent, --pin, --move, --forbid and --policy.
+// Returns false for others.
 bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument);
 // Adds the rules of the policy, or those beside the model: MODEL.plan, if there is one. CLI_OK or
 // an exit code after a message.

@@ -20,6 +20,9 @@ typedef uint32_t tn_compile_policy;
 #define TN_COMPILE_PLAN_ONLY 2u
 // Keep what plan.h tells.
 #define TN_COMPILE_EXPLAIN 4u
+// Devices work at the same time: what counts is when the last one ends, not the sum of all work.
+// Estimates do not know how much devices that share memory slow each other down.
+#define TN_COMPILE_CONCURRENT 8u
 
 typedef uint32_t tn_pin_kind;
 #define TN_PIN_TO 0u     // the node runs on the device
@@ -104,6 +107,10 @@ typedef struct tn_plan_summary {
     uint64_t plan_hash;      // equal for equal plans, on any machine
     uint32_t claim_count;
     uint32_t reserved;
+    // With TN_COMPILE_CONCURRENT or TN_COMPILE_EXPLAIN: when the last island ends if devices work
+    // at the same time (estimate, never above cost_ns), and what no plan ends before.
+    int64_t makespan_ns;
+    int64_t makespan_bound_ns;
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

@@ -145,6 +145,7 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .costs = &host->calibration.table,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
+        .concurrent = (config->policy & TN_COMPILE_CONCURRENT) != 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,

@@ -50,6 +50,8 @@ static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     summary->transfer_ns += plan->cost.copies;
     summary->handover_ns += plan->cost.handovers;
     summary->claim_saving_ns += plan->cost.savings;
+    summary->makespan_ns += plan->makespan_ns;
+    summary->makespan_bound_ns += plan->makespan_bound_ns;
     summary->claim_count += plan->cost.claim_count;
     summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
     summary->lower_bound_ns += plan->lower_bound_ns;

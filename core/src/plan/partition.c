@@ -247,6 +247,22 @@ static void pool_free(void *user_data, void *pointer, uint64_t size_bytes) {
     tni_free(user_data, pointer, size_bytes);
 }
 
+// When the plan ends if devices work at the same time.
+static tn_status simulate(tni_draft_plan *d, const tnp_allocator *allocator,
+                          const tnp_problem *problem, const tnp_plan *answer, tn_error *error) {
+    tnp_timeline timeline;
+    if (!d->info->concurrent && !d->info->explain) {
+        return TN_OK;
+    }
+    if (tnp_simulate(allocator, problem, answer, &timeline) != TNP_OK) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");
+    }
+    d->plan->makespan_ns = timeline.makespan;
+    d->plan->makespan_bound_ns = timeline.lower_bound;
+    tnp_timeline_deinit(allocator, &timeline);
+    return TN_OK;
+}
+
 static tn_status solve(tni_draft_plan *d, tn_error *error) {
     tnp_allocator allocator = {pool_alloc, pool_free, &d->plan->alloc};
     tnp_problem problem = {
@@ -264,8 +280,9 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         .claim_count = d->claim_count,
         .claim_op_total = d->claim_op_count,
     };
+    tnp_options options = {.concurrent = d->info->concurrent};
     tnp_plan answer;
-    tnp_status solved = tnp_plan_init(&allocator, &problem, NULL, &answer);
+    tnp_status solved = tnp_plan_init(&allocator, &problem, &options, &answer);
     if (solved == TNP_INFEASIBLE) {
         return refuse_node(d, answer.culprit - 1, error);
     }
@@ -279,8 +296,8 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
     d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
     d->plan->hash = answer.hash;
-    tn_status status = TN_OK;
-    if (d->info->explain) {
+    tn_status status = simulate(d, &allocator, &problem, &answer, error);
+    if (status == TN_OK && d->info->explain) {
         status = tni_why_create(d, &allocator, &problem, &answer, &d->plan->why, error);
     }
     if (status == TN_OK) {

@@ -51,6 +51,7 @@ typedef struct tni_plan_info {
     const tni_cost_table *costs; // what was measured; may be null
     bool plan_only;              // build no programs
     bool explain;                // keep a tni_why
+    bool concurrent;             // plan for devices that work at the same time
     bool automatic; // nobody named devices: of those that share a resource group, one is used
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
@@ -72,6 +73,8 @@ typedef struct tni_plan {
     uint32_t *island_of; // by place in the region's list
     tnp_cost cost;
     int64_t lower_bound_ns;
+    int64_t makespan_ns; // 0 unless asked for
+    int64_t makespan_bound_ns;
     uint64_t hash;
     struct tni_why *why; // null unless asked for
     uint32_t replan_count;

@@ -96,6 +96,10 @@ typedef struct tnp_options {
     // then marked truncated. What it returns may depend on the clock: so may such a plan.
     int (*cancelled)(void *user_data);
     void *user_data;
+    // 1: labels work at the same time, and what counts is when the last op ends (tnp_simulate): the
+    // plan of the serial search is changed as long as that makes the end earlier.
+    uint32_t concurrent;
+    uint32_t reserved;
 } tnp_options;
 
 // A maximal run of one label in the serial order.
@@ -154,6 +158,22 @@ tnp_status tnp_problem_validate(const tnp_problem *problem, uint32_t *out_culpri
 // not checked. TNP_OK or TNP_OUT_OF_MEMORY.
 tnp_status tnp_cost_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
                              const uint32_t *label, const uint32_t *order, tnp_cost *out_cost);
+
+// A plan on labels that work at the same time: each runs its segments in order, as soon as what
+// they read is there. A segment that reads what another label made begins a handover after that
+// ended at the earliest; copies into one label follow each other. Never later than cost.total.
+typedef struct tnp_timeline {
+    int64_t makespan;    // when the last segment ends
+    int64_t lower_bound; // no plan of the problem ends earlier
+    int64_t *begin;      // [segment_count], and
+    int64_t *end;
+    uint32_t segment_count;
+} tnp_timeline;
+
+// TNP_OK or TNP_OUT_OF_MEMORY; *out_timeline is valid for deinit in both cases.
+tnp_status tnp_simulate(const tnp_allocator *allocator, const tnp_problem *problem,
+                        const tnp_plan *plan, tnp_timeline *out_timeline);
+void tnp_timeline_deinit(const tnp_allocator *allocator, tnp_timeline *timeline);
 
 // Why an op is where it is.
 typedef uint32_t tnp_why;

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -173,12 +174,75 @@ static void explain__nodes_off_their_cheapest_device_say_why(void **state) {
     exec_close(&f);
 }
 
+static void pause_ms(long milliseconds) {
+    struct timespec pause = {milliseconds / 1000, (milliseconds % 1000) * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+static uint32_t runs_of(uint32_t device) {
+    fake_lock();
+    uint32_t count = fake_device(device)->run_count;
+    fake_unlock();
+    return count;
+}
+
+// Two branches of 10 ms: planned for one device when it is the sum that counts, for both when it is
+// the end; and then one of them runs while the other is held back.
+static void compile__concurrent_plans_overlap_devices(void **state) {
+    (void)state;
+    static const int64_t dims[] = {EXEC_WIDTH};
+    exec_fixture f;
+    onnx_builder b;
+    exec_open(&f);
+    fake_device(FAKE_ALPHA)->cost_ns = 10000000;
+    fake_device(FAKE_BETA)->cost_ns = 10000000;
+    onnx_begin(&b, 17);
+    onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);
+    onnx_node(&b, "Relu", "x", "one");
+    onnx_node(&b, "Neg", "x", "other");
+    onnx_output(&b, "one", TN_DTYPE_FLOAT, 1, dims);
+    onnx_output(&b, "other", TN_DTYPE_FLOAT, 1, dims);
+    onnx_end(&b, &f.bytes);
+    exec_load(&f);
+    assert_int_equal(compile_with(&f, TN_COMPILE_EXPLAIN, NULL, 0), TN_OK);
+    tn_plan_summary serial = summary_of(&f);
+    assert_int_equal(serial.island_count, 1);
+    assert_true(serial.makespan_ns <= serial.cost_ns);
+    tn_compiled_release(f.compiled);
+    f.compiled = NULL;
+    assert_int_equal(compile_with(&f, TN_COMPILE_CONCURRENT, NULL, 0), TN_OK);
+    tn_plan_summary overlapped = summary_of(&f);
+    assert_int_equal(overlapped.island_count, 2);
+    assert_true(overlapped.makespan_ns < serial.makespan_ns);
+    assert_true(overlapped.makespan_bound_ns <= overlapped.makespan_ns);
+    exec_prepare(&f, 1);
+    exec_fill(&f, 0, -1.0f);
+    fake_lock();
+    fake_device(FAKE_ALPHA)->hold = 1;
+    fake_unlock();
+    assert_int_equal(tn_request_submit(f.request, 0, NULL, NULL, &f.error), TN_OK);
+    for (int i = 0; i < 5000 && runs_of(FAKE_BETA) == 0; i++) {
+        pause_ms(1);
+    }
+    assert_int_equal(runs_of(FAKE_BETA), 1);
+    assert_int_equal(runs_of(FAKE_ALPHA), 0);
+    fake_lock();
+    fake_device(FAKE_ALPHA)->hold = 0;
+    fake_unlock();
+    assert_int_equal(tn_request_wait(f.request, UINT64_MAX, &f.error), TN_OK);
+    assert_float_equal(exec_output(&f, 0)[7], 6.0f, 0);
+    assert_float_equal(exec_output(&f, 1)[7], -6.0f, 0);
+    assert_true(exec_counts_agree(&f, 1));
+    exec_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compile__pins_hold_whatever_they_cost),
         cmocka_unit_test(compile__bad_pins_are_named),
         cmocka_unit_test(compile__a_plan_only_is_no_program),
         cmocka_unit_test(explain__alternatives_and_transfers_add_up),
+        cmocka_unit_test(compile__concurrent_plans_overlap_devices),
         cmocka_unit_test(explain__nodes_off_their_cheapest_device_say_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
