@@ -3,6 +3,7 @@
 #include "plan/why.h"
 
 #include "base/error.h"
+#include "plan/cost.h"
 
 static const tni_device *label_device(const tni_draft_plan *d, uint32_t label) {
     return label == 0 ? NULL : d->plan->sets[label - 1].device;
@@ -45,6 +46,19 @@ static uint32_t prefer(const tnp_problem *p, uint32_t label, uint32_t *labels) {
     return refused;
 }
 
+// Handovers as they are counted everywhere: an inline device is at the host already.
+static uint32_t count_handovers(const tni_draft_plan *d, const tnp_plan *plan) {
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < plan->segment_count; i++) {
+        const tni_device *from = label_device(d, plan->segments[i - 1].label);
+        const tni_device *to = label_device(d, plan->segments[i].label);
+        bool at_host =
+            (from == NULL && tni_is_near_host(to)) || (to == NULL && tni_is_near_host(from));
+        count += at_host ? 0 : 1;
+    }
+    return count;
+}
+
 static tn_status price_alternatives(const tni_draft_plan *d, const tnp_allocator *allocator,
                                     const tnp_problem *p, uint32_t *labels, tni_why *why) {
     for (uint32_t k = 0; k < d->plan->set_count; k++) {
@@ -58,6 +72,7 @@ static tn_status price_alternatives(const tni_draft_plan *d, const tnp_allocator
         }
         one->cost = plan.cost;
         one->cost.total = solved == TNP_OK ? plan.cost.total : TN_COST_NO_PLAN;
+        one->cost.handover_count = count_handovers(d, &plan);
         tnp_plan_deinit(allocator, &plan);
     }
     return TN_OK;
