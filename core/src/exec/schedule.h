@@ -138,7 +138,4 @@ static inline uint64_t tni_copy_bytes(const tni_schedule *schedule, const tni_st
     return from < to ? from : to;
 }
 
-// Whether two ends of the order count as one: the host and a device that runs on its thread.
-bool tni_is_near_host(const tni_device *device);
-
 #endif // TENON_EXEC_SCHEDULE_H

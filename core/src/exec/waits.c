@@ -17,10 +17,6 @@ typedef struct walk {
     uint64_t *done; // one row
 } walk;
 
-bool tni_is_near_host(const tni_device *device) {
-    return device == NULL || tni_device_is_inline(device);
-}
-
 static void set_bit(uint64_t *row, uint32_t step) {
     row[step / 64] |= (uint64_t)1 << (step % 64);
 }

@@ -237,6 +237,10 @@ void tni_cost_fill(const tni_cost_table *table, const tni_model *model, const tn
     }
 }
 
+bool tni_is_near_host(const tni_device *device) {
+    return device == NULL || tni_device_is_inline(device);
+}
+
 bool tni_device_shares_host(const tni_device *device) {
     return tni_device_is(device, TN_DEVICE_HOST_MEMORY) ||
            (device->imports_host && device->import_heap == 0 &&

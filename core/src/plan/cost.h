@@ -36,6 +36,10 @@ tni_price tni_cost_node(const tni_cost_table *table, const tni_device *device,
 void tni_cost_fill(const tni_cost_table *table, const tni_model *model, const tni_region *region,
                    tni_verdict_set *set);
 
+// Whether the order is at the host there: the host itself (null) and devices that run on its
+// thread.
+bool tni_is_near_host(const tni_device *device);
+
 // Whether values in host memory are usable by the device without a copy.
 bool tni_device_shares_host(const tni_device *device);
 
