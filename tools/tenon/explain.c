@@ -120,6 +120,15 @@ bool explain_transfer(const explain_report *report, uint32_t transfer,
     return tn_compiled_transfer_get(report->compiled, transfer, out_transfer) == TN_OK;
 }
 
+uint32_t explain_cost_origin(const explain_report *report, uint32_t node) {
+    tn_choice choice = {.struct_size = sizeof(choice), .struct_type = TN_STRUCT_CHOICE};
+    tn_placement placement = {.struct_size = sizeof(placement), .struct_type = TN_STRUCT_PLACEMENT};
+    bool known =
+        tn_compiled_choice_get(report->compiled, node, &choice) == TN_OK &&
+        tn_compiled_placement_get(report->compiled, node, choice.device, &placement) == TN_OK;
+    return known ? placement.cost_origin : TN_NONE;
+}
+
 #define MAX_OP_TYPES 512u
 
 typedef struct op_tally {

@@ -29,6 +29,8 @@ typedef struct explain_report {
 bool explain_island(const explain_report *report, uint32_t island, tn_island_desc *out_desc);
 bool explain_transfer(const explain_report *report, uint32_t transfer,
                       tn_planned_transfer *out_transfer);
+// TN_COST_ of a node's cost on the device that runs it; TN_NONE where it has none.
+uint32_t explain_cost_origin(const explain_report *report, uint32_t node);
 // "Conv x4, Relu x3, ...": the op types of some nodes, most frequent first.
 void explain_op_text(const plan_session *session, const uint32_t *nodes, uint32_t count, char *text,
                      size_t capacity);

@@ -86,12 +86,13 @@ static json_t *nodes_json(const explain_report *r) {
         if (one != NULL && tn_compiled_choice_get(r->compiled, i, &c) == TN_OK) {
             json_object_update_new(
                 one,
-                json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "device",
+                json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "device",
                           plan_device_text(r->session, c.device), "cheapest_device",
                           plan_device_text(r->session, c.cheapest_device), "why",
-                          plan_why_text(c.why), "cost_estimate_ns", (json_int_t)c.cost_ns,
-                          "cheapest_cost_estimate_ns", (json_int_t)c.cheapest_cost_ns,
-                          "moving_copies_ns", (json_int_t)c.copies_ns, "moving_handovers_ns",
+                          plan_why_text(c.why), "cost_origin", (int)explain_cost_origin(r, i),
+                          "cost_estimate_ns", (json_int_t)c.cost_ns, "cheapest_cost_estimate_ns",
+                          (json_int_t)c.cheapest_cost_ns, "moving_copies_ns",
+                          (json_int_t)c.copies_ns, "moving_handovers_ns",
                           (json_int_t)c.handovers_ns, "moving_claims_ns", (json_int_t)c.claims_ns));
         }
         json_array_append_new(list, one);

@@ -12,6 +12,26 @@ static const char *time_text(int64_t ns, char text[CLI_TEXT_BYTES]) {
     return cli_time_text(ns > 0 ? (uint64_t)ns : 0, text);
 }
 
+// Where the costs of nodes come from, on the devices that run them.
+static void print_origins(const explain_report *r) {
+    static const char *const words[] = {"unknown", "declared", "calibrated", "observed",
+                                        "roofline"};
+    uint32_t counts[5] = {0};
+    for (uint32_t node = 0; node < tn_model_node_count(r->session->model); node++) {
+        uint32_t origin = explain_cost_origin(r, node);
+        if (origin < 5) {
+            counts[origin]++;
+        }
+    }
+    printf("  (estimates;");
+    for (uint32_t i = 0; i < 5; i++) {
+        if (counts[i] > 0) {
+            printf(" %u %s", counts[i], words[i]);
+        }
+    }
+    puts(")");
+}
+
 static void print_head(const explain_report *r) {
     const tn_plan_summary *p = &r->plan;
     char text[6][CLI_TEXT_BYTES];
@@ -22,9 +42,10 @@ static void print_head(const explain_report *r) {
                r->stats.planned_transfers,
                cli_bytes_text(r->stats.planned_transfer_bytes, text[0]));
     }
-    printf("\npredicted %s%s%s, at least %s: gap %.3f %%  (estimates)\n", cli_bold(),
+    printf("\npredicted %s%s%s, at least %s: gap %.3f %%", cli_bold(),
            time_text(p->cost_ns, text[1]), cli_plain(), time_text(p->lower_bound_ns, text[2]),
            plan_gap_percent(p));
+    print_origins(r);
     printf("  compute %s + transfers %s + handovers %s", time_text(p->compute_ns, text[3]),
            time_text(p->transfer_ns, text[4]), time_text(p->handover_ns, text[5]));
     if (p->claim_count > 0) {
