@@ -34,6 +34,7 @@ typedef struct cli_options {
     uint32_t deny_count;
     uint32_t threads;
     bool no_search;
+    bool no_calibration;
 } cli_options;
 
 // Walks argv: common options are taken, the rest is the subcommand's.
@@ -116,5 +117,6 @@ int cli_inspect(cli_args *args);
 int cli_save(cli_args *args);
 int cli_plugins(cli_args *args);
 int cli_doctor(cli_args *args);
+int cli_calibrate(cli_args *args);
 
 #endif // TENON_TOOLS_CLI_H

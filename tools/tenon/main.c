@@ -14,6 +14,7 @@ static const char general_help[] =
     "  save MODEL OUT  write a model as ONNX: constants folded, no-ops gone\n"
     "  plugins         list plugins and their devices\n"
     "  doctor          check every plugin and device of this machine\n"
+    "  calibrate       measure the devices of this machine, for better plans\n"
     "\n"
     "Options of every command:\n"
     "  --json              print one JSON document instead of text\n"
@@ -22,6 +23,7 @@ static const char general_help[] =
     "  --no-search         only the plugins and folders given\n"
     "  --allow PATTERN     open only plugins with such names; may be repeated\n"
     "  --deny PATTERN      never open plugins with such names; may be repeated\n"
+    "  --no-calibration    estimate costs as if nothing had been measured\n"
     "  --threads N         threads that plugins may share, the main one included (default 1)\n"
     "  --verbose           show what plugins log\n"
     "  --help, --version\n"
@@ -133,6 +135,21 @@ static const command commands[] = {
      "\n"
      "Example:\n"
      "  tenon plugins --plugin-dir build/release/lib/tenon/plugins\n"},
+    {"calibrate", cli_calibrate,
+     "usage: tenon calibrate [options]\n"
+     "\n"
+     "Measures how fast each device runs which kinds of ops, and what passing work between two\n"
+     "costs, and writes it where every host of this user finds it. Plans made from then on use "
+     "it.\n"
+     "Run it while the machine does nothing else.\n"
+     "\n"
+     "  --device LIST   measure these, separated by commas; what is known of others is kept\n"
+     "  --quick         a few seconds, and less exact\n"
+     "  --output FILE   write this file instead\n"
+     "\n"
+     "Examples:\n"
+     "  tenon calibrate\n"
+     "  tenon calibrate --device reference,opencl --json\n"},
     {"doctor", cli_doctor,
      "usage: tenon doctor\n"
      "\n"

@@ -266,20 +266,33 @@ static tn_status run_once(run_session *s, cli_progress *progress, tn_error *erro
     return status;
 }
 
+static int by_time(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a;
+    const uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
 static int run_all(run_session *s) {
     cli_progress progress;
     tn_error error;
     tn_error_init(&error);
+    s->run_ns = calloc(s->options.repeat, sizeof(*s->run_ns));
+    if (s->run_ns == NULL) {
+        cli_message(command, "out of memory");
+        return CLI_ENVIRONMENT;
+    }
     for (uint64_t i = 0; i < s->options.repeat; i++) {
         cli_progress_begin(&progress, "running");
         tn_status status = run_once(s, &progress, &error);
         s->last_run_ns = cli_now_ns() - progress.begin_ns;
         cli_progress_end(&progress);
+        s->run_ns[i] = s->last_run_ns;
         s->first_run_ns = i == 0 ? s->last_run_ns : s->first_run_ns;
         if (status != TN_OK) {
             return cli_fail(command, &error, status);
         }
     }
+    qsort(s->run_ns, s->options.repeat, sizeof(*s->run_ns), by_time);
     return CLI_OK;
 }
 

@@ -37,6 +37,7 @@ typedef struct run_session {
     uint64_t prepare_ns;
     uint64_t first_run_ns;
     uint64_t last_run_ns;
+    uint64_t *run_ns; // owned; one a run, in ascending order
 } run_session;
 
 // Writes DIR/NAME.npy for an output's name, which may hold any bytes.

@@ -260,10 +260,11 @@ static json_t *islands_json(run_session *s, const tn_plan_summary *plan) {
 }
 
 static json_t *phases_json(const run_session *s) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "host_ns", (json_int_t)s->host_ns, "load_ns",
-                     (json_int_t)s->load_ns, "compile_ns", (json_int_t)s->compile_ns, "prepare_ns",
-                     (json_int_t)s->prepare_ns, "first_run_ns", (json_int_t)s->first_run_ns,
-                     "last_run_ns", (json_int_t)s->last_run_ns);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "host_ns", (json_int_t)s->host_ns,
+                     "load_ns", (json_int_t)s->load_ns, "compile_ns", (json_int_t)s->compile_ns,
+                     "prepare_ns", (json_int_t)s->prepare_ns, "first_run_ns",
+                     (json_int_t)s->first_run_ns, "last_run_ns", (json_int_t)s->last_run_ns,
+                     "median_run_ns", (json_int_t)s->run_ns[s->options.repeat / 2]);
 }
 
 static json_t *counts_json(uint32_t handovers, uint32_t host_waits, uint32_t transfers,

@@ -8,6 +8,7 @@ import ast
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -422,6 +423,86 @@ class Explain(unittest.TestCase):
         answer = tenon("whatif", self.MODEL, *self.HOST, *self.BOTH)
         self.assertEqual(answer.returncode, 2)
         self.assertIn("nothing is to change", answer.stderr)
+
+
+class Calibrate(unittest.TestCase):
+    """In a cache folder of its own; the numbers are whatever they are."""
+
+    def setUp(self):
+        self.cache = WORK / "calibrated"
+        shutil.rmtree(self.cache, ignore_errors=True)
+        self.cache.mkdir()
+        self.environment = dict(os.environ, XDG_CACHE_HOME=str(self.cache))
+        self.path = self.cache / "tenon" / "calibration.json"
+
+    def cost(self, *args):
+        result = tenon("run", MODEL, "--device", "reference", "--json", *args,
+                       env=self.environment)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)["plan"]["cost_estimate_ns"]
+
+    def calibrate(self, *args):
+        return tenon("calibrate", "--quick", "--device", "reference", *args, env=self.environment)
+
+    def test_writes_what_plans_then_use(self):
+        before = self.cost()
+        result = self.calibrate("--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        self.assertEqual(report, json.loads(self.path.read_text()))
+        self.assertEqual(report["schema_version"], 1)
+        self.assertEqual([d["id"] for d in report["devices"]], ["reference:cpu"])
+        classes = report["devices"][0]["classes"]
+        for name in ("matmul", "convolution", "elementwise", "reduction", "other"):
+            self.assertIn(classes[name]["trust"], ("good", "fair", "poor"))
+            self.assertGreater(classes[name]["fixed_ns"] + classes[name]["flops_per_second"] +
+                               classes[name]["bytes_per_second"], 0)
+        self.assertEqual({(p["from"], p["to"]) for p in report["pairs"]},
+                         {("host", "reference:cpu"), ("reference:cpu", "host")})
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        self.assertNotEqual(self.cost(), before)
+        self.assertEqual(self.cost("--no-calibration"), before)
+
+    def test_a_file_by_hand_sets_the_cost(self):
+        self.assertEqual(self.calibrate().returncode, 0)
+        report = json.loads(self.path.read_text())
+        for one in report["devices"][0]["classes"].values():
+            one.update(fixed_ns=1000000, flops_per_second=0, bytes_per_second=0)
+        for pair in report["pairs"]:
+            pair.update(handover_ns=10, copy_ns=0, bytes_per_second=0)
+        self.path.write_text(json.dumps(report))
+        nodes = json.loads(tenon("inspect", MODEL, "--json").stdout)["nodes"]
+        self.assertEqual(self.cost(), 1000000 * nodes + 20)
+
+    def test_keeps_what_is_known_of_other_devices(self):
+        self.assertEqual(self.calibrate().returncode, 0)
+        report = json.loads(self.path.read_text())
+        report["devices"].append(dict(report["devices"][0], id="other:gpu"))
+        report["pairs"].append(dict(report["pairs"][0], **{"from": "other:gpu"}))
+        self.path.write_text(json.dumps(report))
+        self.assertEqual(self.calibrate().returncode, 0)
+        again = json.loads(self.path.read_text())
+        self.assertEqual([d["id"] for d in again["devices"]], ["reference:cpu", "other:gpu"])
+        self.assertEqual(len(again["pairs"]), 3)
+
+    def test_a_bad_file_is_said_and_not_used(self):
+        before = self.cost()
+        self.path.parent.mkdir(exist_ok=True)
+        for text in ("{", "[]", '{"schema_version": 7}'):
+            self.path.write_text(text)
+            self.assertEqual(self.cost(), before)
+            said = tenon("run", MODEL, "--device", "reference", "--verbose", env=self.environment)
+            self.assertIn("calibration.json is not used", said.stderr)
+        self.assertEqual(self.calibrate().returncode, 0)
+        self.assertNotEqual(self.cost(), before)
+
+    def test_refuses_devices_that_are_not_there_and_nowhere_to_write(self):
+        result = tenon("calibrate", "--device", "none", env=self.environment)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('no device "none"', result.stderr)
+        result = self.calibrate("--output", WORK / "absent" / "file.json")
+        self.assertEqual(result.returncode, 3)
+        self.assertEqual(self.calibrate("--fast").returncode, 2)
 
 
 if __name__ == "__main__":
