@@ -308,6 +308,44 @@ static void infer__follows_the_op(void **state) {
     assert_int_equal(model_tear_down(&fixture), 0);
 }
 
+// Parameters x, z, x, their gradients, and one or two states of each.
+static void infer__knows_steps_of_training(void **state) {
+    static const struct {
+        const char *op, *inputs, *outputs;
+    } steps[] = {
+        {"Momentum", "r,t,x,z,x,g,h,g,x,z,x", "p0,p1,p2,p3,p4,p5"},
+        {"Adagrad", "r,t,x,z,x,g,h,g,x,z,x", "p0,p1,p2,p3,p4,p5"},
+        {"Adam", "r,t,x,z,x,g,h,g,x,z,x,x,z,x", "p0,p1,p2,p3,p4,p5,p6,p7,p8"},
+    };
+    static const char *const results[] = {"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"};
+    static const shape expected[] = {{2, {-2, 3}}, {1, {4}}};
+    model_fixture *f = *state;
+    for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
+        onnx_begin(&f->b, 17);
+        onnx_opset(&f->b, "ai.onnx.preview.training", 1);
+        onnx_input(&f->b, "r", TN_DTYPE_FLOAT, 0, NULL);
+        onnx_input(&f->b, "t", TN_DTYPE_INT64, 0, NULL);
+        onnx_input(&f->b, "x", TN_DTYPE_FLOAT, 2, expected[0].dims);
+        onnx_input(&f->b, "z", TN_DTYPE_FLOAT, 1, expected[1].dims);
+        onnx_input(&f->b, "g", TN_DTYPE_FLOAT, 2, expected[0].dims);
+        onnx_input(&f->b, "h", TN_DTYPE_FLOAT, 1, expected[1].dims);
+        onnx_node(&f->b, steps[s].op, steps[s].inputs, steps[s].outputs);
+        onnx_node_domain(&f->b, "ai.onnx.preview.training");
+        onnx_output_untyped(&f->b, "p0");
+        onnx_end(&f->b, &f->bytes);
+        import_bytes(f);
+        must(f, tni_shapes_infer(f->model, &f->error));
+        for (uint32_t i = 0; i < (s < 2 ? 6 : 9); i++) {
+            const tni_value *value = &f->model->values[value_named(f->model, results[i])];
+            expect_shape(f->model, value, &expected[i % 3 == 1 ? 1 : 0]);
+            assert_int_equal(value->dtype, TN_DTYPE_FLOAT);
+        }
+        tni_model_destroy(f->model);
+        f->model = NULL;
+        pb_free(&f->bytes);
+    }
+}
+
 static void evaluate__fills_every_value(void **state) {
     static const int64_t dims[4] = {5, 3, 8, 8};
     model_fixture *f = *state;
@@ -479,6 +517,7 @@ int main(void) {
                                              .initial_state = (void *)(uintptr_t)&cases[i]};
     }
     const struct CMUnitTest others[] = {
+        MODEL_CASE(infer__knows_steps_of_training),
         MODEL_CASE(evaluate__fills_every_value),
         MODEL_CASE(evaluate__refuses_wrong_inputs),
         MODEL_CASE(evaluate__refuses_absurd_sizes),

@@ -368,7 +368,7 @@ static tn_status infer_call(tni_inference *in, const tni_node *node) {
 static tn_status infer_node(tni_inference *in, uint32_t id) {
     const tni_node *node = &in->model->nodes[id];
     const bool call = node->called != TN_NONE;
-    tni_rule_fn rule = node->domain.size_bytes == 0 ? tni_rule_find(node->op_type) : NULL;
+    tni_rule_fn rule = tni_rule_find(node->domain, node->op_type);
     in->node = node;
     in->node_id = id;
     tn_status status = call ? infer_call(in, node) : rule != NULL ? rule(in) : TN_OK;

@@ -44,8 +44,8 @@ typedef struct tni_inference {
 
 typedef tn_status (*tni_rule_fn)(tni_inference *in);
 
-// The rule of an op of ai.onnx, or null.
-tni_rule_fn tni_rule_find(tn_string op_type);
+// The rule of an op of ai.onnx or ai.onnx.preview.training, or null.
+tni_rule_fn tni_rule_find(tn_string domain, tn_string op_type);
 
 // Facts about operands. in: null when absent. out: never null.
 tni_fact *tni_in(tni_inference *in, uint32_t index);
@@ -130,6 +130,7 @@ void tni_inference_deinit(tni_inference *in);
 
 // The rules, by file.
 tn_status tni_rule_same(tni_inference *in);
+tn_status tni_rule_optimizer(tni_inference *in);
 tn_status tni_rule_compare(tni_inference *in);
 tn_status tni_rule_not(tni_inference *in);
 tn_status tni_rule_broadcast(tni_inference *in);

@@ -34,6 +34,19 @@ tn_status tni_rule_same(tni_inference *in) {
     return status == TN_OK && tni_node_is(in->node, "Neg") ? negate(in) : status;
 }
 
+// One step of training: after rate and count come groups of as many tensors, parameters, gradients
+// and then one or two states of each; parameters and states are made anew.
+tn_status tni_rule_optimizer(tni_inference *in) {
+    const uint32_t groups = tni_string_is(in->node->op_type, "Adam") ? 4 : 3;
+    const uint32_t size = in->node->input_count > 2 ? (in->node->input_count - 2) / groups : 0;
+    tn_status status = TN_OK;
+    for (uint32_t i = 0; i < in->node->output_count && status == TN_OK; i++) {
+        const uint32_t input = 2 + (i < size ? i : i + size);
+        status = tni_state_like(in, i, input, tni_in_dtype(in, input));
+    }
+    return status;
+}
+
 tn_status tni_rule_not(tni_inference *in) {
     const tni_element *elements = NULL;
     uint32_t count = 0;

@@ -209,14 +209,29 @@ static const row rows[] = {
     {"Xor", tni_rule_compare},
 };
 
+// Gradient has none: it is written out in other nodes.
+static const row training_rows[] = {
+    {"Adagrad", tni_rule_optimizer},
+    {"Adam", tni_rule_optimizer},
+    {"Momentum", tni_rule_optimizer},
+};
+
 static int compare(const void *key, const void *element) {
     const tn_string *op_type = key;
     const row *candidate = element;
     return tni_string_compare(*op_type, tni_string_of(candidate->op_type));
 }
 
-tni_rule_fn tni_rule_find(tn_string op_type) {
-    const row *found =
-        bsearch(&op_type, rows, sizeof rows / sizeof rows[0], sizeof rows[0], compare);
+static tni_rule_fn find(const row *table, size_t count, tn_string op_type) {
+    const row *found = bsearch(&op_type, table, count, sizeof *table, compare);
     return found != NULL ? found->rule : NULL;
+}
+
+tni_rule_fn tni_rule_find(tn_string domain, tn_string op_type) {
+    if (domain.size_bytes == 0) {
+        return find(rows, sizeof rows / sizeof rows[0], op_type);
+    }
+    return tni_string_is(domain, "ai.onnx.preview.training")
+               ? find(training_rows, sizeof training_rows / sizeof training_rows[0], op_type)
+               : NULL;
 }
