@@ -3,6 +3,7 @@
 // that contradict each other, and state of the request that a Scan carries on.
 #include "flow_fixture.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -280,6 +281,39 @@ static void one_hot__takes_a_depth_of_the_run_as_float(void **state) {
     }
 }
 
+// The refusal of a run whose first input is this number.
+static void expect_refusal(flow_fixture *f, float number, const char *id) {
+    flow_put(f, 0, &number, sizeof(number));
+    assert_int_equal(tn_request_run(f->request, 0, &f->error), TN_ERROR_INVALID_DATA);
+    assert_string_equal(f->error.id, id);
+}
+
+static void one_hot__refuses_a_depth_below_zero(void **state) {
+    flow_fixture *f = *state;
+    static const float off_on[] = {0.0f, 1.0f};
+    static const int64_t at[] = {1, -1, 0, 2};
+    onnx_input(&f->b, "depth", TN_DTYPE_FLOAT, 0, NULL);
+    onnx_initializer(&f->b, "at", TN_DTYPE_INT64, 1, four, at, sizeof(at));
+    onnx_initializer(&f->b, "values", TN_DTYPE_FLOAT, 1, (const int64_t[]){2}, off_on,
+                     sizeof(off_on));
+    onnx_node(&f->b, "OneHot", "at,depth,values", "y");
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    expect_refusal(f, -3.0f, "shape.depth");
+    expect_refusal(f, (float)NAN, "shape.depth");
+}
+
+static void range__refuses_a_step_of_zero(void **state) {
+    flow_fixture *f = *state;
+    onnx_input(&f->b, "step", TN_DTYPE_FLOAT, 0, NULL);
+    scalar(&f->b, "begin", 0.0f);
+    scalar(&f->b, "end", 9.0f);
+    onnx_node(&f->b, "Range", "begin,end,step", "y");
+    onnx_output_untyped(&f->b, "y");
+    flow_open_on(f, "reference:cpu");
+    expect_refusal(f, 0.0f, "shape.step");
+}
+
 // Texts "ab", "", "c" as end offsets and characters.
 typedef struct texts {
     uint64_t ends[4];
@@ -376,6 +410,8 @@ int main(void) {
         FLOW_CASE(slice__takes_bounds_of_the_run_as_int32),
         FLOW_CASE(range__takes_its_limit_of_the_run_as_int32),
         FLOW_CASE(one_hot__takes_a_depth_of_the_run_as_float),
+        FLOW_CASE(one_hot__refuses_a_depth_below_zero),
+        FLOW_CASE(range__refuses_a_step_of_zero),
         FLOW_CASE(scan__carries_the_state_of_the_request_on),
         FLOW_CASE(scan__stops_where_each_sequence_ends),
         FLOW_CASE(scan__refuses_lengths_that_cannot_be),

@@ -46,6 +46,10 @@ typedef struct {
 // clang-format off
 static const shape_case cases[] = {
     {"relu keeps", "Relu", 17, {{2, {-2, 3}}, NO_MORE}, {{0}}, {{0}}, {2, {-2, 3}}, NULL},
+    {"range of no step", "Range", 17, {NO_MORE}, {{"a", 1, {0}, NULL}, {"b", 1, {5}, NULL},
+      {"c", 1, {0}, NULL}}, {{0}}, {0}, "shape.step"},
+    {"one hot of negative depth", "OneHot", 17, {{1, {2}}, NO_MORE},
+     {{"depth", 1, {-3}, NULL}, {"values", 2, {0, 1}, NULL}}, {{0}}, {0}, "shape.depth"},
     {"add broadcasts", "Add", 17, {{3, {2, 1, 4}}, {2, {3, 1}}, NO_MORE}, {{0}}, {{0}},
      {3, {2, 3, 4}}, NULL},
     {"add keeps a shared symbol", "Add", 17, {{2, {-2, 4}}, {2, {-2, 1}}, NO_MORE}, {{0}}, {{0}},

@@ -274,12 +274,15 @@ tn_status tni_rule_range(tni_inference *in) {
         if (status != TN_OK) {
             return status;
         }
+        if (i == 2 && read.known && read.value == 0) {
+            return tni_contradiction(in, i, "shape.step", "steps of 0 lead nowhere");
+        }
         known = known && read.known;
         ends[i] = read.known ? read.value : 0;
         limit = i == 1 ? read : limit;
     }
     int64_t span = 0;
-    if (known && ends[2] != 0 && ends[2] != INT64_MIN && tni_sub_i64(ends[1], ends[0], &span) &&
+    if (known && ends[2] != INT64_MIN && tni_sub_i64(ends[1], ends[0], &span) &&
         span != INT64_MIN) {
         const int64_t step = ends[2] < 0 ? -ends[2] : ends[2];
         span = ends[2] < 0 ? -span : span;

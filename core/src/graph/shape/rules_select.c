@@ -472,15 +472,18 @@ static tn_status one_hot_depth(tni_inference *in, tn_graph_dim *out_dim) {
     double number = 0.0;
     *out_dim = tni_dim_unknown();
     tn_status status = tni_in_elements(in, 1, &elements, &count);
-    if (status != TN_OK || elements != NULL) {
-        *out_dim = status == TN_OK && count == 1 ? tni_dim_of_element(elements[0]) : *out_dim;
-        return status;
+    if (status == TN_OK && elements != NULL && count == 1) {
+        *out_dim = tni_dim_of_element(elements[0]);
+        number = elements[0].known ? (double)elements[0].value : 0.0;
+    } else if (status == TN_OK) {
+        status = tni_in_numbers(in, 1, &number, 1, &count);
+        if (status == TN_OK && count == 1 && number >= 0.0) {
+            *out_dim = tni_dim(number < 9.0e15 ? (int64_t)number : INT64_MAX);
+        }
     }
-    status = tni_in_numbers(in, 1, &number, 1, &count);
-    if (status == TN_OK && count == 1 && number >= 0.0 && number < 9.0e15) {
-        *out_dim = tni_dim((int64_t)number);
-    }
-    return status;
+    return status != TN_OK || number >= 0.0
+               ? status
+               : tni_contradiction(in, 1, "shape.depth", "there is no depth %g", number);
 }
 
 tn_status tni_rule_one_hot(tni_inference *in) {
