@@ -155,8 +155,9 @@ static void print_choices(const explain_report *r) {
         for (uint32_t d = 0; d < tn_host_device_count(r->session->host); d++) {
             gather(r, why, d, &group);
             if (group.count > 0) {
-                printf(any ? "" : "\n%snot where they would cost least%s\n", cli_bold(),
-                       cli_plain());
+                if (!any) {
+                    printf("\n%snot where they would cost least%s\n", cli_bold(), cli_plain());
+                }
                 any = true;
                 print_group(r, why, d, &group);
             }
