@@ -97,7 +97,7 @@ static double loss(const fit_point *points, const double *weights, uint32_t coun
 
 static void solve_best(const fit_point *points, const double *weights, uint32_t count,
                        const double scale[UNKNOWNS], double out_cost[UNKNOWNS]) {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (unsigned set = 1; set < 1u << UNKNOWNS; set++) {
         double cost[UNKNOWNS];
         if (!solve_set(points, weights, count, set, scale, cost)) {
