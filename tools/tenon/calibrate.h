@@ -32,8 +32,9 @@ typedef struct micro_op {
 #define MICRO_LAYER_REDUCED 5u   // x + op(x), rows to one column each
 #define MICRO_LAYER_TURNED 6u    // op(x) of a square
 #define MICRO_LAYER_DOUBLED 7u   // Slice(Concat(x, x))
-#define MICRO_LAYER_RESHAPED 8u  // Relu(op(x, shape))
+#define MICRO_LAYER_RESHAPED 8u  // op(x, shape), flat and square in turn
 #define MICRO_LAYER_CONVOLVED 9u // op(x, weight)
+#define MICRO_LAYER_ROUNDED 10u  // DequantizeLinear(op(x, scale, zero), scale, zero)
 
 extern const micro_op micro_ops[];
 extern const uint32_t micro_op_count;

@@ -118,20 +118,20 @@ static tn_status time_model(const calibration *own, tn_model *model, const place
     return status;
 }
 
-// Work of the chain's nodes of its class, and of the Relu or Add that some layers have beside.
+// Work of the chain's nodes of its class, and of the Add that some layers have beside.
 typedef struct work {
     double own[3]; // nodes, flops, bytes
     double beside[3];
 } work;
 
 static void count_work(const tn_model *model, const micro_op *op, double sign, work *inout_work) {
-    const bool has_slice = op->layer == MICRO_LAYER_DOUBLED;
+    const bool has_add = op->layer == MICRO_LAYER_REDUCED;
     for (uint32_t i = 0; i < tn_model_node_count(model); i++) {
         tn_node_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_NODE_DESC};
         if (tn_model_node_get(model, i, &desc) != TN_OK) {
             continue;
         }
-        const bool is_own = has_slice || strcmp(desc.op_type, op->op_type) == 0;
+        const bool is_own = !has_add || strcmp(desc.op_type, op->op_type) == 0;
         double *sum = is_own ? inout_work->own : inout_work->beside;
         sum[0] += sign;
         sum[1] += sign * (double)desc.flops;

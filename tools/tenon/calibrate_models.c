@@ -23,6 +23,7 @@ const micro_op micro_ops[] = {
     {"movement", "Transpose", MICRO_LAYER_TURNED},
     {"movement", "Concat", MICRO_LAYER_DOUBLED},
     {"view", "Reshape", MICRO_LAYER_RESHAPED},
+    {"quantization", "QuantizeLinear", MICRO_LAYER_ROUNDED},
 };
 const uint32_t micro_op_count = sizeof(micro_ops) / sizeof(micro_ops[0]);
 
@@ -32,9 +33,9 @@ static const int64_t turned_sizes[][2] = {{8, 8}, {64, 64}, {192, 192}, {512, 51
 static const int64_t product_sizes[][2] = {{4, 16},   {1, 128},   {48, 48},
                                            {16, 192}, {256, 256}, {512, 1024}};
 static const int64_t window_sizes[][2] = {{4, 8}, {16, 16}, {64, 28}, {64, 112}};
-static const int64_t conv_sizes[][4] = {{4, 6, 3, 1},    {8, 12, 3, 1},  {32, 14, 1, 1},
-                                        {32, 14, 3, 32}, {32, 14, 3, 1}, {64, 28, 1, 1},
-                                        {64, 56, 3, 1}};
+static const int64_t conv_sizes[][4] = {
+    {4, 6, 3, 1},    {64, 3, 1, 1}, {16, 6, 3, 1},  {8, 12, 3, 1},  {32, 3, 3, 1},  {32, 14, 1, 1},
+    {32, 14, 3, 32}, {8, 24, 3, 1}, {32, 14, 3, 1}, {128, 2, 3, 1}, {64, 28, 1, 1}, {64, 56, 3, 1}};
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
 
 uint32_t micro_size_count(const micro_op *op) {
@@ -228,6 +229,10 @@ static void put_weights(micro_model *graph, const micro_op *op, const layer_shap
         put_int64s(graph, "flat", 1, (const int64_t[]){s->dims[0] * s->dims[1]});
         put_int64s(graph, "square", 2, s->dims);
         break;
+    case MICRO_LAYER_ROUNDED:
+        put_tensor(graph, "scale", 1, 0, NULL, &(const float){0.0625f}, sizeof(float));
+        put_tensor(graph, "zero", 3, 0, NULL, &(const int8_t){0}, 1); // int8
+        break;
     default:
         break;
     }
@@ -260,6 +265,7 @@ static void put_layer(micro_model *graph, const micro_op *op, const layer_shape 
                       const char *x, const char *y) {
     char between[32];
     const char *second = NULL;
+    const bool rounded = op->layer == MICRO_LAYER_ROUNDED;
     micro_model attributes = {0};
     const micro_model none = {0};
     snprintf(between, sizeof(between), "b%u", index);
@@ -270,6 +276,8 @@ static void put_layer(micro_model *graph, const micro_op *op, const layer_shape 
     } else if (op->layer == MICRO_LAYER_PRODUCT || op->layer == MICRO_LAYER_NORM ||
                op->layer == MICRO_LAYER_CONVOLVED) {
         second = "w";
+    } else if (rounded) {
+        second = "scale";
     }
     if (op->layer == MICRO_LAYER_CONVOLVED || op->layer == MICRO_LAYER_WINDOW) {
         put_window(&attributes, s, op->layer == MICRO_LAYER_CONVOLVED);
@@ -280,17 +288,18 @@ static void put_layer(micro_model *graph, const micro_op *op, const layer_shape 
     } else if (op->layer == MICRO_LAYER_DOUBLED) {
         put_int(&attributes, "axis", 0);
     }
-    const bool more = op->layer == MICRO_LAYER_REDUCED || op->layer == MICRO_LAYER_DOUBLED ||
-                      op->layer == MICRO_LAYER_RESHAPED;
-    put_node(graph, op->op_type, (const char *const[]){x, second, NULL}, more ? between : y,
-             &attributes);
+    const bool more =
+        op->layer == MICRO_LAYER_REDUCED || op->layer == MICRO_LAYER_DOUBLED || rounded;
+    put_node(graph, op->op_type, (const char *const[]){x, second, rounded ? "zero" : NULL, NULL},
+             more ? between : y, &attributes);
     if (op->layer == MICRO_LAYER_REDUCED) {
         put_node(graph, "Add", (const char *const[]){x, between, NULL}, y, &none);
     } else if (op->layer == MICRO_LAYER_DOUBLED) {
         put_node(graph, "Slice", (const char *const[]){between, "starts", "ends", "axes", NULL}, y,
                  &none);
-    } else if (op->layer == MICRO_LAYER_RESHAPED) {
-        put_node(graph, "Relu", (const char *const[]){between, NULL}, y, &none);
+    } else if (rounded) {
+        put_node(graph, "DequantizeLinear", (const char *const[]){between, "scale", "zero", NULL},
+                 y, &none);
     }
     micro_model_deinit(&attributes);
 }

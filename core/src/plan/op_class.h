@@ -14,8 +14,9 @@ typedef uint32_t tni_op_class;
 #define TNI_OP_REDUCTION 4u      // sums, pools, norms
 #define TNI_OP_MOVEMENT 5u       // elements to other places
 #define TNI_OP_VIEW 6u           // the same bytes under another shape
-#define TNI_OP_OTHER 7u
-#define TNI_OP_CLASSES 8u
+#define TNI_OP_QUANTIZATION 7u   // to integers and back
+#define TNI_OP_OTHER 8u
+#define TNI_OP_CLASSES 9u
 
 // Any thread. Custom ops, and calls of functions, are OTHER.
 tni_op_class tni_op_class_of(const tni_node *node);

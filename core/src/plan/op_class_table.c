@@ -44,10 +44,10 @@ static const op_row rows[] = {
     {"Cosh", TNI_OP_TRANSCENDENTAL},
     {"CumSum", TNI_OP_REDUCTION},
     {"DepthToSpace", TNI_OP_MOVEMENT},
-    {"DequantizeLinear", TNI_OP_ELEMENTWISE},
+    {"DequantizeLinear", TNI_OP_QUANTIZATION},
     {"Div", TNI_OP_ELEMENTWISE},
     {"Dropout", TNI_OP_VIEW},
-    {"DynamicQuantizeLinear", TNI_OP_ELEMENTWISE},
+    {"DynamicQuantizeLinear", TNI_OP_QUANTIZATION},
     {"Elu", TNI_OP_TRANSCENDENTAL},
     {"Equal", TNI_OP_ELEMENTWISE},
     {"Erf", TNI_OP_TRANSCENDENTAL},
@@ -103,7 +103,7 @@ static const op_row rows[] = {
     {"Pow", TNI_OP_TRANSCENDENTAL},
     {"QLinearConv", TNI_OP_CONVOLUTION},
     {"QLinearMatMul", TNI_OP_MATMUL},
-    {"QuantizeLinear", TNI_OP_ELEMENTWISE},
+    {"QuantizeLinear", TNI_OP_QUANTIZATION},
     {"RMSNormalization", TNI_OP_REDUCTION},
     {"RNN", TNI_OP_MATMUL},
     {"Range", TNI_OP_MOVEMENT},
@@ -158,8 +158,8 @@ static const op_row rows[] = {
 };
 
 static const char *const texts[TNI_OP_CLASSES] = {
-    "matmul",    "convolution", "elementwise", "transcendental",
-    "reduction", "movement",    "view",        "other",
+    "matmul",   "convolution", "elementwise",  "transcendental", "reduction",
+    "movement", "view",        "quantization", "other",
 };
 
 static int by_name(const void *key, const void *item) {

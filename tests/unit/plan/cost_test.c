@@ -172,11 +172,17 @@ static void op_class__by_name_and_domain(void **state) {
         const char *op_type;
         tni_op_class op_class;
     } cases[] = {
-        {"Abs", TNI_OP_ELEMENTWISE},      {"Xor", TNI_OP_ELEMENTWISE},
-        {"Conv", TNI_OP_CONVOLUTION},     {"ConvTranspose", TNI_OP_CONVOLUTION},
-        {"Conca", TNI_OP_OTHER},          {"Gelu", TNI_OP_TRANSCENDENTAL},
-        {"Identity", TNI_OP_VIEW},        {"Transpose", TNI_OP_MOVEMENT},
-        {"ReduceMean", TNI_OP_REDUCTION}, {"NonMaxSuppression", TNI_OP_OTHER},
+        {"Abs", TNI_OP_ELEMENTWISE},
+        {"Xor", TNI_OP_ELEMENTWISE},
+        {"Conv", TNI_OP_CONVOLUTION},
+        {"ConvTranspose", TNI_OP_CONVOLUTION},
+        {"Conca", TNI_OP_OTHER},
+        {"Gelu", TNI_OP_TRANSCENDENTAL},
+        {"Identity", TNI_OP_VIEW},
+        {"Transpose", TNI_OP_MOVEMENT},
+        {"ReduceMean", TNI_OP_REDUCTION},
+        {"DequantizeLinear", TNI_OP_QUANTIZATION},
+        {"NonMaxSuppression", TNI_OP_OTHER},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const uint32_t node = add_node(f, cases[i].op_type);
