@@ -172,7 +172,7 @@ static void parse__mutants(void **state) {
         memcpy(text, f->seed, size);
         for (uint32_t k = 0; k <= i % 3; k++) {
             const size_t at = (size_t)rand() % size;
-            text[at] = i % 5 == 0   ? (char)(text[at] ^ (1 << (rand() % 8)))
+            text[at] = i % 5 == 0   ? (char)((unsigned char)text[at] ^ (1u << (rand() % 8)))
                        : i % 5 == 1 ? "{}[]\",:-19e.\\\n"[rand() % 14]
                                     : f->seed[(size_t)rand() % f->seed_size];
         }
