@@ -172,9 +172,13 @@ static void parse__mutants(void **state) {
         memcpy(text, f->seed, size);
         for (uint32_t k = 0; k <= i % 3; k++) {
             const size_t at = (size_t)rand() % size;
-            text[at] = i % 5 == 0   ? (char)((unsigned char)text[at] ^ (1u << (rand() % 8)))
-                       : i % 5 == 1 ? "{}[]\",:-19e.\\\n"[rand() % 14]
-                                    : f->seed[(size_t)rand() % f->seed_size];
+            if (i % 5 == 0) {
+                text[at] = (char)((unsigned char)text[at] ^ (1u << (rand() % 8)));
+            } else if (i % 5 == 1) {
+                text[at] = "{}[]\",:-19e.\\\n"[rand() % 14];
+            } else {
+                text[at] = f->seed[(size_t)rand() % f->seed_size];
+            }
         }
         size = i % 7 == 0 ? 1 + (size_t)rand() % size : size;
         const tn_status status = parse(f, text, size);
