@@ -418,5 +418,6 @@ int cli_run(cli_args *args) {
     tn_model_release(s.model);
     tn_host_release(s.host);
     plan_rules_free(&s.options.rules);
+    free(s.run_ns);
     return code;
 }
