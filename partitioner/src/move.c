@@ -302,18 +302,3 @@ uint32_t tnp_expand(tnp_mover *mover, const uint32_t *chain, uint32_t label, uin
     }
     return solve(mover, io_label);
 }
-
-uint32_t tnp_swap(tnp_mover *mover, const uint32_t *chain, uint32_t a, uint32_t b,
-                  uint32_t *io_label) {
-    const tnp_graph *g = mover->energy->graph;
-    mover->chain = chain;
-    for (uint32_t var = 0; var < g->var_count; var++) {
-        const int64_t *unary = g->unary + (uint64_t)var * g->label_count;
-        int trades = (io_label[var] == a || io_label[var] == b) && unary[a] != TNP_INFINITE &&
-                     unary[b] != TNP_INFINITE;
-        mover->stay[var] = trades ? a : io_label[var];
-        mover->take[var] = trades ? b : io_label[var];
-        io_label[var] = mover->stay[var];
-    }
-    return solve(mover, io_label);
-}

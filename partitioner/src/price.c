@@ -51,12 +51,6 @@ static void add_claims(const tnp_graph *g, const uint32_t *label, const uint32_t
     }
 }
 
-int64_t tnp_price_additive(const tnp_graph *graph, const uint32_t *label) {
-    tnp_cost cost = {0};
-    add_order_free(graph, label, &cost);
-    return cost.compute + cost.copies;
-}
-
 void tnp_price(const tnp_graph *graph, const uint32_t *label, const uint32_t *order,
                uint32_t *segment_of, tnp_cost *out_cost, uint32_t *out_broken) {
     tnp_cost cost = {0};

@@ -10,7 +10,4 @@
 void tnp_price(const tnp_graph *graph, const uint32_t *label, const uint32_t *order,
                uint32_t *segment_of, tnp_cost *out_cost, uint32_t *out_broken);
 
-// Compute and copies, without claims: what does not depend on the order.
-int64_t tnp_price_additive(const tnp_graph *graph, const uint32_t *label);
-
 #endif // TENON_PARTITIONER_PRICE_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tenon explain --gain`: plans again for every device and every op type that it refuses, as if it
-// took it at the cost of a roofline, and ranks what that saves.
+// took it at the host's estimate, and ranks what that saves.
 #include "explain.h"
 
 #include <stdlib.h>

@@ -209,8 +209,7 @@ static void print_refusals(const explain_report *r) {
 
 static void print_gains(const explain_report *r) {
     char text[CLI_TEXT_BYTES];
-    printf("\n%sif a device learned an op%s  (at the cost of a roofline)\n", cli_bold(),
-           cli_plain());
+    printf("\n%sif a device learned an op%s  (at an estimated cost)\n", cli_bold(), cli_plain());
     uint32_t shown = 0;
     for (uint32_t i = 0; i < r->gain_count && shown < GAINS_SHOWN; i++) {
         const explain_gain *gain = &r->gains[i];

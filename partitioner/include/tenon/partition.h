@@ -118,6 +118,7 @@ typedef struct tnp_cost {
     uint32_t copy_count; // copies that cost something
     uint32_t handover_count;
     uint32_t claim_count; // claims that hold
+    uint32_t reserved;    // 0: no padding, so that costs compare byte by byte
 } tnp_cost;
 
 typedef struct tnp_plan {
