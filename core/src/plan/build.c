@@ -202,23 +202,42 @@ static void mark_refused(tni_plan *plan, const tni_plan_info *info) {
     }
 }
 
+// Whether the host computes there itself: in its memory, on its threads.
+static bool is_hosts(const tni_verdict_set *set) {
+    return tni_device_is(set->device, TN_DEVICE_HOST_MEMORY) &&
+           tni_device_is(set->device, TN_DEVICE_SYNCHRONOUS);
+}
+
+// Nodes that the device takes; of one of the host's, nodes that it or another such device of its
+// group takes: they share tensors and never overlap, so they stand for each other.
 static uint32_t count_possible(const tni_plan *plan, const tni_verdict_set *set) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < plan->region->node_count; i++) {
-        count += set->options[i].possible;
+        bool possible = set->options[i].possible;
+        for (uint32_t k = 0; k < plan->set_count && is_hosts(set) && !possible; k++) {
+            const tni_verdict_set *other = &plan->sets[k];
+            possible =
+                is_hosts(other) && other->options[i].possible &&
+                strcmp(other->device->info.resource_group, set->device->info.resource_group) == 0;
+        }
+        count += possible;
     }
     return count;
 }
 
 static bool speaks_for_group(const tni_plan *plan, uint32_t index) {
-    const char *group = plan->sets[index].device->info.resource_group;
-    uint32_t own = count_possible(plan, &plan->sets[index]);
+    const tni_verdict_set *set = &plan->sets[index];
+    const char *group = set->device->info.resource_group;
+    uint32_t own = count_possible(plan, set);
     for (uint32_t i = 0; i < plan->set_count && group[0] != '\0'; i++) {
-        if (i == index || strcmp(plan->sets[i].device->info.resource_group, group) != 0) {
+        const tni_verdict_set *rival = &plan->sets[i];
+        if (i == index || strcmp(rival->device->info.resource_group, group) != 0 ||
+            (is_hosts(set) && is_hosts(rival))) {
             continue;
         }
-        uint32_t other = count_possible(plan, &plan->sets[i]);
-        if (other > own || (other == own && i < index)) {
+        uint32_t other = count_possible(plan, rival);
+        bool first = is_hosts(set) != is_hosts(rival) ? is_hosts(rival) : i < index;
+        if (other > own || (other == own && first)) {
             return false;
         }
     }
@@ -227,7 +246,8 @@ static bool speaks_for_group(const tni_plan *plan, uint32_t index) {
 
 // Devices of one resource group are the same silicon: passing the order among them costs waits and
 // gains no overlap. The one that takes most nodes (the first of equals) speaks for its group; the
-// others are kept behind it, for what nobody else takes.
+// others are kept behind it, for what nobody else takes. Those that the host computes on itself
+// count as one: handing over among them copies nothing, and each may be faster at something.
 static void choose_by_group(tni_plan *plan) {
     uint32_t chosen = 0;
     for (uint32_t i = 0; i < plan->set_count; i++) {

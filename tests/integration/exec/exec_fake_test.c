@@ -434,6 +434,26 @@ static void compile__automatic_uses_one_device_of_a_group(void **state) {
     exec_close(&f);
 }
 
+// Devices that the host computes on itself stand for each other: both are used.
+static void compile__automatic_uses_all_of_the_hosts_own(void **state) {
+    (void)state;
+    exec_fixture f;
+    exec_open(&f);
+    for (uint32_t i = 0; i < FAKE_DEVICE_COUNT; i++) {
+        fake_device(i)->ops = 0;
+    }
+    fake_device(FAKE_WORKER)->ops = FAKE_RELU;
+    fake_device(FAKE_WORKER)->cost_ns = 1;
+    fake_device(FAKE_INLINE)->ops = FAKE_ALL;
+    fake_device(FAKE_INLINE)->cost_ns = 10000000;
+    exec_build_alternating(&f, 4);
+    tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
+    assert_int_equal(tn_compile(f.model, NULL, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
+    assert_int_equal(plan.island_count, 4);
+    exec_close(&f);
+}
+
 static void prepare__the_memory_cap_names_the_largest(void **state) {
     (void)state;
     exec_fixture f;
@@ -519,6 +539,7 @@ int main(void) {
         cmocka_unit_test(compile__connected_islands_where_asked),
         cmocka_unit_test(compile__no_device_says_why),
         cmocka_unit_test(compile__automatic_uses_one_device_of_a_group),
+        cmocka_unit_test(compile__automatic_uses_all_of_the_hosts_own),
         cmocka_unit_test(prepare__the_memory_cap_names_the_largest),
         cmocka_unit_test(shutdown__is_refused_while_in_use),
         cmocka_unit_test(trace__holds_what_the_stats_say),
