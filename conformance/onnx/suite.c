@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PATH_BYTES 1200u
+#define MAX_DEVICES 8u
 #define MAX_VALUES 256u
 #define MAX_DATA_SETS 16u
 
@@ -74,14 +75,26 @@ static void find_class(test_case *c) {
     }
 }
 
-static bool open_case(test_case *c, tn_host *host, const char *device) {
+// Cuts a list at its commas; what is beyond MAX_DEVICES is left out.
+static uint32_t split_devices(char *list, const char **out_devices) {
+    uint32_t count = 0;
+    for (char *rest = list, *one; count < MAX_DEVICES && (one = strsep(&rest, ",")) != NULL;) {
+        out_devices[count++] = one;
+    }
+    return count;
+}
+
+static bool open_case(test_case *c, tn_host *host, const char *devices) {
     char path[PATH_BYTES];
+    char list[PATH_BYTES];
+    const char *ids[MAX_DEVICES];
     tn_error error = fresh_error();
     tn_compile_config config;
     tn_compile_config_init(&config);
-    if (device != NULL) {
-        config.devices = &device;
-        config.device_count = 1;
+    if (devices != NULL) {
+        snprintf(list, sizeof(list), "%s", devices);
+        config.devices = ids;
+        config.device_count = split_devices(list, ids);
         config.policy = TN_COMPILE_NO_FALLBACK;
     }
     snprintf(path, sizeof(path), "%s/model.onnx", c->folder);
@@ -269,12 +282,12 @@ static void finish(test_case *c, double range_limit) {
     }
 }
 
-void suite_run_case(tn_host *host, const char *device, const char *folder, double range_limit,
+void suite_run_case(tn_host *host, const char *devices, const char *folder, double range_limit,
                     suite_report *report) {
     test_case c = {.report = report, .folder = folder};
     *report = (suite_report){.result = {.strict = true, .tolerant = true}};
     crypto_hash_sha256_init(&c.hash);
-    bool good = open_case(&c, host, device);
+    bool good = open_case(&c, host, devices);
     if (good && !has_set(&c, 0)) {
         good = stop_text(&c, SUITE_UNSUPPORTED, "data", "there is no data set");
     }

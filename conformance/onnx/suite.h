@@ -24,9 +24,10 @@ typedef struct suite_report {
     char text[SUITE_TEXT]; // why it did not pass
 } suite_report;
 
-// Runs one case on a device alone (null: whatever the host chooses). range_limit above 0 replaces
-// both tolerances: no element may be further off than this part of the range of its tensor.
-void suite_run_case(tn_host *host, const char *device, const char *folder, double range_limit,
+// Runs one case on some devices alone, whose ids are separated by commas (null: whatever the host
+// chooses). range_limit above 0 replaces both tolerances: no element may be further off than this
+// part of the range of its tensor.
+void suite_run_case(tn_host *host, const char *devices, const char *folder, double range_limit,
                     suite_report *report);
 
 const char *suite_outcome_name(suite_outcome outcome);
