@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an instance comes to be: nodes of the view are read, fused (fuse.c), and emitted one after
+// another as steps. Every value has a layout, which is whatever its producer likes best, and lies
+// in a storage, of which it may be a mere view: transposing, splitting and reshaping move nothing
+// until somebody needs another layout.
+//
+// Errors are kept: a function that finds an earlier failure does nothing.
+#ifndef TENON_CPU_BUILD_H
+#define TENON_CPU_BUILD_H
+
+#include "ops.h"
+#include "program.h"
+
+// The library's limit is 12; grouped weights and blocks take some.
+#define CPU_MAX_RANK 6u
+#define CPU_MAX_POSTS 4u
+
+typedef struct cpu_value {
+    tn_dtype dtype;
+    uint32_t rank;
+    int64_t dims[CPU_MAX_RANK];
+    int64_t count;
+    uint32_t constant;    // of the view, or TN_NONE
+    const void *data;     // of a value that was computed while building, else null
+    uint32_t unsized;     // 1: a dimension is a symbol without a size
+    uint32_t output_port; // TN_NONE: not an output of the program
+    uint32_t uses;        // by nodes that are left after fusion, and as output
+    uint32_t user;        // a node that reads it, the last one
+    uint32_t concat;      // a concatenation that reads it, or TN_NONE
+    uint32_t producer;    // node, or TN_NONE
+    // Once it is placed:
+    uint32_t storage; // TN_NONE before
+    int64_t offset_bytes;
+    dnnl_memory_desc_t layout;
+    uint32_t same; // the same elements in another layout, or TN_NONE: a list
+} cpu_value;
+
+// Something that is done to a result before it is written.
+typedef struct cpu_post {
+    cpu_act act; // CPU_ACT_NONE: add the value
+    float a;
+    float b;
+    uint32_t value;
+} cpu_post;
+
+struct cpu_node {
+    const cpu_op *op;
+    cpu_kind kind; // of op, until fusion makes it something else
+    uint32_t variant;
+    cpu_emit_fn emit;
+    uint32_t index; // of the view: where attributes are
+    uint32_t *inputs;
+    uint32_t input_count;
+    uint32_t *outputs;
+    uint32_t output_count;
+    float a; // of an act
+    float b;
+    cpu_post posts[CPU_MAX_POSTS];
+    uint32_t post_count;
+    uint32_t bias; // value, or TN_NONE
+    uint32_t mask; // of a softmax: value, or TN_NONE
+    uint32_t dead;
+};
+
+struct cpu_build {
+    cpu_program *program;
+    const tn_graph_view *view;
+    const tn_symbol_value *symbols;
+    uint64_t symbol_count;
+    cpu_instance *out;
+    cpu_arena *arena; // out's
+    cpu_value *values;
+    uint32_t value_count;
+    uint32_t value_capacity;
+    cpu_node *nodes; // in order
+    uint32_t node_count;
+    uint32_t current; // node that is being emitted
+    tn_status status;
+    tn_error *error;
+};
+
+// --- values.c: values, layouts, storages ---
+
+// The library's type for a value's elements; dnnl_data_type_undef where it has none.
+dnnl_data_type_t tni_cpu_dnnl_type(tn_dtype dtype);
+int64_t tni_cpu_element_bytes(tn_dtype dtype);
+// Dense row-major. A scalar is a vector of one.
+dnnl_memory_desc_t tni_cpu_plain(tn_dtype dtype, uint32_t rank, const int64_t *dims);
+dnnl_memory_desc_t tni_cpu_plain_of(const cpu_value *value);
+uint32_t tni_cpu_is_plain(const cpu_value *value);
+uint32_t tni_cpu_same_layout(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b);
+// Whether no byte of the layout's extent is outside of it: it can be read as one run.
+uint32_t tni_cpu_is_run(const dnnl_memory_desc_t *layout);
+
+cpu_value *tni_cpu_value(const cpu_build *build, uint32_t value);
+// A value that no node of the view has; TN_NONE on failure.
+uint32_t tni_cpu_value_new(cpu_build *build, tn_dtype dtype, uint32_t rank, const int64_t *dims);
+// A plain value whose elements are known now; data is copied.
+uint32_t tni_cpu_value_known(cpu_build *build, tn_dtype dtype, uint32_t rank, const int64_t *dims,
+                             const void *data);
+// Memory of a step alone; TN_NONE on failure.
+uint32_t tni_cpu_scratch(cpu_build *build, int64_t size_bytes);
+// Gives a value that a step is about to write its layout and its place.
+void tni_cpu_define(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *layout);
+// The value is what lies at offset_bytes of another value's place, in another layout.
+void tni_cpu_alias(cpu_build *build, uint32_t value, uint32_t of, const dnnl_memory_desc_t *layout,
+                   int64_t offset_bytes);
+// Defines value in the place of another that nobody reads after the current node; 0 where that is
+// not so, or where the layouts differ.
+uint32_t tni_cpu_define_over(cpu_build *build, uint32_t value, uint32_t other,
+                             const dnnl_memory_desc_t *layout);
+// Defines value as a place that holds the elements of summed, to which a primitive will add.
+void tni_cpu_define_sum(cpu_build *build, uint32_t value, uint32_t summed,
+                        const dnnl_memory_desc_t *layout);
+// The value with the given layout: itself, or a copy that a step makes. TN_NONE on failure.
+uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *layout);
+uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value);
+// A constant read as `plain` (its own bytes, perhaps with other axes) in a layout of those axes.
+uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,
+                        const dnnl_memory_desc_t *layout);
+// The elements of a constant, plain and aligned; null on failure, and for what is no constant.
+const void *tni_cpu_known(cpu_build *build, uint32_t value);
+// Whether a value is one known float.
+uint32_t tni_cpu_scalar(cpu_build *build, uint32_t value, float *out_scalar);
+
+// --- steps.c ---
+
+// A step of our own. params lie in the arena.
+void tni_cpu_step(cpu_build *build, cpu_step_fn run, const void *params, uint32_t count,
+                  const uint32_t *values);
+typedef struct cpu_arg {
+    int dnnl_arg;
+    uint32_t value;
+    const dnnl_memory_desc_t *layout; // null: the value's own
+} cpu_arg;
+// A step of the library; the descriptor stays the caller's. Adds the scratchpad.
+void tni_cpu_step_primitive(cpu_build *build, const_dnnl_primitive_desc_t desc, uint32_t count,
+                            const cpu_arg *args);
+// Copies a value's elements into target's place and layout.
+void tni_cpu_step_copy(cpu_build *build, uint32_t value, uint32_t target);
+// Runs body over [0, count) on the threads of a call; work: rough nanoseconds of one item.
+typedef void (*cpu_range_fn)(const cpu_call *call, int64_t begin, int64_t end);
+void tni_cpu_parallel(const cpu_call *call, int64_t count, int64_t work, cpu_range_fn body);
+
+// --- failures ---
+
+tn_status tni_cpu_build_fail(cpu_build *build, tn_status status, const char *what);
+// Keeps a failure of the library; returns 1 when there is none.
+uint32_t tni_cpu_ok(cpu_build *build, dnnl_status_t status, const char *call);
+
+// --- attributes of the node ---
+
+const tn_graph_node *tni_cpu_view_node(const cpu_build *build, const cpu_node *node);
+int64_t tni_cpu_int(const cpu_build *build, const cpu_node *node, const char *name,
+                    int64_t otherwise);
+float tni_cpu_float(const cpu_build *build, const cpu_node *node, const char *name,
+                    float otherwise);
+// An input, or TN_NONE.
+uint32_t tni_cpu_input(const cpu_node *node, uint32_t index);
+// A known list of integers: the input at index where there is one, else the attribute. Returns the
+// count, or -1 when it is not known or longer than capacity.
+int64_t tni_cpu_ints(cpu_build *build, const cpu_node *node, uint32_t index, const char *name,
+                     int64_t *out_values, uint32_t capacity);
+// From the front; rank where it lies outside.
+uint32_t tni_cpu_axis(int64_t axis, uint32_t rank);
+
+// --- fuse.c, and what else walks over all nodes ---
+
+void tni_cpu_fuse(cpu_build *build);
+// Counts who reads each value among the nodes that are left.
+void tni_cpu_count_uses(cpu_build *build);
+// The posts of a node as attributes of a primitive, from the given one on; ops may be null. Fills
+// args for values that are added. Returns 0 where the library has no such post.
+uint32_t tni_cpu_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t ops,
+                       uint32_t summed_post);
+// What the library calls an act; 0 where it has none.
+uint32_t tni_cpu_dnnl_act(const cpu_post *post, dnnl_alg_kind_t *out_alg, float *out_a,
+                          float *out_b);
+// Emits the posts of a node as steps of their own: value is what the node made, the node's output
+// what becomes of it.
+void tni_cpu_emit_posts(cpu_build *build, const cpu_node *node, uint32_t value);
+
+// --- emit_*.c ---
+
+void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_gemm(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_act(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_binary(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_batch_norm(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_pool(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_resize(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_softmax(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_layer_norm(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_rms_norm(cpu_build *build, const cpu_node *node);
+// The mean over the two spatial axes.
+void tni_cpu_emit_global_mean(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_reduce(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_view(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_transpose(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_concat(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_slice(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_split(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_quantize(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_dequantize(cpu_build *build, const cpu_node *node);
+
+// One binary op over values of any layouts, into out, which is not placed yet.
+void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint32_t right,
+                          uint32_t out);
+void tni_cpu_act_steps(cpu_build *build, cpu_act kind, float a, float b, uint32_t value,
+                       uint32_t out);
+
+#endif // TENON_CPU_BUILD_H

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measuring algorithms: each runs on memory of its own, and the least of a few times counts.
+#include "choose.h"
+
+#include <string.h>
+
+#define TIMED_RUNS 4u
+#define TRIAL_ARGS 5u
+
+// FNV-1a over what the library says a primitive is.
+static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
+    const unsigned char *at = data;
+    for (size_t i = 0; i < bytes; ++i) {
+        hash = (hash ^ at[i]) * 1099511628211u;
+    }
+    return hash;
+}
+
+static uint64_t key_of(const_dnnl_primitive_desc_t desc) {
+    const dnnl_query_t whats[3] = {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md};
+    uint64_t hash = 14695981039346656037u;
+    for (uint32_t i = 0; i < 3; ++i) {
+        const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(desc, whats[i], 0);
+        hash = mix(hash, &md->ndims, sizeof md->ndims);
+        hash = mix(hash, md->dims, (size_t)md->ndims * sizeof md->dims[0]);
+        hash = mix(hash, md->format_desc.blocking.strides, (size_t)md->ndims * sizeof md->dims[0]);
+    }
+    return hash;
+}
+
+typedef struct trial {
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t args[TRIAL_ARGS];
+    void *buffers[TRIAL_ARGS];
+    uint64_t bytes[TRIAL_ARGS];
+    uint32_t count;
+} trial;
+
+static uint32_t add_arg(const cpu_program *program, trial *t, int arg,
+                        const dnnl_memory_desc_t *md) {
+    const tn_helper_host *host = &program->host;
+    if (md == NULL || md->ndims == 0) {
+        return 1;
+    }
+    const uint64_t bytes = dnnl_memory_desc_get_size(md);
+    if (bytes == 0) {
+        return 1;
+    }
+    void *buffer = host->services->alloc(host->context, bytes, 64);
+    if (buffer == NULL) {
+        return 0;
+    }
+    memset(buffer, 0, bytes);
+    t->buffers[t->count] = buffer;
+    t->bytes[t->count] = bytes;
+    t->args[t->count].arg = arg;
+    const uint32_t made =
+        dnnl_memory_create(&t->args[t->count].memory, md, program->engine, buffer) == dnnl_success;
+    ++t->count;
+    return made;
+}
+
+static uint32_t trial_init(const cpu_program *program, const_dnnl_primitive_desc_t desc, trial *t) {
+    memset(t, 0, sizeof *t);
+    return dnnl_primitive_create(&t->primitive, desc) == dnnl_success &&
+           add_arg(program, t, DNNL_ARG_SRC,
+                   dnnl_primitive_desc_query_md(desc, dnnl_query_src_md, 0)) &&
+           add_arg(program, t, DNNL_ARG_WEIGHTS,
+                   dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0)) &&
+           add_arg(program, t, DNNL_ARG_BIAS,
+                   dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1)) &&
+           add_arg(program, t, DNNL_ARG_DST,
+                   dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0)) &&
+           add_arg(program, t, DNNL_ARG_SCRATCHPAD,
+                   dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, DNNL_ARG_SCRATCHPAD));
+}
+
+static void trial_deinit(const cpu_program *program, trial *t) {
+    const tn_helper_host *host = &program->host;
+    for (uint32_t i = 0; i < t->count; ++i) {
+        (void)dnnl_memory_destroy(t->args[i].memory);
+        host->services->free(host->context, t->buffers[i], t->bytes[i], 64);
+    }
+    (void)dnnl_primitive_destroy(t->primitive);
+}
+
+static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_stream_t stream) {
+    const tn_helper_host *host = &program->host;
+    const uint64_t begin = host->services->clock_ns(host->context);
+    const dnnl_status_t status =
+        dnnl_primitive_execute(t->primitive, stream, (int)t->count, t->args);
+    return status == dnnl_success ? host->services->clock_ns(host->context) - begin : UINT64_MAX;
+}
+
+// Turns about, so that what disturbs the machine disturbs all.
+static uint32_t measure(const cpu_program *program, const dnnl_primitive_desc_t *descs,
+                        uint32_t count, dnnl_stream_t stream) {
+    trial trials[2];
+    uint64_t least[2] = {UINT64_MAX, UINT64_MAX};
+    uint32_t ready = 0;
+    uint32_t best = 0;
+    for (; ready < count; ++ready) {
+        if (!trial_init(program, descs[ready], &trials[ready])) {
+            trial_deinit(program, &trials[ready]);
+            break;
+        }
+    }
+    for (uint32_t run = 0; ready == count && run < TIMED_RUNS; ++run) {
+        for (uint32_t i = 0; i < count; ++i) {
+            const uint64_t took = time_once(program, &trials[i], stream);
+            least[i] = run > 0 && took < least[i] ? took : least[i];
+        }
+    }
+    for (uint32_t i = 0; i < ready; ++i) {
+        best = least[i] < least[best] ? i : best;
+        trial_deinit(program, &trials[i]);
+    }
+    return best;
+}
+
+uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count) {
+    cpu_program *program = build->program;
+    if (count < 2) {
+        return 0;
+    }
+    const uint64_t key = key_of(descs[0]);
+    for (const cpu_chosen *c = program->chosen; c != NULL; c = c->next) {
+        if (c->key == key) {
+            return c->choice < count ? c->choice : 0;
+        }
+    }
+    dnnl_stream_t stream = NULL;
+    cpu_chosen *made = tn_helper_alloc(&program->host, sizeof *made);
+    if (made == NULL ||
+        dnnl_stream_create(&stream, program->engine, dnnl_stream_default_flags) != dnnl_success) {
+        tn_helper_free(&program->host, made, sizeof *made);
+        return 0;
+    }
+    *made = (cpu_chosen){
+        .next = program->chosen, .key = key, .choice = measure(program, descs, count, stream)};
+    program->chosen = made;
+    (void)dnnl_stream_destroy(stream);
+    return made->choice;
+}

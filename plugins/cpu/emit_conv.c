@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution: the library chooses the layouts of input, weights and output; bias, activation and
+// the sum with another tensor are part of it. Among its algorithms measuring decides (choose.c).
+#include "choose.h"
+#include "window.h"
+
+// A convolution as the library describes it.
+typedef struct conv_shape {
+    cpu_window window;
+    dnnl_memory_desc_t plain_weights; // as they are in the model, groups apart
+    dnnl_memory_desc_t src;           // any layout
+    dnnl_memory_desc_t weights;
+    dnnl_memory_desc_t bias;
+    dnnl_memory_desc_t dst;
+    uint32_t has_bias;
+} conv_shape;
+
+static dnnl_memory_desc_t any_of(dnnl_memory_desc_t layout) {
+    dnnl_memory_desc_t any;
+    (void)dnnl_memory_desc_init_by_tag(&any, layout.ndims, layout.dims, layout.data_type,
+                                       dnnl_format_tag_any);
+    return any;
+}
+
+// Weights of several groups have one more axis in front.
+static dnnl_memory_desc_t weights_of(const cpu_value *weights, int64_t group) {
+    int64_t dims[CPU_MAX_RANK + 1];
+    const uint32_t grouped = group > 1 ? 1u : 0u;
+    for (uint32_t axis = 0; axis < weights->rank; ++axis) {
+        dims[axis + grouped] = weights->dims[axis];
+    }
+    if (grouped) {
+        dims[0] = group;
+        dims[1] /= group;
+    }
+    return tni_cpu_plain(weights->dtype, weights->rank + grouped, dims);
+}
+
+static uint32_t describe(cpu_build *build, const cpu_node *node, uint32_t bias, conv_shape *out) {
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
+    const cpu_value *w = tni_cpu_value(build, node->inputs[1]);
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    const int64_t group = tni_cpu_int(build, node, "group", 1);
+    if (group < 1 || w->rank != x->rank || y->rank != x->rank || w->dims[0] % group != 0 ||
+        w->dims[1] * group != x->dims[1] || y->dims[1] != w->dims[0]) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "channels do not fit");
+        return 0;
+    }
+    if (!tni_cpu_window(build, node, x, y, w->dims + 2, &out->window)) {
+        return 0;
+    }
+    out->plain_weights = weights_of(w, group);
+    out->src = any_of(tni_cpu_plain_of(x));
+    out->weights = any_of(out->plain_weights);
+    out->dst = any_of(tni_cpu_plain_of(y));
+    out->has_bias = bias != TN_NONE;
+    out->bias = tni_cpu_plain(TN_DTYPE_FLOAT, 1, &y->dims[1]);
+    return 1;
+}
+
+static dnnl_status_t desc_create(const cpu_build *build, const conv_shape *shape,
+                                 dnnl_alg_kind_t alg, const_dnnl_primitive_attr_t attr,
+                                 dnnl_primitive_desc_t *out_desc) {
+    dnnl_convolution_desc_t conv;
+    *out_desc = NULL;
+    const dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &conv, dnnl_forward_inference, alg, &shape->src, &shape->weights,
+        shape->has_bias ? &shape->bias : NULL, &shape->dst, shape->window.strides,
+        shape->window.dilates, shape->window.before, shape->window.after);
+    return status != dnnl_success
+               ? status
+               : dnnl_primitive_desc_create(out_desc, &conv, attr, build->program->engine, NULL);
+}
+
+static dnnl_primitive_attr_t attr_create(cpu_build *build, const cpu_node *node,
+                                         uint32_t summed_post, uint32_t *out_fused) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    *out_fused = 0;
+    if (tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
+        tni_cpu_ok(build, dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+                   "attr_set_scratchpad_mode") &&
+        node != NULL && tni_cpu_ok(build, dnnl_post_ops_create(&ops), "post_ops_create") &&
+        tni_cpu_posts(build, node, ops, summed_post)) {
+        *out_fused =
+            tni_cpu_ok(build, dnnl_primitive_attr_set_post_ops(attr, ops), "attr_set_post_ops");
+    }
+    (void)dnnl_post_ops_destroy(ops);
+    return attr;
+}
+
+// The algorithms that may compute it; the first is always there.
+static uint32_t candidates(const cpu_build *build, const conv_shape *shape,
+                           const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out_descs) {
+    const cpu_window *w = &shape->window;
+    uint32_t count = 0;
+    if (desc_create(build, shape, dnnl_convolution_direct, attr, &out_descs[0]) == dnnl_success) {
+        count = 1;
+    }
+    const uint32_t three_by_three = w->axes == 2 && w->kernel[0] == 3 && w->kernel[1] == 3 &&
+                                    w->strides[0] == 1 && w->strides[1] == 1 &&
+                                    w->dilates[0] == 0 && w->dilates[1] == 0;
+    if (count == 1 && three_by_three && build->program->precision != TN_PRECISION_STRICT &&
+        (build->program->flags & TN_COMPILE_FAST) == 0 &&
+        shape->plain_weights.ndims == shape->src.ndims &&
+        desc_create(build, shape, dnnl_convolution_winograd, attr, &out_descs[1]) == dnnl_success) {
+        count = 2;
+    }
+    return count;
+}
+
+static const dnnl_memory_desc_t *md_of(const_dnnl_primitive_desc_t desc, dnnl_query_t what) {
+    return dnnl_primitive_desc_query_md(desc, what, 0);
+}
+
+static void emit_with(cpu_build *build, const cpu_node *node, const conv_shape *shape,
+                      const_dnnl_primitive_desc_t desc, uint32_t bias, uint32_t summed,
+                      uint32_t out) {
+    const dnnl_memory_desc_t *weights = md_of(desc, dnnl_query_weights_md);
+    const dnnl_memory_desc_t *dst = md_of(desc, dnnl_query_dst_md);
+    const uint32_t x = tni_cpu_as(build, node->inputs[0], md_of(desc, dnnl_query_src_md));
+    const uint32_t w = tni_cpu_packed(build, node->inputs[1], &shape->plain_weights, weights);
+    const uint32_t b = bias == TN_NONE ? TN_NONE : tni_cpu_as_plain(build, bias);
+    if (build->status != TN_OK) {
+        return;
+    }
+    if (summed != TN_NONE) {
+        tni_cpu_define_sum(build, out, summed, dst);
+    } else {
+        tni_cpu_define(build, out, dst);
+    }
+    const cpu_arg args[4] = {{DNNL_ARG_SRC, x, md_of(desc, dnnl_query_src_md)},
+                             {DNNL_ARG_WEIGHTS, w, weights},
+                             {DNNL_ARG_DST, out, dst},
+                             {DNNL_ARG_BIAS, b, &shape->bias}};
+    tni_cpu_step_primitive(build, desc, b == TN_NONE ? 3 : 4, args);
+}
+
+// The post that is a sum with a tensor of the result's shape, or TN_NONE.
+static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    for (uint32_t i = 0; i < node->post_count; ++i) {
+        if (node->posts[i].act == CPU_ACT_NONE) {
+            return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
+        }
+    }
+    return TN_NONE;
+}
+
+void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
+    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    conv_shape shape;
+    if (!describe(build, node, bias, &shape)) {
+        return;
+    }
+    uint32_t fused = 0;
+    const uint32_t sum = sum_post(build, node);
+    dnnl_primitive_attr_t attr = attr_create(build, node, sum, &fused);
+    dnnl_primitive_desc_t descs[2] = {NULL, NULL};
+    uint32_t count = fused ? candidates(build, &shape, attr, descs) : 0;
+    uint32_t out = node->outputs[0];
+    if (count == 0 && build->status == TN_OK) {
+        // Posts that the library does not have follow as steps.
+        fused = 0;
+        (void)dnnl_primitive_attr_destroy(attr);
+        uint32_t ignored = 0;
+        attr = attr_create(build, NULL, TN_NONE, &ignored);
+        count = candidates(build, &shape, attr, descs);
+        const cpu_value *y = tni_cpu_value(build, out);
+        out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims) : out;
+    }
+    if (build->status == TN_OK && count == 0) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED,
+                                 "the library has no such convolution");
+    }
+    if (build->status == TN_OK) {
+        const uint32_t best = tni_cpu_choose(build, descs, count);
+        if (best == 1) {
+            build->out->numerics = TN_NUMERICS_WINOGRAD;
+        }
+        const uint32_t summed = fused && sum != TN_NONE ? node->posts[sum].value : TN_NONE;
+        emit_with(build, node, &shape, descs[best], bias, summed, out);
+        if (!fused && node->post_count > 0) {
+            tni_cpu_emit_posts(build, node, out);
+        }
+    }
+    (void)dnnl_primitive_desc_destroy(descs[0]);
+    (void)dnnl_primitive_desc_destroy(descs[1]);
+    (void)dnnl_primitive_attr_destroy(attr);
+}
+
+// Weights are [in, out / groups, ...]: the library wants them as if out came first.
+static dnnl_memory_desc_t transposed_weights(const cpu_value *weights, int64_t group) {
+    int64_t dims[CPU_MAX_RANK + 1];
+    const uint32_t grouped = group > 1 ? 1u : 0u;
+    dims[0] = group;
+    dims[grouped] = weights->dims[0] / group;
+    for (uint32_t axis = 1; axis < weights->rank; ++axis) {
+        dims[axis + grouped] = weights->dims[axis];
+    }
+    const dnnl_memory_desc_t as_written =
+        tni_cpu_plain(weights->dtype, weights->rank + grouped, dims);
+    int order[CPU_MAX_RANK + 1];
+    for (int i = 0; i < as_written.ndims; ++i) {
+        order[i] = i;
+    }
+    order[grouped] = (int)grouped + 1;
+    order[grouped + 1] = (int)grouped;
+    dnnl_memory_desc_t swapped;
+    (void)dnnl_memory_desc_permute_axes(&swapped, &as_written, order);
+    return swapped;
+}
+
+void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
+    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
+    const cpu_value *w = tni_cpu_value(build, node->inputs[1]);
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    const int64_t group = tni_cpu_int(build, node, "group", 1);
+    conv_shape shape = {.has_bias = bias != TN_NONE};
+    if (group < 1 || w->rank != x->rank || w->dims[0] != x->dims[1] || w->dims[0] % group != 0 ||
+        y->rank != x->rank || y->dims[1] != w->dims[1] * group) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "channels do not fit");
+        return;
+    }
+    if (!tni_cpu_window(build, node, x, y, w->dims + 2, &shape.window)) {
+        return;
+    }
+    for (uint32_t i = 0; i < shape.window.axes; ++i) {
+        // output_padding lengthens the end: as negative padding there.
+        const cpu_window *v = &shape.window;
+        const int64_t full = (x->dims[i + 2] - 1) * v->strides[i] +
+                             (v->kernel[i] - 1) * (v->dilates[i] + 1) + 1 - v->before[i];
+        shape.window.after[i] = full - y->dims[i + 2];
+    }
+    shape.plain_weights = transposed_weights(w, group);
+    shape.src = any_of(tni_cpu_plain_of(x));
+    shape.weights = any_of(shape.plain_weights);
+    shape.dst = any_of(tni_cpu_plain_of(y));
+    shape.bias = tni_cpu_plain(TN_DTYPE_FLOAT, 1, &y->dims[1]);
+    uint32_t ignored = 0;
+    dnnl_primitive_attr_t attr = attr_create(build, NULL, TN_NONE, &ignored);
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_deconvolution_desc_t deconv;
+    dnnl_status_t status = dnnl_dilated_deconvolution_forward_desc_init(
+        &deconv, dnnl_forward_inference, dnnl_deconvolution_direct, &shape.src, &shape.weights,
+        shape.has_bias ? &shape.bias : NULL, &shape.dst, shape.window.strides, shape.window.dilates,
+        shape.window.before, shape.window.after);
+    if (status == dnnl_success) {
+        status = dnnl_primitive_desc_create(&desc, &deconv, attr, build->program->engine, NULL);
+    }
+    const uint32_t out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims)
+                                              : node->outputs[0];
+    if (tni_cpu_ok(build, status, "deconvolution")) {
+        emit_with(build, node, &shape, desc, bias, TN_NONE, out);
+        tni_cpu_emit_posts(build, node, out);
+    }
+    (void)dnnl_primitive_desc_destroy(desc);
+    (void)dnnl_primitive_attr_destroy(attr);
+}

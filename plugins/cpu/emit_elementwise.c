@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element by element: one input and a function, or two inputs of which one may be broadcast. The
+// result has the layout of an input that is as large, and lies in its place where nobody reads that
+// again.
+#include "loops.h"
+
+#include <string.h>
+
+typedef struct elementwise {
+    cpu_loops loops; // out, left, right
+    uint32_t kind;
+    float a;
+    float b;
+} elementwise;
+
+static void binary_range(const cpu_call *call, int64_t begin, int64_t end) {
+    const elementwise *e = call->params;
+    const uint32_t last = e->loops.axes - 1;
+    const int64_t *steps = e->loops.steps[last];
+    float *out = call->data[0];
+    const float *left = call->data[1];
+    const float *right = call->data[2];
+    for (int64_t i = begin; i < end; ++i) {
+        int64_t at[CPU_LOOP_TENSORS];
+        tni_cpu_loops_at(&e->loops, i, at);
+        call->simd->binary(e->kind, left + at[1], steps[1], right + at[2], steps[2], out + at[0],
+                           e->loops.sizes[last]);
+    }
+}
+
+static void act_range(const cpu_call *call, int64_t begin, int64_t end) {
+    const elementwise *e = call->params;
+    float *out = call->data[0];
+    const float *in = call->data[1];
+    for (int64_t i = begin; i < end; ++i) {
+        int64_t at[CPU_LOOP_TENSORS];
+        tni_cpu_loops_at(&e->loops, i, at);
+        call->simd->act(e->kind, e->a, e->b, in + at[1], out + at[0],
+                        e->loops.sizes[e->loops.axes - 1]);
+    }
+}
+
+static tn_status binary_run(const cpu_call *call) {
+    const elementwise *e = call->params;
+    tni_cpu_parallel(call, e->loops.outer, 10 + e->loops.sizes[e->loops.axes - 1] / 4,
+                     binary_range);
+    return TN_OK;
+}
+
+static tn_status act_run(const cpu_call *call) {
+    const elementwise *e = call->params;
+    tni_cpu_parallel(call, e->loops.outer, 10 + e->loops.sizes[e->loops.axes - 1] / 2, act_range);
+    return TN_OK;
+}
+
+// One long run is cut, so that several threads can take part.
+static void cut_run(cpu_loops *loops) {
+    const int64_t piece = 4096;
+    if (loops->axes == 1 && loops->sizes[0] >= 2 * piece && loops->sizes[0] % piece == 0) {
+        loops->axes = 2;
+        loops->sizes[1] = piece;
+        loops->outer = loops->sizes[0] / piece;
+        loops->sizes[0] = loops->outer;
+        for (uint32_t t = 0; t < CPU_LOOP_TENSORS; ++t) {
+            loops->steps[1][t] = loops->steps[0][t];
+            loops->steps[0][t] *= piece;
+        }
+    }
+}
+
+static uint32_t has_padding(const dnnl_memory_desc_t *layout) {
+    for (int axis = 0; axis < layout->ndims; ++axis) {
+        if (layout->padded_dims[axis] != layout->dims[axis]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+// Zeros in the padding must stay zeros: the library counts on them.
+static uint32_t act_keeps_zero(cpu_act kind, float a, float b) {
+    switch (kind) {
+    case CPU_ACT_CLIP:
+        return a <= 0.0f && b >= 0.0f;
+    case CPU_ACT_LINEAR:
+        return b == 0.0f;
+    case CPU_ACT_SIGMOID:
+    case CPU_ACT_EXP:
+    case CPU_ACT_LOG:
+    case CPU_ACT_RECIPROCAL:
+    case CPU_ACT_HARD_SIGMOID:
+    case CPU_ACT_SOFTPLUS:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+static uint32_t inner_steps_fit(const cpu_loops *loops, uint32_t count) {
+    const uint32_t last = loops->axes - 1;
+    for (uint32_t t = 0; t < count; ++t) {
+        const int64_t step = loops->steps[last][t];
+        if (loops->sizes[last] != 1 && step != 1 && (step != 0 || t == 0)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static elementwise *params_new(cpu_build *build, uint32_t kind, float a, float b) {
+    elementwise *e = tni_cpu_arena_alloc(build->arena, sizeof *e);
+    if (e == NULL) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
+        return NULL;
+    }
+    e->kind = kind;
+    e->a = a;
+    e->b = b;
+    return e;
+}
+
+void tni_cpu_act_steps(cpu_build *build, cpu_act kind, float a, float b, uint32_t value,
+                       uint32_t out) {
+    elementwise *e = build->status == TN_OK ? params_new(build, kind, a, b) : NULL;
+    if (e == NULL) {
+        return;
+    }
+    uint32_t in = value;
+    dnnl_memory_desc_t layout = tni_cpu_value(build, in)->layout;
+    if (tni_cpu_value(build, in)->storage == TN_NONE || !tni_cpu_is_run(&layout) ||
+        (has_padding(&layout) && !act_keeps_zero(kind, a, b))) {
+        in = tni_cpu_as_plain(build, value);
+        if (in == TN_NONE) {
+            return;
+        }
+        layout = tni_cpu_value(build, in)->layout;
+    }
+    const dnnl_memory_desc_t both[2] = {layout, layout};
+    if (!tni_cpu_loops(both, 2, &e->loops)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INTERNAL, "a layout cannot be walked");
+        return;
+    }
+    cut_run(&e->loops);
+    if (!tni_cpu_define_over(build, out, in, &layout)) {
+        tni_cpu_define(build, out, &layout);
+    }
+    tni_cpu_step(build, act_run, e, 2, (const uint32_t[]){out, in});
+}
+
+void tni_cpu_emit_act(cpu_build *build, const cpu_node *node) {
+    if (node->post_count > 0) {
+        const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+        const uint32_t between = tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
+        tni_cpu_act_steps(build, node->variant, node->a, node->b, node->inputs[0], between);
+        tni_cpu_emit_posts(build, node, between);
+        return;
+    }
+    tni_cpu_act_steps(build, node->variant, node->a, node->b, node->inputs[0], node->outputs[0]);
+}
+
+static uint32_t keeps_zero(cpu_binary kind, const dnnl_memory_desc_t *layouts) {
+    const uint32_t alike = layouts[1].ndims == layouts[0].ndims &&
+                           layouts[2].ndims == layouts[0].ndims && has_padding(&layouts[1]) &&
+                           has_padding(&layouts[2]);
+    return kind == CPU_BINARY_MUL || (alike && (kind == CPU_BINARY_ADD || kind == CPU_BINARY_SUB ||
+                                                kind == CPU_BINARY_MAX || kind == CPU_BINARY_MIN));
+}
+
+// The layout for the result: that of an operand which is as large, a blocked one first.
+static dnnl_memory_desc_t choose_layout(const cpu_build *build, uint32_t left, uint32_t right,
+                                        uint32_t out) {
+    const cpu_value *o = tni_cpu_value(build, out);
+    const uint32_t operands[2] = {left, right};
+    dnnl_memory_desc_t best = tni_cpu_plain_of(o);
+    for (uint32_t i = 0; i < 2; ++i) {
+        const cpu_value *v = tni_cpu_value(build, operands[i]);
+        const uint32_t usable = v->storage != TN_NONE && v->rank == o->rank &&
+                                v->count == o->count && tni_cpu_is_run(&v->layout);
+        if (usable && best.format_desc.blocking.inner_nblks == 0) {
+            best = v->layout;
+        }
+    }
+    return best;
+}
+
+// An operand for a result of the given layout: as it is where the loops can walk it, else in that
+// layout, or plain.
+static uint32_t fit_operand(cpu_build *build, uint32_t value, uint32_t out,
+                            const dnnl_memory_desc_t *layout) {
+    const uint32_t placed =
+        tni_cpu_value(build, value)->storage != TN_NONE ? value : tni_cpu_as_plain(build, value);
+    if (placed == TN_NONE) {
+        return TN_NONE;
+    }
+    const cpu_value *v = tni_cpu_value(build, placed);
+    const cpu_value *o = tni_cpu_value(build, out);
+    const dnnl_memory_desc_t pair[2] = {*layout, v->layout};
+    cpu_loops loops;
+    if (tni_cpu_loops(pair, 2, &loops) && inner_steps_fit(&loops, 2)) {
+        return placed;
+    }
+    return v->rank == o->rank && v->count == o->count ? tni_cpu_as(build, value, layout)
+                                                      : tni_cpu_as_plain(build, value);
+}
+
+static uint32_t binary_loops(cpu_build *build, cpu_binary kind, uint32_t left, uint32_t right,
+                             const dnnl_memory_desc_t *layout, cpu_loops *out_loops) {
+    const dnnl_memory_desc_t all[3] = {*layout, tni_cpu_value(build, left)->layout,
+                                       tni_cpu_value(build, right)->layout};
+    return tni_cpu_loops(all, 3, out_loops) && inner_steps_fit(out_loops, 3) &&
+                   (!has_padding(layout) || keeps_zero(kind, all))
+               ? 1u
+               : 0u;
+}
+
+void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint32_t right,
+                          uint32_t out) {
+    elementwise *e = build->status == TN_OK ? params_new(build, kind, 0.0f, 0.0f) : NULL;
+    if (e == NULL) {
+        return;
+    }
+    dnnl_memory_desc_t layout = choose_layout(build, left, right, out);
+    uint32_t l = fit_operand(build, left, out, &layout);
+    uint32_t r = fit_operand(build, right, out, &layout);
+    if (l == TN_NONE || r == TN_NONE) {
+        return;
+    }
+    if (!binary_loops(build, kind, l, r, &layout, &e->loops)) {
+        layout = tni_cpu_plain_of(tni_cpu_value(build, out));
+        l = tni_cpu_as_plain(build, left);
+        r = tni_cpu_as_plain(build, right);
+        if (l == TN_NONE || r == TN_NONE) {
+            return;
+        }
+        if (!binary_loops(build, kind, l, r, &layout, &e->loops)) {
+            (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "the shapes do not broadcast");
+            return;
+        }
+    }
+    cut_run(&e->loops);
+    const int64_t count = tni_cpu_value(build, out)->count;
+    if (!(tni_cpu_value(build, l)->count == count && tni_cpu_define_over(build, out, l, &layout)) &&
+        !(tni_cpu_value(build, r)->count == count && tni_cpu_define_over(build, out, r, &layout))) {
+        tni_cpu_define(build, out, &layout);
+    }
+    tni_cpu_step(build, binary_run, e, 3, (const uint32_t[]){out, l, r});
+}
+
+void tni_cpu_emit_binary(cpu_build *build, const cpu_node *node) {
+    uint32_t out = node->outputs[0];
+    if (node->post_count > 0) {
+        const cpu_value *y = tni_cpu_value(build, out);
+        out = tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
+    }
+    uint32_t left = node->inputs[0];
+    if (node->input_count == 1) {
+        // Max, Min and Sum of one.
+        tni_cpu_act_steps(build, CPU_ACT_NONE, 0.0f, 0.0f, left, out);
+    }
+    for (uint32_t i = 1; i < node->input_count && build->status == TN_OK; ++i) {
+        const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
+        const uint32_t last = i + 1 == node->input_count;
+        const uint32_t next = last ? out : tni_cpu_value_new(build, y.dtype, y.rank, y.dims);
+        // Of three and more, the partial result is as large as the whole: it is broadcast first.
+        tni_cpu_binary_steps(build, node->variant, left, node->inputs[i], next);
+        left = next;
+    }
+    tni_cpu_emit_posts(build, node, out);
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// MatMul and Gemm. Operands may be transposed or strided views; constant weights are packed as the
+// library likes them, and the rows of a batch are one matrix where it multiplies one weight.
+#include "build.h"
+
+#include <string.h>
+
+// One product as the library sees it.
+typedef struct product {
+    dnnl_memory_desc_t a;
+    dnnl_memory_desc_t b;
+    dnnl_memory_desc_t c;
+    dnnl_memory_desc_t plain_b; // of a constant: its own bytes with the axes of b
+    uint32_t b_packed;          // b is a constant that the library lays out
+    uint32_t bias;              // value, or TN_NONE
+} product;
+
+// Whether the library's fast kernels read it: rows or columns are runs, nothing is blocked.
+static uint32_t is_matrix(const dnnl_memory_desc_t *layout) {
+    const dnnl_blocking_desc_t *blocking = &layout->format_desc.blocking;
+    const int rank = layout->ndims;
+    return layout->format_kind == dnnl_blocked && blocking->inner_nblks == 0 && rank >= 2 &&
+                   (blocking->strides[rank - 1] == 1 || blocking->strides[rank - 2] == 1)
+               ? 1u
+               : 0u;
+}
+
+// The layout in which a value lies best for who reads it: where that is a lone transposition, such
+// that the transposed value is dense.
+static dnnl_memory_desc_t wanted(const cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    dnnl_memory_desc_t layout = tni_cpu_plain_of(v);
+    if (v->uses != 1 || v->user == TN_NONE || build->nodes[v->user].kind != CPU_KIND_TRANSPOSE) {
+        return layout;
+    }
+    const cpu_node *user = &build->nodes[v->user];
+    int64_t perm[CPU_MAX_RANK];
+    const uint32_t count =
+        tn_view_attr_ints(build->view, tni_cpu_view_node(build, user), "perm", perm, v->rank);
+    if (count != v->rank || perm[count - 1] != (int64_t)count - 1) {
+        return layout;
+    }
+    const cpu_value *t = tni_cpu_value(build, user->outputs[0]);
+    const dnnl_memory_desc_t dense = tni_cpu_plain_of(t);
+    for (uint32_t axis = 0; axis < count; ++axis) {
+        layout.format_desc.blocking.strides[perm[axis]] = dense.format_desc.blocking.strides[axis];
+    }
+    return layout;
+}
+
+// A value as rank axes, ones in front; the layout moves nothing.
+static dnnl_memory_desc_t with_rank(const dnnl_memory_desc_t *layout, int rank) {
+    dnnl_dims_t dims;
+    dnnl_memory_desc_t longer = *layout;
+    const int extra = rank - layout->ndims;
+    if (extra <= 0) {
+        return longer;
+    }
+    for (int i = 0; i < rank; ++i) {
+        dims[i] = i < extra ? 1 : layout->dims[i - extra];
+    }
+    (void)dnnl_memory_desc_reshape(&longer, layout, rank, dims);
+    return longer;
+}
+
+static uint32_t as_matrix(cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    return v->storage != TN_NONE && is_matrix(&v->layout) ? value : tni_cpu_as_plain(build, value);
+}
+
+static dnnl_primitive_desc_t desc_create(cpu_build *build, const cpu_node *node, const product *p,
+                                         uint32_t summed_post, uint32_t *out_fused) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_matmul_desc_t matmul;
+    *out_fused = 0;
+    dnnl_memory_desc_t bias = p->c; // any field will do where there is none
+    if (p->bias != TN_NONE) {
+        dnnl_dims_t dims;
+        for (int i = 0; i < p->c.ndims; ++i) {
+            dims[i] = i + 1 < p->c.ndims ? 1 : p->c.dims[i];
+        }
+        bias = tni_cpu_plain(TN_DTYPE_FLOAT, (uint32_t)p->c.ndims, dims);
+    }
+    dnnl_memory_desc_t b = p->b;
+    if (p->b_packed) {
+        (void)dnnl_memory_desc_init_by_tag(&b, p->b.ndims, p->b.dims, p->b.data_type,
+                                           dnnl_format_tag_any);
+    }
+    (void)(tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
+           tni_cpu_ok(build,
+                      dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+                      "attr_set_scratchpad_mode"));
+    if (node != NULL && tni_cpu_ok(build, dnnl_post_ops_create(&ops), "post_ops_create") &&
+        tni_cpu_posts(build, node, ops, summed_post)) {
+        *out_fused =
+            tni_cpu_ok(build, dnnl_primitive_attr_set_post_ops(attr, ops), "attr_set_post_ops");
+    }
+    (void)dnnl_post_ops_destroy(ops);
+    if (build->status == TN_OK && (node == NULL || *out_fused)) {
+        dnnl_status_t status =
+            dnnl_matmul_desc_init(&matmul, &p->a, &b, p->bias != TN_NONE ? &bias : NULL, &p->c);
+        if (status == dnnl_success) {
+            status = dnnl_primitive_desc_create(&desc, &matmul, attr, build->program->engine, NULL);
+        }
+        desc = status == dnnl_success ? desc : NULL;
+    }
+    *out_fused = desc != NULL ? *out_fused : 0;
+    (void)dnnl_primitive_attr_destroy(attr);
+    return desc;
+}
+
+static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    for (uint32_t i = 0; i < node->post_count; ++i) {
+        if (node->posts[i].act == CPU_ACT_NONE) {
+            return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
+        }
+    }
+    return TN_NONE;
+}
+
+// Emits the product into the node's output, whose layout is given.
+static void emit_product(cpu_build *build, const cpu_node *node, product *p, uint32_t a, uint32_t b,
+                         const dnnl_memory_desc_t *out_layout) {
+    uint32_t fused = 0;
+    uint32_t out = node->outputs[0];
+    const uint32_t sum = sum_post(build, node);
+    dnnl_primitive_desc_t desc = desc_create(build, node, p, sum, &fused);
+    if (desc == NULL && build->status == TN_OK) {
+        uint32_t ignored = 0;
+        desc = desc_create(build, NULL, p, TN_NONE, &ignored);
+        const cpu_value *y = tni_cpu_value(build, out);
+        out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims) : out;
+    }
+    if (desc == NULL) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "the library has no such product");
+        return;
+    }
+    const dnnl_memory_desc_t *weights =
+        dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    const uint32_t w = p->b_packed ? tni_cpu_packed(build, b, &p->plain_b, weights) : b;
+    const uint32_t bias = p->bias == TN_NONE ? TN_NONE : tni_cpu_as_plain(build, p->bias);
+    if (fused && sum != TN_NONE) {
+        tni_cpu_define_sum(build, out, node->posts[sum].value, out_layout);
+    } else {
+        tni_cpu_define(build, out, out_layout);
+    }
+    if (build->status == TN_OK) {
+        const cpu_arg args[4] = {
+            {DNNL_ARG_SRC, a, &p->a},
+            {DNNL_ARG_WEIGHTS, w, weights},
+            {DNNL_ARG_DST, out, &p->c},
+            {DNNL_ARG_BIAS, bias, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1)}};
+        tni_cpu_step_primitive(build, desc, bias == TN_NONE ? 3 : 4, args);
+        if (!fused && node->post_count > 0) {
+            tni_cpu_emit_posts(build, node, out);
+        }
+    }
+    (void)dnnl_primitive_desc_destroy(desc);
+}
+
+// x [..., k] times one weight [k, n]: all rows at once.
+static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
+    const cpu_value w = *tni_cpu_value(build, node->inputs[1]);
+    const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
+    const int64_t k = w.dims[transposed ? 1 : 0];
+    const int64_t n = w.dims[transposed ? 0 : 1];
+    const int64_t rows = y.count / n;
+    const dnnl_dims_t a_dims = {rows, k};
+    const dnnl_dims_t c_dims = {rows, n};
+    product p = {.b_packed = 1,
+                 .bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2)};
+    uint32_t x = node->inputs[0];
+    if (tni_cpu_value(build, x)->count != rows * k) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "the shapes do not fit");
+        return;
+    }
+    // A strided view can be read as rows where its leading axes follow each other.
+    if (tni_cpu_value(build, x)->storage == TN_NONE ||
+        dnnl_memory_desc_reshape(&p.a, &tni_cpu_value(build, x)->layout, 2, a_dims) !=
+            dnnl_success ||
+        !is_matrix(&p.a)) {
+        x = tni_cpu_as_plain(build, x);
+        p.a = tni_cpu_plain(TN_DTYPE_FLOAT, 2, a_dims);
+    }
+    p.plain_b = tni_cpu_plain(TN_DTYPE_FLOAT, 2, w.dims);
+    if (transposed) {
+        const dnnl_memory_desc_t as_written = p.plain_b;
+        (void)dnnl_memory_desc_permute_axes(&p.plain_b, &as_written, (const int[]){1, 0});
+    }
+    p.b = p.plain_b;
+    p.c = tni_cpu_plain(TN_DTYPE_FLOAT, 2, c_dims);
+    const dnnl_memory_desc_t out = tni_cpu_plain_of(&y);
+    emit_product(build, node, &p, x, node->inputs[1], &out);
+}
+
+static uint32_t is_constant(const cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
+}
+
+void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
+    const cpu_value *w = tni_cpu_value(build, node->inputs[1]);
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
+    if (x->rank < 2 || w->rank < 2) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "a factor is a vector");
+        return;
+    }
+    if (w->rank == 2 && is_constant(build, node->inputs[1])) {
+        emit_rows(build, node, 0);
+        return;
+    }
+    const int rank = (int)(x->rank > w->rank ? x->rank : w->rank);
+    const uint32_t a = as_matrix(build, node->inputs[0]);
+    const uint32_t b = as_matrix(build, node->inputs[1]);
+    if (build->status != TN_OK) {
+        return;
+    }
+    dnnl_memory_desc_t out = wanted(build, node->outputs[0]);
+    product p = {.a = with_rank(&tni_cpu_value(build, a)->layout, rank),
+                 .b = with_rank(&tni_cpu_value(build, b)->layout, rank),
+                 .c = out,
+                 .bias = node->bias};
+    emit_product(build, node, &p, a, b, &out);
+}
+
+// alpha and beta are 1 and the first matrix is as it is, or the verdict was no.
+void tni_cpu_emit_gemm(cpu_build *build, const cpu_node *node) {
+    emit_rows(build, node, tni_cpu_int(build, node, "transB", 0) != 0);
+}

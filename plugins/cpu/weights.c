@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Constants of a program in the layouts that its steps want: each is packed once. What is used as
+// it lies in the model's file is not copied, unless it is misaligned there.
+#include "program.h"
+
+#include <string.h>
+
+// The library's own advice for memory that its kernels read.
+#define WEIGHT_ALIGNMENT 64u
+
+tn_status tni_cpu_dnnl_fail(tn_error *error, dnnl_status_t status, uint32_t node,
+                            const char *call) {
+    const tn_status mapped = status == dnnl_out_of_memory   ? TN_ERROR_OUT_OF_MEMORY
+                             : status == dnnl_unimplemented ? TN_ERROR_UNSUPPORTED
+                                                            : TN_ERROR_INTERNAL;
+    return tn_helper_fail_at(error, mapped, node, TN_NONE, "cpu.dnnl", "oneDNN: %s: status %d",
+                             call, (int)status);
+}
+
+// Data is only read through the first, whatever the library's signature says.
+static dnnl_status_t memory_of(dnnl_memory_t *out, const dnnl_memory_desc_t *layout,
+                               dnnl_engine_t engine, const void *data) {
+    void *handle = NULL;
+    memcpy(&handle, &data, sizeof handle);
+    return dnnl_memory_create(out, layout, engine, handle);
+}
+
+dnnl_status_t tni_cpu_reorder_now(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+                                  const void *data, const dnnl_memory_desc_t *to, void *out_data) {
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_t primitive = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_memory_t memory[2] = {NULL, NULL};
+    dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&desc, from, engine, to, engine, NULL);
+    if (status == dnnl_success) {
+        status = dnnl_primitive_create(&primitive, desc);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    }
+    if (status == dnnl_success) {
+        status = memory_of(&memory[0], from, engine, data);
+    }
+    if (status == dnnl_success) {
+        status = memory_of(&memory[1], to, engine, out_data);
+    }
+    if (status == dnnl_success) {
+        const dnnl_exec_arg_t args[2] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
+        status = dnnl_primitive_execute(primitive, stream, 2, args);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_stream_wait(stream);
+    }
+    (void)dnnl_memory_destroy(memory[0]);
+    (void)dnnl_memory_destroy(memory[1]);
+    (void)dnnl_stream_destroy(stream);
+    (void)dnnl_primitive_destroy(primitive);
+    (void)dnnl_primitive_desc_destroy(desc);
+    return status;
+}
+
+static void *buffer_alloc(const tn_helper_host *host, uint64_t bytes) {
+    return host->services->alloc(host->context, bytes, WEIGHT_ALIGNMENT);
+}
+
+static void buffer_free(const tn_helper_host *host, const void *buffer, uint64_t bytes) {
+    void *pointer = NULL;
+    memcpy(&pointer, &buffer, sizeof pointer);
+    host->services->free(host->context, pointer, bytes, WEIGHT_ALIGNMENT);
+}
+
+static tn_status no_memory(tn_error *error) {
+    return tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "cpu: no memory for weights");
+}
+
+// Whatever the host said, to the host the weight could not be read.
+static tn_status weight_failed(tn_status status, uint32_t index, tn_error *error) {
+    return tn_helper_fail(error, status == TN_ERROR_OUT_OF_MEMORY ? status : TN_ERROR_IO,
+                          "cpu.weight", "constant %u: the host gave status %d", index, status);
+}
+
+// The plain bytes of a constant: in the host's mapping, or in a buffer of ours (*out_owned).
+static tn_status read_plain(const cpu_program *program, uint32_t index, const void **out_data,
+                            void **out_owned, tn_error *error) {
+    const tn_helper_host *host = &program->host;
+    const tn_graph_constant *constant = tn_view_constant(program->view, index);
+    const uint64_t element = tn_view_dtype_bytes(constant->dtype, 1);
+    *out_owned = NULL;
+    if ((constant->flags & TN_CONSTANT_MAPPABLE) != 0) {
+        uint64_t size_bytes = 0;
+        const tn_status status =
+            host->services->weight_map(host->context, constant->key, out_data, &size_bytes);
+        if (status == TN_OK && size_bytes >= constant->size_bytes) {
+            if ((uintptr_t)*out_data % (element > 0 ? element : 1) == 0) {
+                return TN_OK;
+            }
+            *out_owned = buffer_alloc(host, constant->size_bytes);
+            if (*out_owned == NULL) {
+                return no_memory(error);
+            }
+            memcpy(*out_owned, *out_data, constant->size_bytes);
+            *out_data = *out_owned;
+            return TN_OK;
+        }
+        if (status != TN_ERROR_UNSUPPORTED) {
+            return weight_failed(status, index, error);
+        }
+    }
+    *out_owned = buffer_alloc(host, constant->size_bytes);
+    if (*out_owned == NULL) {
+        return no_memory(error);
+    }
+    *out_data = *out_owned;
+    const tn_status status = host->services->weight_read(host->context, constant->key, 0,
+                                                         constant->size_bytes, *out_owned);
+    if (status != TN_OK) {
+        buffer_free(host, *out_owned, constant->size_bytes);
+        *out_owned = NULL;
+        return weight_failed(status, index, error);
+    }
+    return TN_OK;
+}
+
+// Packs plain bytes into a new buffer.
+static tn_status pack(const cpu_program *program, const dnnl_memory_desc_t *plain, const void *data,
+                      const dnnl_memory_desc_t *layout, void **out_packed, tn_error *error) {
+    const uint64_t bytes = dnnl_memory_desc_get_size(layout);
+    *out_packed = buffer_alloc(&program->host, bytes);
+    if (*out_packed == NULL) {
+        return no_memory(error);
+    }
+    const dnnl_status_t status =
+        tni_cpu_reorder_now(program->engine, plain, data, layout, *out_packed);
+    if (status != dnnl_success) {
+        buffer_free(&program->host, *out_packed, bytes);
+        *out_packed = NULL;
+        return tni_cpu_dnnl_fail(error, status, TN_NONE, "packing a weight");
+    }
+    return TN_OK;
+}
+
+tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_memory_desc_t *plain,
+                         const dnnl_memory_desc_t *layout, const void **out_data, tn_error *error) {
+    *out_data = NULL;
+    for (const cpu_weight *w = program->weights; w != NULL; w = w->next) {
+        if (w->constant == constant && dnnl_memory_desc_equal(&w->layout, layout)) {
+            *out_data = w->data;
+            return TN_OK;
+        }
+    }
+    cpu_weight *made = tn_helper_alloc(&program->host, sizeof *made);
+    if (made == NULL) {
+        return no_memory(error);
+    }
+    const void *data = NULL;
+    void *owned = NULL;
+    uint64_t owned_bytes = tn_view_constant(program->view, constant)->size_bytes;
+    tn_status status = read_plain(program, constant, &data, &owned, error);
+    if (status == TN_OK && !dnnl_memory_desc_equal(plain, layout)) {
+        void *packed = NULL;
+        status = pack(program, plain, data, layout, &packed, error);
+        if (owned != NULL) {
+            buffer_free(&program->host, owned, owned_bytes);
+        }
+        owned = packed;
+        owned_bytes = dnnl_memory_desc_get_size(layout);
+        data = packed;
+    }
+    if (status != TN_OK) {
+        tn_helper_free(&program->host, made, sizeof *made);
+        return status;
+    }
+    *made = (cpu_weight){.next = program->weights,
+                         .constant = constant,
+                         .layout = *layout,
+                         .data = data,
+                         .owned_bytes = owned != NULL ? owned_bytes : 0};
+    program->weights = made;
+    program->weight_bytes += made->owned_bytes;
+    *out_data = data;
+    return TN_OK;
+}
+
+void tni_cpu_weights_free(cpu_program *program) {
+    while (program->weights != NULL) {
+        cpu_weight *next = program->weights->next;
+        if (program->weights->owned_bytes > 0) {
+            buffer_free(&program->host, program->weights->data, program->weights->owned_bytes);
+        }
+        tn_helper_free(&program->host, program->weights, sizeof *next);
+        program->weights = next;
+    }
+    while (program->chosen != NULL) {
+        cpu_chosen *next = program->chosen->next;
+        tn_helper_free(&program->host, program->chosen, sizeof *next);
+        program->chosen = next;
+    }
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/simd: every set of loops that this processor runs, against the same in double.
+#include "plugins/cpu/simd/simd.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT 1003 // no multiple of any register
+
+typedef void (*set_check)(const cpu_simd *simd);
+
+static uint32_t for_each_set(set_check check) {
+    uint32_t ran = 0;
+    for (uint32_t i = 0; i < CPU_SIMD_COUNT; i++) {
+        if (tni_cpu_simd_usable(i)) {
+            check(tni_cpu_simd_at(i));
+            ran++;
+        }
+    }
+    return ran;
+}
+
+static void fill(float *x, float low, float high) {
+    for (int i = 0; i < COUNT; i++) {
+        x[i] = low + (high - low) * (float)i / (COUNT - 1);
+    }
+}
+
+static double exact_act(cpu_act kind, double a, double b, double x) {
+    switch (kind) {
+    case CPU_ACT_RELU:
+        return x < 0 ? a * x : x;
+    case CPU_ACT_CLIP:
+        return fmin(fmax(x, a), b);
+    case CPU_ACT_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case CPU_ACT_TANH:
+        return tanh(x);
+    case CPU_ACT_ERF:
+        return erf(x);
+    case CPU_ACT_GELU:
+        return x * 0.5 * (1 + erf(x * sqrt(0.5)));
+    case CPU_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case CPU_ACT_SILU:
+        return x / (1 + exp(-x));
+    case CPU_ACT_HARD_SIGMOID:
+        return fmin(fmax(a * x + b, 0), 1);
+    case CPU_ACT_HARD_SWISH:
+        return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case CPU_ACT_ELU:
+        return x < 0 ? a * expm1(x) : x;
+    case CPU_ACT_EXP:
+        return exp(x);
+    case CPU_ACT_SQRT:
+        return sqrt(x);
+    case CPU_ACT_NEG:
+        return -x;
+    case CPU_ACT_ABS:
+        return fabs(x);
+    case CPU_ACT_RECIPROCAL:
+        return 1 / x;
+    case CPU_ACT_SQUARE:
+        return x * x;
+    case CPU_ACT_LINEAR:
+        return a * x + b;
+    case CPU_ACT_LOG:
+        return log(x);
+    case CPU_ACT_FLOOR:
+        return floor(x);
+    case CPU_ACT_CEIL:
+        return ceil(x);
+    case CPU_ACT_SOFTPLUS:
+        return log1p(exp(-fabs(x))) + fmax(x, 0);
+    default:
+        return x;
+    }
+}
+
+static void check_acts(const cpu_simd *simd) {
+    float x[COUNT];
+    float y[COUNT];
+    for (cpu_act kind = CPU_ACT_NONE; kind < CPU_ACT_COUNT; kind++) {
+        const float a = kind == CPU_ACT_CLIP ? -1.5f : 0.25f;
+        const float b = kind == CPU_ACT_CLIP ? 2.0f : 0.5f;
+        const int positive = kind == CPU_ACT_SQRT || kind == CPU_ACT_LOG;
+        fill(x, positive ? 1e-3f : -9.0f, 11.0f);
+        simd->act(kind, a, b, x, y, COUNT);
+        for (int i = 0; i < COUNT; i++) {
+            const double exact = exact_act(kind, (double)a, (double)b, (double)x[i]);
+            // What approximates is right to a few units in the last place of 1, or of itself.
+            const double limit = 1e-6 + 2e-6 * fabs(exact);
+            if (!(fabs((double)y[i] - exact) <= limit)) {
+                fail_msg("%s: act %u of %g: %.9g, not %.9g", simd->name, kind, (double)x[i],
+                         (double)y[i], exact);
+            }
+        }
+    }
+}
+
+static void act__agrees_with_double(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_acts) >= 1);
+}
+
+static void check_extremes(const cpu_simd *simd) {
+    const float x[8] = {-INFINITY, INFINITY, NAN, -1e30f, 1e30f, -200.0f, 200.0f, 0.0f};
+    float y[8];
+    simd->act(CPU_ACT_EXP, 0, 0, x, y, 8);
+    assert_true(y[0] == 0.0f && isinf(y[1]) && isnan(y[2]) && y[3] == 0.0f && isinf(y[4]));
+    simd->act(CPU_ACT_SIGMOID, 0, 0, x, y, 8);
+    assert_true(y[0] == 0.0f && y[1] == 1.0f && isnan(y[2]) && y[5] == 0.0f && y[6] == 1.0f);
+    simd->act(CPU_ACT_TANH, 0, 0, x, y, 8);
+    assert_true(y[0] == -1.0f && y[1] == 1.0f && isnan(y[2]) && y[7] == 0.0f);
+    simd->act(CPU_ACT_RELU, 0, 0, x, y, 8);
+    assert_true(isnan(y[2]));
+    simd->binary(CPU_BINARY_MAX, x, 1, &x[7], 0, y, 8);
+    assert_true(isnan(y[2]) && y[0] == 0.0f && isinf(y[1]));
+}
+
+static void act__at_the_ends_of_the_range(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_extremes) >= 1);
+}
+
+static void check_rows(const cpu_simd *simd) {
+    float x[COUNT];
+    float mask[COUNT];
+    float gain[COUNT];
+    float y[COUNT];
+    double sum = 0;
+    double squares = 0;
+    double exps = 0;
+    fill(x, -3.0f, 4.0f);
+    fill(mask, 0.5f, -0.5f);
+    fill(gain, 0.5f, 2.0f);
+    for (int i = 0; i < COUNT; i++) {
+        sum += (double)x[i];
+        squares += (double)x[i] * (double)x[i];
+        exps += exp(0.5 * (double)x[i] + (double)mask[i]);
+    }
+    const double mean = sum / COUNT;
+    const double variance = squares / COUNT - mean * mean;
+    assert_true(fabs((double)simd->sum(x, COUNT) - sum) < 1e-2);
+    assert_true(fabs((double)simd->sum_squares(x, COUNT) - squares) < 1e-2);
+    assert_true(fabs((double)simd->dot(x, x, COUNT) - squares) < 1e-2);
+    assert_true(simd->maximum(x, COUNT) == x[COUNT - 1]);
+    simd->softmax(x, 0.5f, mask, 0, y, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(fabs((double)y[i] - exp(0.5 * (double)x[i] + (double)mask[i]) / exps) < 1e-8);
+    }
+    simd->softmax(x, 0.5f, mask, 1, y, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(fabs((double)y[i] - (0.5 * (double)x[i] + (double)mask[i] - log(exps))) < 1e-5);
+    }
+    simd->layer_norm(x, gain, mask, 1e-5f, y, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(
+            fabs((double)y[i] - (((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] +
+                                 (double)mask[i])) < 1e-5);
+    }
+    simd->rms_norm(x, gain, 1e-5f, y, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(fabs((double)y[i] -
+                         (double)x[i] / sqrt(squares / COUNT + 1e-5) * (double)gain[i]) < 1e-5);
+    }
+}
+
+static void rows__agree_with_double(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_rows) >= 1);
+}
+
+static void check_quantize(const cpu_simd *simd) {
+    float x[COUNT];
+    uint8_t q[COUNT];
+    int8_t s[COUNT];
+    float back[COUNT];
+    fill(x, -10.0f, 10.0f);
+    x[0] = NAN;
+    x[1] = INFINITY;
+    x[2] = -INFINITY;
+    x[3] = 0.125f; // halves go to even: 2.5 steps
+    x[4] = 0.175f;
+    simd->quantize_u8(x, 0.05f, 128, q, COUNT);
+    simd->quantize_s8(x, 0.05f, -3, s, COUNT);
+    for (int i = 1; i < COUNT; i++) {
+        const double steps = rint((double)(x[i] / 0.05f));
+        assert_int_equal(q[i], (int)fmin(fmax(steps + 128, 0), 255));
+        assert_int_equal(s[i], (int)fmin(fmax(steps - 3, -128), 127));
+    }
+    simd->dequantize_u8(q, 128, 0.05f, back, COUNT);
+    assert_true(back[1] == (float)(255 - 128) * 0.05f);
+    simd->dequantize_s8(s, -3, 0.05f, back, COUNT);
+    assert_true(back[2] == (float)(-128 + 3) * 0.05f);
+}
+
+static void quantize__rounds_half_to_even_and_saturates(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_quantize) >= 1);
+}
+
+static void get__is_the_best_usable_set(void **state) {
+    (void)state;
+    const cpu_simd *best = tni_cpu_simd_get();
+    for (uint32_t i = 0; i < CPU_SIMD_COUNT; i++) {
+        assert_true(!tni_cpu_simd_usable(i) || tni_cpu_simd_at(i)->floats <= best->floats);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(act__agrees_with_double),
+        cmocka_unit_test(act__at_the_ends_of_the_range),
+        cmocka_unit_test(rows__agree_with_double),
+        cmocka_unit_test(quantize__rounds_half_to_even_and_saturates),
+        cmocka_unit_test(get__is_the_best_usable_set),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
