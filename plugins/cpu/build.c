@@ -188,19 +188,26 @@ static void place_inputs(cpu_build *build) {
 }
 
 // Counts who reads what, once fusion has decided which nodes there are.
+// Who reads floats that are made from integers reads those.
 static void count_use(cpu_build *build, uint32_t value, uint32_t node) {
     if (value != TN_NONE) {
         tni_cpu_value(build, value)->uses++;
         tni_cpu_value(build, value)->user = node;
+        count_use(build, tni_cpu_value(build, value)->quant.value, node);
     }
 }
 
 void tni_cpu_count_uses(cpu_build *build) {
     for (uint32_t i = 0; i < build->value_count; ++i) {
         cpu_value *value = tni_cpu_value(build, i);
-        value->uses = value->output_port != TN_NONE ? 1 : 0;
+        value->uses = 0;
         value->user = TN_NONE;
         value->concat = TN_NONE;
+    }
+    for (uint32_t i = 0; i < build->value_count; ++i) {
+        if (tni_cpu_value(build, i)->output_port != TN_NONE) {
+            count_use(build, i, TN_NONE);
+        }
     }
     for (uint32_t i = 0; i < build->node_count; ++i) {
         const cpu_node *node = &build->nodes[i];
@@ -223,6 +230,7 @@ void tni_cpu_count_uses(cpu_build *build) {
 
 static void release_use(cpu_build *build, uint32_t value) {
     if (value != TN_NONE && build->status == TN_OK) {
+        release_use(build, tni_cpu_value(build, value)->quant.value);
         const uint32_t storage = tni_cpu_value(build, value)->storage;
         if (storage != TN_NONE) {
             build->out->storages[storage].pending--;

@@ -15,6 +15,16 @@
 #define CPU_MAX_RANK 6u
 #define CPU_MAX_POSTS 4u
 
+// What a value is that was dequantised, which happens when somebody wants its floats.
+typedef struct cpu_quant {
+    uint32_t value; // the integers; TN_NONE: it is no such value
+    float scale;    // of all elements, where axis is TN_NONE
+    int32_t zero_point;
+    uint32_t axis;   // one scale for each index of it: of constants alone
+    uint32_t scales; // value
+    uint32_t zeros;  // value, or TN_NONE
+} cpu_quant;
+
 typedef struct cpu_value {
     tn_dtype dtype;
     uint32_t rank;
@@ -33,6 +43,7 @@ typedef struct cpu_value {
     int64_t offset_bytes;
     dnnl_memory_desc_t layout;
     uint32_t same; // the same elements in another layout, or TN_NONE: a list
+    cpu_quant quant;
 } cpu_value;
 
 // Something that is done to a result before it is written.
@@ -57,8 +68,10 @@ struct cpu_node {
     float b;
     cpu_post posts[CPU_MAX_POSTS];
     uint32_t post_count;
-    uint32_t bias; // value, or TN_NONE
-    uint32_t mask; // of a softmax: value, or TN_NONE
+    uint32_t bias;   // value, or TN_NONE
+    uint32_t mask;   // of a softmax: value, or TN_NONE
+    float out_scale; // 0: the result is written as floats; else it is quantised
+    int32_t out_zero_point;
     uint32_t dead;
 };
 
@@ -167,6 +180,10 @@ uint32_t tni_cpu_axis(int64_t axis, uint32_t rank);
 // --- fuse.c, and what else walks over all nodes ---
 
 void tni_cpu_fuse(cpu_build *build);
+// The node that makes a value, or null.
+cpu_node *tni_cpu_producer(const cpu_build *build, uint32_t value);
+// Whether one node reads the value, and the program does not return it.
+uint32_t tni_cpu_read_once(const cpu_build *build, uint32_t value);
 // Counts who reads each value among the nodes that are left.
 void tni_cpu_count_uses(cpu_build *build);
 // The posts of a node as attributes of a primitive, from the given one on; ops may be null. Fills
@@ -179,6 +196,33 @@ uint32_t tni_cpu_dnnl_act(const cpu_post *post, dnnl_alg_kind_t *out_alg, float 
 // Emits the posts of a node as steps of their own: value is what the node made, the node's output
 // what becomes of it.
 void tni_cpu_emit_posts(cpu_build *build, const cpu_node *node, uint32_t value);
+
+// --- quant.c ---
+
+// Rules of fusion: see fuse.c.
+void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node);
+void tni_cpu_rule_integers_through(cpu_build *build, cpu_node *node);
+void tni_cpu_rule_quantized_sum(cpu_build *build, cpu_node *node);
+void tni_cpu_rule_quantize_result(cpu_build *build, cpu_node *node);
+// Whether a convolution or product of the node's operands is one of integers.
+uint32_t tni_cpu_is_integer_product(const cpu_build *build, const cpu_node *node);
+// The scales of the accumulators of an integer product; *out_count is 1 or the outputs.
+const float *tni_cpu_accumulator_scales(cpu_build *build, const cpu_node *node, int64_t *out_count);
+// A known bias in units of the accumulators, as a value.
+uint32_t tni_cpu_accumulator_bias(cpu_build *build, uint32_t bias, const float *scales,
+                                  int64_t scale_count);
+// Whether the node's posts can be applied in units of its quantised result.
+uint32_t tni_cpu_posts_commute(const cpu_node *node);
+// Attributes of an integer product with those posts, where it writes integers. Returns 0 on
+// failure; the caller destroys *out_attr in any case.
+uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const float *scales,
+                              int64_t scale_count, int mask, dnnl_primitive_attr_t *out_attr);
+// The product as floats, then posts and quantisation as steps.
+void tni_cpu_emit_integers_as_floats(cpu_build *build, const cpu_node *node);
+void tni_cpu_quantize_steps(cpu_build *build, uint32_t value, float scale, int32_t zero,
+                            uint32_t out);
+// Gives a dequantised value its floats: now where they are known, else by a step.
+void tni_cpu_materialize(cpu_build *build, uint32_t value);
 
 // --- emit_*.c ---
 
@@ -206,6 +250,8 @@ void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantize(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_dequantize(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_quantized_sum(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node);
 
 // One binary op over values of any layouts, into out, which is not placed yet.
 void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint32_t right,

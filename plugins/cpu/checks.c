@@ -205,6 +205,37 @@ uint32_t tni_cpu_check_gather(const tn_graph_view *view, const tn_graph_node *no
     return rank == 0 ? no(out_verdict, TN_REASON_RANK_LIMIT, 0, 1, rank) : 1;
 }
 
+static uint32_t is_scalar(const tn_graph_view *view, uint32_t value) {
+    const tn_graph_value *v = tn_view_value(view, value);
+    for (uint32_t axis = 0; axis < v->dims.count; ++axis) {
+        if (tn_view_value_dim(view, v, axis)->size != 1) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *node,
+                                tn_node_verdict *out_verdict) {
+    return is_scalar(view, tn_view_node_input(view, node, 1))
+               ? 1
+               : no(out_verdict, TN_REASON_QUANT_SCHEME, 1, 0, 1);
+}
+
+// Scales by axis, and int32, are those of weights and biases.
+uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
+                                  tn_node_verdict *out_verdict) {
+    const tn_graph_value *x = tn_view_value(view, tn_view_node_input(view, node, 0));
+    const tn_graph_constant *known = tn_view_value_constant(view, x);
+    if (known != NULL && (known->flags & TN_CONSTANT_REPLACEABLE) == 0) {
+        return 1;
+    }
+    if (x->dtype == TN_DTYPE_INT32) {
+        return no(out_verdict, TN_REASON_NEEDS_CONSTANT, 0, 0, 0);
+    }
+    return tni_cpu_check_quantize(view, node, out_verdict);
+}
+
 // Of three and more, each must be as large as the result, since partial results are not.
 uint32_t tni_cpu_check_variadic(const tn_graph_view *view, const tn_graph_node *node,
                                 tn_node_verdict *out_verdict) {

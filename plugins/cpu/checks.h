@@ -28,6 +28,10 @@ uint32_t tni_cpu_check_dropout(const tn_graph_view *view, const tn_graph_node *n
                                tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_gather(const tn_graph_view *view, const tn_graph_node *node,
                               tn_node_verdict *out_verdict);
+uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *node,
+                                tn_node_verdict *out_verdict);
+uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
+                                  tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_variadic(const tn_graph_view *view, const tn_graph_node *node,
                                 tn_node_verdict *out_verdict);
 

@@ -147,7 +147,42 @@ static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
     return TN_NONE;
 }
 
+void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node) {
+    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    int64_t scale_count = 0;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    conv_shape shape;
+    if ((node->out_scale != 0.0f && !tni_cpu_posts_commute(node)) ||
+        (node->out_scale == 0.0f && node->post_count > 0)) {
+        tni_cpu_emit_integers_as_floats(build, node);
+        return;
+    }
+    uint32_t inputs[2] = {tni_cpu_value(build, node->inputs[0])->quant.value,
+                          tni_cpu_value(build, node->inputs[1])->quant.value};
+    cpu_node integers = *node;
+    integers.inputs = inputs;
+    const float *scales = tni_cpu_accumulator_scales(build, node, &scale_count);
+    const uint32_t units = scales == NULL || bias == TN_NONE
+                               ? TN_NONE
+                               : tni_cpu_accumulator_bias(build, bias, scales, scale_count);
+    if (build->status != TN_OK || !describe(build, &integers, units, &shape)) {
+        return;
+    }
+    if (tni_cpu_integer_attr(build, node, scales, scale_count, 2, &attr) &&
+        tni_cpu_ok(build, desc_create(build, &shape, dnnl_convolution_direct, attr, &desc),
+                   "convolution of integers")) {
+        emit_with(build, &integers, &shape, desc, units, TN_NONE, node->outputs[0]);
+    }
+    (void)dnnl_primitive_desc_destroy(desc);
+    (void)dnnl_primitive_attr_destroy(attr);
+}
+
 void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
+    if (tni_cpu_is_integer_product(build, node)) {
+        tni_cpu_emit_integer_conv(build, node);
+        return;
+    }
     const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
     conv_shape shape;
     if (!describe(build, node, bias, &shape)) {
@@ -223,7 +258,8 @@ void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
         (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "channels do not fit");
         return;
     }
-    if (!tni_cpu_window(build, node, x, y, w->dims + 2, &shape.window)) {
+    // It is the convolution from y to x, backwards: so are its paddings.
+    if (!tni_cpu_window(build, node, y, x, w->dims + 2, &shape.window)) {
         return;
     }
     for (uint32_t i = 0; i < shape.window.axes; ++i) {

@@ -64,6 +64,7 @@ static dnnl_memory_desc_t with_rank(const dnnl_memory_desc_t *layout, int rank) 
 }
 
 static uint32_t as_matrix(cpu_build *build, uint32_t value) {
+    tni_cpu_materialize(build, value);
     const cpu_value *v = tni_cpu_value(build, value);
     return v->storage != TN_NONE && is_matrix(&v->layout) ? value : tni_cpu_as_plain(build, value);
 }
@@ -161,6 +162,72 @@ static void emit_product(cpu_build *build, const cpu_node *node, product *p, uin
     (void)dnnl_primitive_desc_destroy(desc);
 }
 
+static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
+    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    const uint32_t w = tni_cpu_value(build, node->inputs[1])->quant.value;
+    const cpu_value weights = *tni_cpu_value(build, w);
+    const uint32_t out = node->outputs[0];
+    const cpu_value y = *tni_cpu_value(build, out);
+    const int64_t k = weights.dims[transposed ? 1 : 0];
+    const int64_t n = weights.dims[transposed ? 0 : 1];
+    const dnnl_dims_t a_dims = {y.count / n, k};
+    const dnnl_dims_t b_dims = {k, n};
+    const dnnl_dims_t c_dims = {y.count / n, n};
+    const dnnl_dims_t bias_dims = {1, n};
+    int64_t scale_count = 0;
+    if ((node->out_scale != 0.0f && !tni_cpu_posts_commute(node)) ||
+        (node->out_scale == 0.0f && node->post_count > 0)) {
+        tni_cpu_emit_integers_as_floats(build, node);
+        return;
+    }
+    const float *scales = tni_cpu_accumulator_scales(build, node, &scale_count);
+    const uint32_t units = scales == NULL || bias == TN_NONE
+                               ? TN_NONE
+                               : tni_cpu_accumulator_bias(build, bias, scales, scale_count);
+    const uint32_t x = tni_cpu_as_plain(build, tni_cpu_value(build, node->inputs[0])->quant.value);
+    const uint32_t b = units == TN_NONE ? TN_NONE : tni_cpu_as_plain(build, units);
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    if (build->status != TN_OK) {
+        return;
+    }
+    const dnnl_memory_desc_t a_layout = tni_cpu_plain(tni_cpu_value(build, x)->dtype, 2, a_dims);
+    const dnnl_memory_desc_t c_layout = tni_cpu_plain(y.dtype, 2, c_dims);
+    const dnnl_memory_desc_t bias_layout = tni_cpu_plain(TN_DTYPE_FLOAT, 2, bias_dims);
+    dnnl_memory_desc_t plain_b = tni_cpu_plain(weights.dtype, 2, weights.dims);
+    dnnl_memory_desc_t any_b;
+    if (transposed) {
+        const dnnl_memory_desc_t as_written = plain_b;
+        (void)dnnl_memory_desc_permute_axes(&plain_b, &as_written, (const int[]){1, 0});
+    }
+    (void)dnnl_memory_desc_init_by_tag(&any_b, 2, b_dims, dnnl_s8, dnnl_format_tag_any);
+    dnnl_matmul_desc_t matmul;
+    if (tni_cpu_integer_attr(build, node, scales, scale_count, 2, &attr)) {
+        dnnl_status_t status = dnnl_matmul_desc_init(&matmul, &a_layout, &any_b,
+                                                     b == TN_NONE ? NULL : &bias_layout, &c_layout);
+        status = status != dnnl_success ? status
+                                        : dnnl_primitive_desc_create(&desc, &matmul, attr,
+                                                                     build->program->engine, NULL);
+        (void)tni_cpu_ok(build, status, "product of integers");
+    }
+    if (build->status == TN_OK) {
+        const dnnl_memory_desc_t *packed =
+            dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+        const uint32_t weight = tni_cpu_packed(build, w, &plain_b, packed);
+        const dnnl_memory_desc_t plain = tni_cpu_plain_of(&y);
+        tni_cpu_define(build, out, &plain);
+        if (build->status == TN_OK) {
+            const cpu_arg args[4] = {{DNNL_ARG_SRC, x, &a_layout},
+                                     {DNNL_ARG_WEIGHTS, weight, packed},
+                                     {DNNL_ARG_DST, out, &c_layout},
+                                     {DNNL_ARG_BIAS, b, &bias_layout}};
+            tni_cpu_step_primitive(build, desc, b == TN_NONE ? 3 : 4, args);
+        }
+    }
+    (void)dnnl_primitive_desc_destroy(desc);
+    (void)dnnl_primitive_attr_destroy(attr);
+}
+
 // x [..., k] times one weight [k, n]: all rows at once.
 static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
     const cpu_value w = *tni_cpu_value(build, node->inputs[1]);
@@ -198,7 +265,11 @@ static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transpose
 
 static uint32_t is_constant(const cpu_build *build, uint32_t value) {
     const cpu_value *v = tni_cpu_value(build, value);
-    return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
+    const uint32_t integers = v->quant.value;
+    return v->constant != TN_NONE || v->data != NULL ||
+                   (integers != TN_NONE && tni_cpu_value(build, integers)->constant != TN_NONE)
+               ? 1u
+               : 0u;
 }
 
 void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
@@ -206,6 +277,10 @@ void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
     const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
     if (x->rank < 2 || w->rank < 2) {
         (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "a factor is a vector");
+        return;
+    }
+    if (tni_cpu_is_integer_product(build, node)) {
+        emit_integer_rows(build, node, 0);
         return;
     }
     if (w->rank == 2 && is_constant(build, node->inputs[1])) {
@@ -228,5 +303,9 @@ void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
 
 // alpha and beta are 1 and the first matrix is as it is, or the verdict was no.
 void tni_cpu_emit_gemm(cpu_build *build, const cpu_node *node) {
+    if (tni_cpu_is_integer_product(build, node)) {
+        emit_integer_rows(build, node, tni_cpu_int(build, node, "transB", 0) != 0);
+        return;
+    }
     emit_rows(build, node, tni_cpu_int(build, node, "transB", 0) != 0);
 }

@@ -6,12 +6,12 @@
 
 #include <math.h>
 
-static cpu_node *producer(const cpu_build *build, uint32_t value) {
+cpu_node *tni_cpu_producer(const cpu_build *build, uint32_t value) {
     const uint32_t node = value == TN_NONE ? TN_NONE : tni_cpu_value(build, value)->producer;
     return node == TN_NONE || build->nodes[node].dead ? NULL : &build->nodes[node];
 }
 
-static uint32_t read_once(const cpu_build *build, uint32_t value) {
+uint32_t tni_cpu_read_once(const cpu_build *build, uint32_t value) {
     return tni_cpu_value(build, value)->uses == 1 &&
                    tni_cpu_value(build, value)->output_port == TN_NONE
                ? 1u
@@ -101,9 +101,9 @@ static uint32_t is_binary(const cpu_node *node, cpu_binary kind) {
 // x * sigmoid(x)
 static void silu(cpu_build *build, cpu_node *node) {
     for (uint32_t i = 0; is_binary(node, CPU_BINARY_MUL) && i < 2; ++i) {
-        cpu_node *sigmoid = producer(build, node->inputs[i]);
+        cpu_node *sigmoid = tni_cpu_producer(build, node->inputs[i]);
         if (is_act(sigmoid, CPU_ACT_SIGMOID) && sigmoid->inputs[0] == node->inputs[1 - i] &&
-            sigmoid->post_count == 0 && read_once(build, node->inputs[i])) {
+            sigmoid->post_count == 0 && tni_cpu_read_once(build, node->inputs[i])) {
             sigmoid->dead = 1;
             make_act(node, CPU_ACT_SILU, 0.0f, 0.0f, node->inputs[1 - i]);
             return;
@@ -118,26 +118,26 @@ static void gelu(cpu_build *build, cpu_node *node) {
     cpu_node *product = node;
     if (is_linear(node, 0.5f, 0.0f)) {
         half = node;
-        product = producer(build, node->inputs[0]);
-        if (product == NULL || !read_once(build, node->inputs[0])) {
+        product = tni_cpu_producer(build, node->inputs[0]);
+        if (product == NULL || !tni_cpu_read_once(build, node->inputs[0])) {
             return;
         }
     }
     for (uint32_t i = 0; is_binary(product, CPU_BINARY_MUL) && i < 2; ++i) {
-        cpu_node *plus = producer(build, product->inputs[i]);
+        cpu_node *plus = tni_cpu_producer(build, product->inputs[i]);
         uint32_t x = product->inputs[1 - i];
-        if (!is_linear(plus, 1.0f, 1.0f) || !read_once(build, product->inputs[i])) {
+        if (!is_linear(plus, 1.0f, 1.0f) || !tni_cpu_read_once(build, product->inputs[i])) {
             continue;
         }
-        cpu_node *erf = producer(build, plus->inputs[0]);
-        cpu_node *over = is_act(erf, CPU_ACT_ERF) ? producer(build, erf->inputs[0]) : NULL;
-        if (!is_linear(over, 0.707106781f, 0.0f) || !read_once(build, plus->inputs[0]) ||
-            !read_once(build, erf->inputs[0])) {
+        cpu_node *erf = tni_cpu_producer(build, plus->inputs[0]);
+        cpu_node *over = is_act(erf, CPU_ACT_ERF) ? tni_cpu_producer(build, erf->inputs[0]) : NULL;
+        if (!is_linear(over, 0.707106781f, 0.0f) || !tni_cpu_read_once(build, plus->inputs[0]) ||
+            !tni_cpu_read_once(build, erf->inputs[0])) {
             continue;
         }
-        cpu_node *first = half == NULL ? producer(build, x) : NULL;
+        cpu_node *first = half == NULL ? tni_cpu_producer(build, x) : NULL;
         if (half == NULL) {
-            if (!is_linear(first, 0.5f, 0.0f) || !read_once(build, x)) {
+            if (!is_linear(first, 0.5f, 0.0f) || !tni_cpu_read_once(build, x)) {
                 continue;
             }
             x = first->inputs[0];
@@ -163,12 +163,12 @@ static void masked_softmax(cpu_build *build, cpu_node *node) {
     if (node->kind != CPU_KIND_SOFTMAX) {
         return;
     }
-    cpu_node *add = producer(build, node->inputs[0]);
+    cpu_node *add = tni_cpu_producer(build, node->inputs[0]);
     const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
     for (uint32_t i = 0; is_binary(add, CPU_BINARY_ADD) && i < 2; ++i) {
         const cpu_value *scores = tni_cpu_value(build, add->inputs[i]);
         const cpu_value *mask = tni_cpu_value(build, add->inputs[1 - i]);
-        if (read_once(build, node->inputs[0]) && scores->rank == x->rank &&
+        if (tni_cpu_read_once(build, node->inputs[0]) && scores->rank == x->rank &&
             scores->count == x->count && mask->rank > 0 && mask->count < x->count &&
             mask->dims[mask->rank - 1] == x->dims[x->rank - 1]) {
             node->mask = add->inputs[1 - i];
@@ -177,9 +177,9 @@ static void masked_softmax(cpu_build *build, cpu_node *node) {
             break;
         }
     }
-    const cpu_node *scale = producer(build, node->inputs[0]);
+    const cpu_node *scale = tni_cpu_producer(build, node->inputs[0]);
     if (is_act(scale, CPU_ACT_LINEAR) && scale->b == 0.0f && scale->a != 0.0f &&
-        scale->post_count == 0 && read_once(build, node->inputs[0])) {
+        scale->post_count == 0 && tni_cpu_read_once(build, node->inputs[0])) {
         node->a = scale->a;
         build->nodes[tni_cpu_value(build, node->inputs[0])->producer].dead = 1;
         node->inputs[0] = scale->inputs[0];
@@ -190,29 +190,32 @@ static void masked_softmax(cpu_build *build, cpu_node *node) {
 static void rms_norm(cpu_build *build, cpu_node *node) {
     for (uint32_t i = 0; is_binary(node, CPU_BINARY_MUL) && i < 2; ++i) {
         const uint32_t gain = node->inputs[1 - i];
-        cpu_node *div = producer(build, node->inputs[i]);
+        cpu_node *div = tni_cpu_producer(build, node->inputs[i]);
         if (!is_known(build, gain) || !is_binary(div, CPU_BINARY_DIV) ||
-            !read_once(build, node->inputs[i])) {
+            !tni_cpu_read_once(build, node->inputs[i])) {
             continue;
         }
         const uint32_t x = div->inputs[0];
-        cpu_node *root = producer(build, div->inputs[1]);
-        cpu_node *plus = is_act(root, CPU_ACT_SQRT) ? producer(build, root->inputs[0]) : NULL;
+        cpu_node *root = tni_cpu_producer(build, div->inputs[1]);
+        cpu_node *plus =
+            is_act(root, CPU_ACT_SQRT) ? tni_cpu_producer(build, root->inputs[0]) : NULL;
         cpu_node *mean = is_act(plus, CPU_ACT_LINEAR) && plus->a == 1.0f
-                             ? producer(build, plus->inputs[0])
+                             ? tni_cpu_producer(build, plus->inputs[0])
                              : NULL;
         if (mean == NULL || mean->kind != CPU_KIND_REDUCE || mean->variant != CPU_REDUCE_MEAN) {
             continue;
         }
-        cpu_node *square = producer(build, mean->inputs[0]);
+        cpu_node *square = tni_cpu_producer(build, mean->inputs[0]);
         const cpu_value *v = tni_cpu_value(build, x);
         const cpu_value *m = tni_cpu_value(build, mean->outputs[0]);
         if (!is_act(square, CPU_ACT_SQUARE) || square->inputs[0] != x || v->rank == 0 ||
             m->rank != v->rank || m->count * v->dims[v->rank - 1] != v->count ||
             m->dims[m->rank - 1] != 1 ||
             tni_cpu_value(build, gain)->count != v->dims[v->rank - 1] ||
-            !read_once(build, div->inputs[1]) || !read_once(build, root->inputs[0]) ||
-            !read_once(build, plus->inputs[0]) || !read_once(build, mean->inputs[0])) {
+            !tni_cpu_read_once(build, div->inputs[1]) ||
+            !tni_cpu_read_once(build, root->inputs[0]) ||
+            !tni_cpu_read_once(build, plus->inputs[0]) ||
+            !tni_cpu_read_once(build, mean->inputs[0])) {
             continue;
         }
         div->dead = root->dead = plus->dead = mean->dead = square->dead = 1;
@@ -298,9 +301,9 @@ static void absorb_later(cpu_build *build, cpu_node *node, cpu_node *maker, cpu_
 
 static void posts(cpu_build *build, cpu_node *node) {
     if (node->kind == CPU_KIND_ACT) {
-        cpu_node *maker = producer(build, node->inputs[0]);
+        cpu_node *maker = tni_cpu_producer(build, node->inputs[0]);
         if (maker != NULL && takes_posts(maker) && !has_act(maker, node->variant) &&
-            read_once(build, node->inputs[0])) {
+            tni_cpu_read_once(build, node->inputs[0])) {
             absorb(build, node, maker,
                    (cpu_post){.act = node->variant, .a = node->a, .b = node->b, .value = TN_NONE});
         }
@@ -310,8 +313,9 @@ static void posts(cpu_build *build, cpu_node *node) {
         // The later of two makers, so that the other one is done when it begins.
         const uint32_t value = node->inputs[i];
         const uint32_t other = node->inputs[1 - i];
-        cpu_node *maker = producer(build, value);
-        if (maker == NULL || !takes_posts(maker) || value == other || !read_once(build, value)) {
+        cpu_node *maker = tni_cpu_producer(build, value);
+        if (maker == NULL || !takes_posts(maker) || value == other ||
+            !tni_cpu_read_once(build, value)) {
             continue;
         }
         if (is_bias(build, maker, other)) {
@@ -333,9 +337,9 @@ static void posts(cpu_build *build, cpu_node *node) {
             absorb(build, node, maker, post);
             return;
         }
-        const cpu_node *second = producer(build, other);
+        const cpu_node *second = tni_cpu_producer(build, other);
         // Where the other maker could take the sum as well and is the later one, it does.
-        if (i == 0 && second != NULL && takes_posts(second) && read_once(build, other) &&
+        if (i == 0 && second != NULL && takes_posts(second) && tni_cpu_read_once(build, other) &&
             made_before(build, value, second)) {
             continue;
         }
@@ -347,7 +351,16 @@ static void posts(cpu_build *build, cpu_node *node) {
 typedef void (*rule)(cpu_build *build, cpu_node *node);
 
 void tni_cpu_fuse(cpu_build *build) {
-    const rule rules[] = {scalars, silu, gelu, rms_norm, masked_softmax, posts};
+    const rule rules[] = {scalars,
+                          silu,
+                          gelu,
+                          rms_norm,
+                          masked_softmax,
+                          tni_cpu_rule_dequantize,
+                          tni_cpu_rule_integers_through,
+                          posts,
+                          tni_cpu_rule_quantized_sum,
+                          tni_cpu_rule_quantize_result};
     for (uint32_t r = 0; r < sizeof rules / sizeof rules[0]; ++r) {
         tni_cpu_count_uses(build);
         for (uint32_t i = 0; i < build->node_count && build->status == TN_OK; ++i) {

@@ -68,7 +68,7 @@ struct cpu_op {
     uint8_t numerics;
 };
 
-#define CPU_OP_COUNT 54u
+#define CPU_OP_COUNT 56u
 extern const cpu_op tni_cpu_ops[CPU_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

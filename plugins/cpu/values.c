@@ -110,7 +110,8 @@ uint32_t tni_cpu_value_new(cpu_build *build, tn_dtype dtype, uint32_t rank, cons
                          .concat = TN_NONE,
                          .producer = TN_NONE,
                          .storage = TN_NONE,
-                         .same = TN_NONE};
+                         .same = TN_NONE,
+                         .quant = {.value = TN_NONE}};
     for (uint32_t axis = 0; axis < rank; ++axis) {
         value->dims[axis] = dims[axis];
         value->count *= dims[axis];
@@ -297,7 +298,7 @@ static uint32_t twin(cpu_build *build, uint32_t value) {
     const cpu_value v = *tni_cpu_value(build, value);
     const uint32_t made = tni_cpu_value_new(build, v.dtype, v.rank, v.dims);
     if (made != TN_NONE) {
-        tni_cpu_value(build, made)->same = v.same;
+        tni_cpu_value(build, made)->same = tni_cpu_value(build, value)->same;
         tni_cpu_value(build, value)->same = made;
     }
     return made;
@@ -329,13 +330,36 @@ static const void *reorder_known(cpu_build *build, const void *data,
                : NULL;
 }
 
+// What is no constant is packed by a step of every run.
+static uint32_t packed_at_run(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,
+                              const dnnl_memory_desc_t *layout) {
+    const uint32_t source = tni_cpu_as_plain(build, value);
+    if (source == TN_NONE) {
+        return TN_NONE;
+    }
+    const cpu_value v = *tni_cpu_value(build, source);
+    const uint32_t seen = tni_cpu_value_new(build, v.dtype, v.rank, v.dims);
+    const uint32_t made = tni_cpu_value_new(build, v.dtype, v.rank, v.dims);
+    if (made == TN_NONE) {
+        return TN_NONE;
+    }
+    tni_cpu_alias(build, seen, source, plain, 0);
+    tni_cpu_define(build, made, layout);
+    tni_cpu_step_copy(build, seen, made);
+    return build->status == TN_OK ? made : TN_NONE;
+}
+
 uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,
                         const dnnl_memory_desc_t *layout) {
     if (build->status != TN_OK || value == TN_NONE) {
         return TN_NONE;
     }
+    tni_cpu_materialize(build, value);
     const cpu_value v = *tni_cpu_value(build, value);
     const void *data = v.data;
+    if (v.data == NULL && v.constant == TN_NONE) {
+        return packed_at_run(build, value, plain, layout);
+    }
     if (v.data == NULL) {
         const tn_status status =
             tni_cpu_weight(build->program, v.constant, plain, layout, &data, build->error);
@@ -358,6 +382,7 @@ uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *
     if (build->status != TN_OK || value == TN_NONE) {
         return TN_NONE;
     }
+    tni_cpu_materialize(build, value);
     for (uint32_t i = value; i != TN_NONE; i = tni_cpu_value(build, i)->same) {
         const cpu_value *v = tni_cpu_value(build, i);
         if (v->storage != TN_NONE && tni_cpu_same_layout(&v->layout, layout)) {
@@ -369,7 +394,7 @@ uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *
         const dnnl_memory_desc_t plain = tni_cpu_plain_of(v);
         return tni_cpu_packed(build, value, &plain, layout);
     }
-    const uint32_t made = twin(build, value);
+    const uint32_t made = build->status == TN_OK ? twin(build, value) : TN_NONE;
     if (made == TN_NONE) {
         return TN_NONE;
     }
@@ -389,6 +414,10 @@ uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value) {
 const void *tni_cpu_known(cpu_build *build, uint32_t value) {
     if (build->status != TN_OK || value == TN_NONE) {
         return NULL;
+    }
+    const uint32_t integers = tni_cpu_value(build, value)->quant.value;
+    if (integers != TN_NONE && tni_cpu_value(build, integers)->constant != TN_NONE) {
+        tni_cpu_materialize(build, value);
     }
     const cpu_value *v = tni_cpu_value(build, value);
     if (v->data != NULL) {

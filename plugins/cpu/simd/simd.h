@@ -44,6 +44,18 @@ typedef uint32_t cpu_binary;
 #define CPU_BINARY_POW 6u
 #define CPU_BINARY_COUNT 7u
 
+// Scales and zero points of a sum of two tensors of uint8.
+typedef struct cpu_quantized_sum {
+    float x_scale;
+    float y_scale;
+    float out_scale;
+    int32_t x_zero;
+    int32_t y_zero;
+    int32_t out_zero;
+    float low; // before it is quantised
+    float high;
+} cpu_quantized_sum;
+
 typedef struct cpu_simd {
     const char *name; // of the instruction set
     uint32_t floats;  // in one register
@@ -81,6 +93,9 @@ typedef struct cpu_simd {
                         int64_t count);
     void (*quantize_s8)(const float *x, float scale, int32_t zero_point, int8_t *out,
                         int64_t count);
+    // q((x - x_zero) * x_scale + (y - y_zero) * y_scale), of which what is below low becomes low.
+    void (*quantized_sum_u8)(const cpu_quantized_sum *sum, const uint8_t *x, const uint8_t *y,
+                             uint8_t *out, int64_t count);
 } cpu_simd;
 
 // The best set of this processor.

@@ -343,6 +343,19 @@ DEQUANTIZE(dequantize_s8_loop, int8_t)
 QUANTIZE(quantize_u8_loop, uint8_t, 0, 255)
 QUANTIZE(quantize_s8_loop, int8_t, -128, 127)
 
+static void quantized_sum_u8_loop(const cpu_quantized_sum *sum, const uint8_t *x, const uint8_t *y,
+                                  uint8_t *out, int64_t count) {
+    const cpu_quantized_sum q = *sum;
+    const float least = (float)(0 - q.out_zero);
+    const float most = (float)(255 - q.out_zero);
+    for (int64_t i = 0; i < count; ++i) {
+        const float u = (float)((int32_t)x[i] - q.x_zero) * q.x_scale;
+        const float v = (float)((int32_t)y[i] - q.y_zero) * q.y_scale;
+        const float kept = clip_one(u + v, q.low, q.high) / q.out_scale;
+        out[i] = (uint8_t)((int32_t)round_small(clip_one(kept, least, most)) + q.out_zero);
+    }
+}
+
 extern const cpu_simd CPU_SIMD_SYMBOL;
 const cpu_simd CPU_SIMD_SYMBOL = {
     .name = CPU_SIMD_NAME,
@@ -362,6 +375,7 @@ const cpu_simd CPU_SIMD_SYMBOL = {
     .dequantize_s8 = dequantize_s8_loop,
     .quantize_u8 = quantize_u8_loop,
     .quantize_s8 = quantize_s8_loop,
+    .quantized_sum_u8 = quantized_sum_u8_loop,
 };
 
 #endif // TENON_CPU_SIMD_BODY_H
