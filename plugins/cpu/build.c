@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the view and the actual sizes to an instance: reads nodes and values, lets fusion rewrite
 // them, emits every node, and brings the results to the ports.
-#include "build.h"
+#include "choose.h"
 
 #include <float.h>
 #include <string.h>
@@ -383,6 +383,7 @@ static void build_all(cpu_build *build) {
     if (build->status == TN_OK) {
         tni_cpu_fuse(build);
         tni_cpu_count_uses(build);
+        tni_cpu_choose_images(build);
         place_inputs(build);
     }
     for (uint32_t i = 0; i < build->node_count && build->status == TN_OK; ++i) {

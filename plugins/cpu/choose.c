@@ -94,7 +94,7 @@ static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_strea
 
 // Turns about, so that what disturbs the machine disturbs all.
 static uint32_t measure(const cpu_program *program, const dnnl_primitive_desc_t *descs,
-                        uint32_t count, dnnl_stream_t stream) {
+                        uint32_t count, dnnl_stream_t stream, uint64_t *out_time_ns) {
     trial trials[2];
     uint64_t least[2] = {UINT64_MAX, UINT64_MAX};
     uint32_t ready = 0;
@@ -115,30 +115,92 @@ static uint32_t measure(const cpu_program *program, const dnnl_primitive_desc_t 
         best = least[i] < least[best] ? i : best;
         trial_deinit(program, &trials[i]);
     }
+    *out_time_ns = least[best] == UINT64_MAX ? 0 : least[best];
     return best;
 }
 
-uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count) {
-    cpu_program *program = build->program;
-    if (count < 2) {
-        return 0;
-    }
-    const uint64_t key = key_of(descs[0]);
+static const cpu_chosen *find(const cpu_program *program, uint64_t key) {
     for (const cpu_chosen *c = program->chosen; c != NULL; c = c->next) {
         if (c->key == key) {
-            return c->choice < count ? c->choice : 0;
+            return c;
         }
     }
+    return NULL;
+}
+
+static const cpu_chosen *decide(cpu_program *program, const dnnl_primitive_desc_t *descs,
+                                uint32_t count, uint64_t key) {
     dnnl_stream_t stream = NULL;
     cpu_chosen *made = tn_helper_alloc(&program->host, sizeof *made);
     if (made == NULL ||
         dnnl_stream_create(&stream, program->engine, dnnl_stream_default_flags) != dnnl_success) {
         tn_helper_free(&program->host, made, sizeof *made);
-        return 0;
+        return NULL;
     }
-    *made = (cpu_chosen){
-        .next = program->chosen, .key = key, .choice = measure(program, descs, count, stream)};
+    *made = (cpu_chosen){.next = program->chosen, .key = key};
+    made->choice = measure(program, descs, count, stream, &made->time_ns);
     program->chosen = made;
     (void)dnnl_stream_destroy(stream);
-    return made->choice;
+    return made;
+}
+
+uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
+                        uint64_t *out_time_ns) {
+    if (out_time_ns != NULL) {
+        *out_time_ns = 0;
+    }
+    if (count < 2 && out_time_ns == NULL) {
+        return 0;
+    }
+    const uint64_t key = key_of(descs[0]);
+    const cpu_chosen *chosen = find(build->program, key);
+    chosen = chosen != NULL ? chosen : decide(build->program, descs, count, key);
+    if (chosen == NULL) {
+        return 0;
+    }
+    if (out_time_ns != NULL) {
+        *out_time_ns = chosen->time_ns;
+    }
+    return chosen->choice < count ? chosen->choice : 0;
+}
+
+static uint64_t time_all(cpu_build *build, cpu_images images) {
+    uint64_t sum = 0;
+    build->program->images = images;
+    for (uint32_t i = 0; i < build->node_count && build->status == TN_OK; ++i) {
+        const cpu_node *node = &build->nodes[i];
+        if (!node->dead && node->kind == CPU_KIND_CONV) {
+            build->current = i;
+            sum += tni_cpu_conv_time(build, node);
+        }
+    }
+    build->current = TN_NONE;
+    return sum;
+}
+
+// Blocks of channels follow each other where images are joined; with channels last every pixel is
+// copied, at some bytes a nanosecond.
+static uint64_t time_to_join(const cpu_build *build) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < build->node_count; ++i) {
+        const cpu_node *node = &build->nodes[i];
+        if (!node->dead && node->kind == CPU_KIND_CONCAT) {
+            sum += (uint64_t)tni_cpu_value(build, node->outputs[0])->count * 4 / 5;
+        }
+    }
+    return sum;
+}
+
+void tni_cpu_choose_images(cpu_build *build) {
+    cpu_program *program = build->program;
+    if (program->images != CPU_IMAGES_UNDECIDED) {
+        return;
+    }
+    if ((program->flags & TN_COMPILE_FAST) != 0) {
+        program->images = CPU_IMAGES_BLOCKED;
+        return;
+    }
+    const uint64_t any = time_all(build, CPU_IMAGES_ANY) + time_to_join(build);
+    const uint64_t blocked = time_all(build, CPU_IMAGES_BLOCKED);
+    program->images = blocked <= any ? CPU_IMAGES_BLOCKED : CPU_IMAGES_ANY;
 }

@@ -7,7 +7,15 @@
 #include "build.h"
 
 // The index of the descriptor that runs fastest; 0 where there is one, or nothing could be
-// measured. What it costs to bring the input into another layout is not part of it.
-uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count);
+// measured. out_time_ns: null, or how long it takes, which is measured for one as well; 0 where
+// that failed.
+uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
+                        uint64_t *out_time_ns);
+
+// Decides how images lie in this program, by what all its convolutions take in either way and what
+// concatenations copy.
+void tni_cpu_choose_images(cpu_build *build);
+// What a convolution takes by the present decision; 0 where that is not known.
+uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node);
 
 #endif // TENON_CPU_CHOOSE_H

@@ -58,6 +58,21 @@ static uint32_t describe(cpu_build *build, const cpu_node *node, uint32_t bias, 
     return 1;
 }
 
+// Channels in blocks of a register's width, for images that have as many.
+static void block_channels(const cpu_build *build, conv_shape *shape) {
+    const uint32_t floats = build->program->simd->floats;
+    const dnnl_format_tag_t tag = floats == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+    if (shape->dst.ndims != 4 || floats < 8 || shape->dst.data_type != dnnl_f32) {
+        return;
+    }
+    const dnnl_memory_desc_t dst = shape->dst;
+    const dnnl_memory_desc_t src = shape->src;
+    (void)dnnl_memory_desc_init_by_tag(&shape->dst, 4, dst.dims, dst.data_type, tag);
+    if (src.dims[1] >= (int64_t)floats) {
+        (void)dnnl_memory_desc_init_by_tag(&shape->src, 4, src.dims, src.data_type, tag);
+    }
+}
+
 static dnnl_status_t desc_create(const cpu_build *build, const conv_shape *shape,
                                  dnnl_alg_kind_t alg, const_dnnl_primitive_attr_t attr,
                                  dnnl_primitive_desc_t *out_desc) {
@@ -89,7 +104,8 @@ static dnnl_primitive_attr_t attr_create(cpu_build *build, const cpu_node *node,
     return attr;
 }
 
-// The algorithms that may compute it; the first is always there.
+// The algorithms that may compute it; the first is always there where one is. In a layout of the
+// library's own choice Winograd is none of them: it would have to be copied to and from.
 static uint32_t candidates(const cpu_build *build, const conv_shape *shape,
                            const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out_descs) {
     const cpu_window *w = &shape->window;
@@ -100,7 +116,8 @@ static uint32_t candidates(const cpu_build *build, const conv_shape *shape,
     const uint32_t three_by_three = w->axes == 2 && w->kernel[0] == 3 && w->kernel[1] == 3 &&
                                     w->strides[0] == 1 && w->strides[1] == 1 &&
                                     w->dilates[0] == 0 && w->dilates[1] == 0;
-    if (count == 1 && three_by_three && build->program->precision != TN_PRECISION_STRICT &&
+    if (count == 1 && three_by_three && build->program->images == CPU_IMAGES_BLOCKED &&
+        build->program->precision != TN_PRECISION_STRICT &&
         (build->program->flags & TN_COMPILE_FAST) == 0 &&
         shape->plain_weights.ndims == shape->src.ndims &&
         desc_create(build, shape, dnnl_convolution_winograd, attr, &out_descs[1]) == dnnl_success) {
@@ -147,6 +164,29 @@ static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
     return TN_NONE;
 }
 
+uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
+    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    dnnl_primitive_desc_t descs[2] = {NULL, NULL};
+    uint32_t fused = 0;
+    uint64_t time_ns = 0;
+    conv_shape shape;
+    if (tni_cpu_is_integer_product(build, node) || !describe(build, node, bias, &shape)) {
+        return 0;
+    }
+    if (build->program->images == CPU_IMAGES_BLOCKED) {
+        block_channels(build, &shape);
+    }
+    dnnl_primitive_attr_t attr = attr_create(build, node, sum_post(build, node), &fused);
+    const uint32_t count = fused ? candidates(build, &shape, attr, descs) : 0;
+    if (count > 0) {
+        (void)tni_cpu_choose(build, descs, count, &time_ns);
+    }
+    (void)dnnl_primitive_desc_destroy(descs[0]);
+    (void)dnnl_primitive_desc_destroy(descs[1]);
+    (void)dnnl_primitive_attr_destroy(attr);
+    return time_ns;
+}
+
 void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node) {
     const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
     int64_t scale_count = 0;
@@ -188,6 +228,9 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
     if (!describe(build, node, bias, &shape)) {
         return;
     }
+    if (build->program->images == CPU_IMAGES_BLOCKED) {
+        block_channels(build, &shape);
+    }
     uint32_t fused = 0;
     const uint32_t sum = sum_post(build, node);
     dnnl_primitive_attr_t attr = attr_create(build, node, sum, &fused);
@@ -209,7 +252,7 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
                                  "the library has no such convolution");
     }
     if (build->status == TN_OK) {
-        const uint32_t best = tni_cpu_choose(build, descs, count);
+        const uint32_t best = tni_cpu_choose(build, descs, count, NULL);
         if (best == 1) {
             build->out->numerics = TN_NUMERICS_WINOGRAD;
         }

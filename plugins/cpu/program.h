@@ -25,8 +25,16 @@ typedef struct cpu_weight {
 typedef struct cpu_chosen {
     struct cpu_chosen *next;
     uint64_t key;
+    uint64_t time_ns; // of the choice; 0: not measured
     uint32_t choice;
 } cpu_chosen;
+
+// How images lie between convolutions: as the library likes it, which is channels last where it has
+// kernels for that, or with channels in blocks.
+typedef uint32_t cpu_images;
+#define CPU_IMAGES_UNDECIDED 0u
+#define CPU_IMAGES_ANY 1u
+#define CPU_IMAGES_BLOCKED 2u
 
 typedef struct cpu_program {
     tn_helper_host host;
@@ -44,6 +52,7 @@ typedef struct cpu_program {
     cpu_weight *weights;
     uint64_t weight_bytes;
     cpu_chosen *chosen;
+    cpu_images images;
     cpu_instance *instances;
     tn_numerics numerics;
 } cpu_program;
