@@ -21,6 +21,7 @@ typedef struct cpu_quant {
     float scale;    // of all elements, where axis is TN_NONE
     int32_t zero_point;
     uint32_t axis;   // one scale for each index of it: of constants alone
+    int64_t block;   // or for so many indices together; 0: one each
     uint32_t scales; // value
     uint32_t zeros;  // value, or TN_NONE
 } cpu_quant;
@@ -111,6 +112,8 @@ uint32_t tni_cpu_value_new(cpu_build *build, tn_dtype dtype, uint32_t rank, cons
 // A plain value whose elements are known now; data is copied.
 uint32_t tni_cpu_value_known(cpu_build *build, tn_dtype dtype, uint32_t rank, const int64_t *dims,
                              const void *data);
+// Bytes that lie elsewhere and outlive the instance.
+uint32_t tni_cpu_value_at(cpu_build *build, const void *data, int64_t size_bytes);
 // Memory of a step alone; TN_NONE on failure.
 uint32_t tni_cpu_scratch(cpu_build *build, int64_t size_bytes);
 // Gives a value that a step is about to write its layout and its place.
@@ -221,6 +224,11 @@ uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const floa
 void tni_cpu_emit_integers_as_floats(cpu_build *build, const cpu_node *node);
 void tni_cpu_quantize_steps(cpu_build *build, uint32_t value, float scale, int32_t zero,
                             uint32_t out);
+// Whether a product is one with 4-bit weights, whose groups of rows share scales.
+uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node);
+// Element index of constant integers.
+int32_t tni_cpu_integer_at(tn_dtype dtype, const void *integers, int64_t index);
 // Gives a dequantised value its floats: now where they are known, else by a step.
 void tni_cpu_materialize(cpu_build *build, uint32_t value);
 

@@ -222,7 +222,7 @@ uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *
                : no(out_verdict, TN_REASON_QUANT_SCHEME, 1, 0, 1);
 }
 
-// Scales by axis, and int32, are those of weights and biases.
+// Scales by axis, and other types than bytes, are those of weights and biases.
 uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict) {
     const tn_graph_value *x = tn_view_value(view, tn_view_node_input(view, node, 0));
@@ -230,7 +230,7 @@ uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node
     if (known != NULL && (known->flags & TN_CONSTANT_REPLACEABLE) == 0) {
         return 1;
     }
-    if (x->dtype == TN_DTYPE_INT32) {
+    if (x->dtype != TN_DTYPE_INT8 && x->dtype != TN_DTYPE_UINT8) {
         return no(out_verdict, TN_REASON_NEEDS_CONSTANT, 0, 0, 0);
     }
     return tni_cpu_check_quantize(view, node, out_verdict);

@@ -283,6 +283,10 @@ void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
         emit_integer_rows(build, node, 0);
         return;
     }
+    if (tni_cpu_is_nibble_product(build, node)) {
+        tni_cpu_emit_nibble_product(build, node);
+        return;
+    }
     if (w->rank == 2 && is_constant(build, node->inputs[1])) {
         emit_rows(build, node, 0);
         return;

@@ -47,6 +47,8 @@ typedef uint32_t cpu_types;
 #define CPU_FLOAT CPU_TYPE(TN_DTYPE_FLOAT)
 #define CPU_BYTES (CPU_TYPE(TN_DTYPE_INT8) | CPU_TYPE(TN_DTYPE_UINT8))
 #define CPU_INDEX (CPU_TYPE(TN_DTYPE_INT64) | CPU_TYPE(TN_DTYPE_INT32))
+#define CPU_INTEGERS                                                                               \
+    (CPU_BYTES | CPU_TYPE(TN_DTYPE_INT32) | CPU_TYPE(TN_DTYPE_INT4) | CPU_TYPE(TN_DTYPE_UINT4))
 // Whatever the library can move.
 #define CPU_MOVABLE (CPU_FLOAT | CPU_BYTES | CPU_TYPE(TN_DTYPE_INT32) | CPU_TYPE(TN_DTYPE_BOOL))
 

@@ -91,6 +91,13 @@ tn_status tni_cpu_build(cpu_program *program, const tn_symbol_value *symbols, ui
 tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_memory_desc_t *plain,
                          const dnnl_memory_desc_t *layout, const void **out_data, tn_error *error);
 
+// The same in a form that only our kernels read: size_bytes that fill makes of the plain bytes,
+// told from other forms of the constant by their size.
+typedef void (*cpu_fill_fn)(const void *plain, void *out_data, const void *user_data);
+tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t size_bytes,
+                            cpu_fill_fn fill, const void *user_data, const void **out_data,
+                            tn_error *error);
+
 void tni_cpu_weights_free(cpu_program *program);
 
 // Copies elements from one layout to another at once. [may-alloc]

@@ -16,22 +16,29 @@ static uint32_t is_known(const cpu_build *build, uint32_t value) {
     return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
 }
 
-// One integer of a known value; 0 for none.
-static int32_t zero_point(cpu_build *build, uint32_t value, int64_t index) {
-    const void *data = value == TN_NONE ? NULL : tni_cpu_known(build, value);
-    if (data == NULL) {
-        return 0;
-    }
-    switch (tni_cpu_value(build, value)->dtype) {
+int32_t tni_cpu_integer_at(tn_dtype dtype, const void *integers, int64_t index) {
+    const uint8_t byte = ((const uint8_t *)integers)[index / 2];
+    const int32_t half = index % 2 == 0 ? byte & 15 : byte >> 4;
+    switch (dtype) {
     case TN_DTYPE_INT8:
-        return ((const int8_t *)data)[index];
+        return ((const int8_t *)integers)[index];
     case TN_DTYPE_UINT8:
-        return ((const uint8_t *)data)[index];
+        return ((const uint8_t *)integers)[index];
     case TN_DTYPE_INT32:
-        return ((const int32_t *)data)[index];
+        return ((const int32_t *)integers)[index];
+    case TN_DTYPE_UINT4:
+        return half;
+    case TN_DTYPE_INT4:
+        return half < 8 ? half : half - 16;
     default:
         return 0;
     }
+}
+
+// One integer of a known value; 0 for none.
+static int32_t zero_point(cpu_build *build, uint32_t value, int64_t index) {
+    const void *data = value == TN_NONE ? NULL : tni_cpu_known(build, value);
+    return data == NULL ? 0 : tni_cpu_integer_at(tni_cpu_value(build, value)->dtype, data, index);
 }
 
 void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node) {
@@ -43,6 +50,7 @@ void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node) {
                        .scales = node->inputs[1],
                        .zeros = tni_cpu_input(node, 2)};
     const cpu_value *x = tni_cpu_value(build, quant.value);
+    // A scale of its own for the only index of an axis is one for all.
     if (tni_cpu_value(build, quant.scales)->count == 1) {
         const float *scale = tni_cpu_known(build, quant.scales);
         if (scale == NULL) {
@@ -52,6 +60,7 @@ void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node) {
         quant.zero_point = zero_point(build, quant.zeros, 0);
     } else {
         quant.axis = tni_cpu_axis(tni_cpu_int(build, node, "axis", 1), x->rank);
+        quant.block = tni_cpu_int(build, node, "block_size", 0);
         if (x->constant == TN_NONE || quant.axis == x->rank) {
             return; // the verdict was no
         }
@@ -324,12 +333,22 @@ void tni_cpu_emit_integers_as_floats(cpu_build *build, const cpu_node *node) {
     }
 }
 
-static float known_scale(const float *scales, const cpu_value *v, uint32_t axis, int64_t index) {
+// Which scale belongs to an element.
+static int64_t scale_index(const cpu_value *v, const cpu_quant *quant, int64_t index) {
+    if (quant->axis == TN_NONE) {
+        return 0;
+    }
     int64_t behind = 1;
-    for (uint32_t i = axis + 1; i < v->rank; ++i) {
+    for (uint32_t i = quant->axis + 1; i < v->rank; ++i) {
         behind *= v->dims[i];
     }
-    return scales[index / behind % v->dims[axis]];
+    const int64_t size = v->dims[quant->axis];
+    const int64_t at = index / behind % size;
+    if (quant->block == 0) {
+        return at;
+    }
+    const int64_t blocks = (size + quant->block - 1) / quant->block;
+    return (index / behind / size * blocks + at / quant->block) * behind + index % behind;
 }
 
 // Floats of constants are computed now, and belong to the instance.
@@ -343,23 +362,12 @@ static void materialize_known(cpu_build *build, uint32_t value, const cpu_quant 
         (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
         return;
     }
+    const tn_dtype zero_type = zeros == NULL ? x.dtype : tni_cpu_value(build, quant->zeros)->dtype;
     for (int64_t i = 0; i < x.count; ++i) {
-        const int32_t q = x.dtype == TN_DTYPE_INT8    ? ((const int8_t *)integers)[i]
-                          : x.dtype == TN_DTYPE_UINT8 ? ((const uint8_t *)integers)[i]
-                                                      : ((const int32_t *)integers)[i];
-        float scale = quant->scale;
-        int32_t zero = quant->zero_point;
-        if (quant->axis != TN_NONE) {
-            int64_t behind = 1;
-            for (uint32_t axis = quant->axis + 1; axis < x.rank; ++axis) {
-                behind *= x.dims[axis];
-            }
-            scale = known_scale(scales, &x, quant->axis, i);
-            zero = zeros == NULL
-                       ? 0
-                       : zero_point(build, quant->zeros, i / behind % x.dims[quant->axis]);
-        }
-        floats[i] = (float)((int64_t)q - zero) * scale;
+        const int64_t at = scale_index(&x, quant, i);
+        const int32_t zero = zeros == NULL ? 0 : tni_cpu_integer_at(zero_type, zeros, at);
+        const int64_t steps = (int64_t)tni_cpu_integer_at(x.dtype, integers, i) - zero;
+        floats[i] = (float)steps * scales[at];
     }
     tni_cpu_value(build, value)->data = floats;
 }

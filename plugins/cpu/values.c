@@ -147,6 +147,26 @@ static void place(cpu_build *build, uint32_t value, uint32_t storage, int64_t of
     build->out->storages[storage].pending += v->uses;
 }
 
+static void place_constant(cpu_build *build, uint32_t value, const void *data,
+                           const dnnl_memory_desc_t *layout) {
+    const uint32_t storage =
+        storage_new(build, CPU_HOME_CONSTANT, (int64_t)dnnl_memory_desc_get_size(layout));
+    if (storage != TN_NONE) {
+        build->out->storages[storage].data = data;
+        build->out->storages[storage].fixed = 1;
+        place(build, value, storage, 0, layout);
+    }
+}
+
+uint32_t tni_cpu_value_at(cpu_build *build, const void *data, int64_t size_bytes) {
+    const uint32_t value = tni_cpu_value_new(build, TN_DTYPE_UINT8, 1, &size_bytes);
+    if (value != TN_NONE) {
+        const dnnl_memory_desc_t layout = tni_cpu_value(build, value)->layout;
+        place_constant(build, value, data, &layout);
+    }
+    return value;
+}
+
 uint32_t tni_cpu_value_known(cpu_build *build, tn_dtype dtype, uint32_t rank, const int64_t *dims,
                              const void *data) {
     const uint32_t value = tni_cpu_value_new(build, dtype, rank, dims);
@@ -302,17 +322,6 @@ static uint32_t twin(cpu_build *build, uint32_t value) {
         tni_cpu_value(build, value)->same = made;
     }
     return made;
-}
-
-static void place_constant(cpu_build *build, uint32_t value, const void *data,
-                           const dnnl_memory_desc_t *layout) {
-    const uint32_t storage =
-        storage_new(build, CPU_HOME_CONSTANT, (int64_t)dnnl_memory_desc_get_size(layout));
-    if (storage != TN_NONE) {
-        build->out->storages[storage].data = data;
-        build->out->storages[storage].fixed = 1;
-        place(build, value, storage, 0, layout);
-    }
 }
 
 // Reorders known elements now.

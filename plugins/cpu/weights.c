@@ -182,6 +182,47 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     return TN_OK;
 }
 
+tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t size_bytes,
+                            cpu_fill_fn fill, const void *user_data, const void **out_data,
+                            tn_error *error) {
+    const tn_helper_host *host = &program->host;
+    dnnl_memory_desc_t layout;
+    *out_data = NULL;
+    const dnnl_dims_t dims = {(dnnl_dim_t)size_bytes};
+    (void)dnnl_memory_desc_init_by_tag(&layout, 1, dims, dnnl_s8, dnnl_a);
+    for (const cpu_weight *w = program->weights; w != NULL; w = w->next) {
+        if (w->constant == constant && dnnl_memory_desc_equal(&w->layout, &layout)) {
+            *out_data = w->data;
+            return TN_OK;
+        }
+    }
+    const void *data = NULL;
+    void *owned = NULL;
+    cpu_weight *made = tn_helper_alloc(host, sizeof *made);
+    void *filled = buffer_alloc(host, size_bytes);
+    tn_status status = made != NULL && filled != NULL
+                           ? read_plain(program, constant, &data, &owned, error)
+                           : no_memory(error);
+    if (status != TN_OK) {
+        tn_helper_free(host, made, sizeof *made);
+        buffer_free(host, filled, size_bytes);
+        return status;
+    }
+    fill(data, filled, user_data);
+    if (owned != NULL) {
+        buffer_free(host, owned, tn_view_constant(program->view, constant)->size_bytes);
+    }
+    *made = (cpu_weight){.next = program->weights,
+                         .constant = constant,
+                         .layout = layout,
+                         .data = filled,
+                         .owned_bytes = size_bytes};
+    program->weights = made;
+    program->weight_bytes += size_bytes;
+    *out_data = filled;
+    return TN_OK;
+}
+
 void tni_cpu_weights_free(cpu_program *program) {
     while (program->weights != NULL) {
         cpu_weight *next = program->weights->next;

@@ -44,6 +44,9 @@ typedef uint32_t cpu_binary;
 #define CPU_BINARY_POW 6u
 #define CPU_BINARY_COUNT 7u
 
+#define CPU_NIBBLE_COLUMNS 32
+#define CPU_NIBBLE_ROWS 4u
+
 // Scales and zero points of a sum of two tensors of uint8.
 typedef struct cpu_quantized_sum {
     float x_scale;
@@ -96,6 +99,13 @@ typedef struct cpu_simd {
     // q((x - x_zero) * x_scale + (y - y_zero) * y_scale), of which what is below low becomes low.
     void (*quantized_sum_u8)(const cpu_quantized_sum *sum, const uint8_t *x, const uint8_t *y,
                              uint8_t *out, int64_t count);
+    // Adds rows of x (at most CPU_NIBBLE_ROWS, x_step apart) times one block of CPU_NIBBLE_COLUMNS
+    // columns of 4-bit weights to sums: per k CPU_NIBBLE_COLUMNS / 2 bytes, of which byte j has
+    // column j in its low half and column j + CPU_NIBBLE_COLUMNS / 2 in the high one. groups of
+    // group_size k each have their own scales and offsets (zero point times scale), one a column.
+    void (*nibble_rows)(const float *x, int64_t x_step, uint32_t rows, const uint8_t *weights,
+                        const float *scales, const float *offsets, int64_t groups,
+                        int64_t group_size, float *sums);
 } cpu_simd;
 
 // The best set of this processor.

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products with weights of 4 bits, which stay 4 bits in memory: reading them is what takes the time
+// while a network speaks word by word. Columns are packed in blocks of a few registers (simd.h).
+#include "build.h"
+
+#include <string.h>
+
+typedef struct nibbles {
+    int64_t rows;
+    int64_t k;
+    int64_t n;
+    int64_t groups;
+    int64_t group_size;
+    int64_t blocks; // of columns
+} nibbles;
+
+uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node) {
+    if (node->kind != CPU_KIND_MATMUL || tni_cpu_value(build, node->inputs[1])->rank != 2) {
+        return 0;
+    }
+    const cpu_quant *w = &tni_cpu_value(build, node->inputs[1])->quant;
+    if (w->value == TN_NONE || w->axis != 0 || w->block <= 0) {
+        return 0;
+    }
+    const cpu_value *weights = tni_cpu_value(build, w->value);
+    return (weights->dtype == TN_DTYPE_INT4 || weights->dtype == TN_DTYPE_UINT4) &&
+                   weights->constant != TN_NONE && weights->dims[0] % w->block == 0 &&
+                   tni_cpu_value(build, w->scales)->constant != TN_NONE
+               ? 1u
+               : 0u;
+}
+
+typedef struct pack_info {
+    const nibbles *shape;
+    tn_dtype dtype;
+    const float *scales; // of what packs offsets
+    const void *zeros;   // null: none
+    tn_dtype zero_type;
+} pack_info;
+
+// Signed weights are stored 8 higher, so that all are unsigned.
+static int32_t raised(tn_dtype dtype, const void *data, int64_t index) {
+    return tni_cpu_integer_at(dtype, data, index) + (dtype == TN_DTYPE_INT4 ? 8 : 0);
+}
+
+static void pack_weights(const void *plain, void *out_data, const void *user_data) {
+    const pack_info *info = user_data;
+    const nibbles *s = info->shape;
+    const int64_t half = CPU_NIBBLE_COLUMNS / 2;
+    uint8_t *out = out_data;
+    for (int64_t b = 0; b < s->blocks; ++b) {
+        for (int64_t k = 0; k < s->k; ++k) {
+            for (int64_t j = 0; j < half; ++j) {
+                const int64_t low = b * CPU_NIBBLE_COLUMNS + j;
+                const int64_t high = low + half;
+                const int32_t u = low < s->n ? raised(info->dtype, plain, k * s->n + low) : 0;
+                const int32_t v = high < s->n ? raised(info->dtype, plain, k * s->n + high) : 0;
+                *out++ = (uint8_t)(u | v << 4);
+            }
+        }
+    }
+}
+
+// For every block its groups, of which each has all scales and then all offsets are in an array of
+// their own: scale times the zero point that packing shifted.
+static void pack_scales(const void *plain, void *out_data, const void *user_data) {
+    const pack_info *info = user_data;
+    const nibbles *s = info->shape;
+    const float *scales = plain;
+    float *out = out_data;
+    float *offsets = out + s->blocks * s->groups * CPU_NIBBLE_COLUMNS;
+    for (int64_t b = 0; b < s->blocks; ++b) {
+        for (int64_t g = 0; g < s->groups; ++g) {
+            for (int64_t j = 0; j < CPU_NIBBLE_COLUMNS; ++j) {
+                const int64_t column = b * CPU_NIBBLE_COLUMNS + j;
+                const int64_t at = g * s->n + column;
+                const float scale = column < s->n ? scales[at] : 0.0f;
+                int32_t zero = info->dtype == TN_DTYPE_INT4 ? 8 : 0;
+                if (info->zeros != NULL && column < s->n) {
+                    zero += tni_cpu_integer_at(info->zero_type, info->zeros, at);
+                }
+                *out++ = scale;
+                *offsets++ = scale * (float)zero;
+            }
+        }
+    }
+}
+
+static void product_range(const cpu_call *call, int64_t begin, int64_t end) {
+    const nibbles *s = call->params;
+    const float *x = call->data[1];
+    const uint8_t *weights = call->data[2];
+    const float *scales = call->data[3];
+    const int64_t per_block = s->groups * CPU_NIBBLE_COLUMNS;
+    const float *offsets = scales + s->blocks * per_block;
+    for (int64_t b = begin; b < end; ++b) {
+        const int64_t column = b * CPU_NIBBLE_COLUMNS;
+        const int64_t columns =
+            s->n - column < CPU_NIBBLE_COLUMNS ? s->n - column : CPU_NIBBLE_COLUMNS;
+        for (int64_t row = 0; row < s->rows; row += CPU_NIBBLE_ROWS) {
+            const int64_t left = s->rows - row;
+            const uint32_t rows =
+                left < (int64_t)CPU_NIBBLE_ROWS ? (uint32_t)left : CPU_NIBBLE_ROWS;
+            float sums[CPU_NIBBLE_ROWS * CPU_NIBBLE_COLUMNS] = {0};
+            call->simd->nibble_rows(
+                x + row * s->k, s->k, rows, weights + b * s->k * (CPU_NIBBLE_COLUMNS / 2),
+                scales + b * per_block, offsets + b * per_block, s->groups, s->group_size, sums);
+            for (uint32_t r = 0; r < rows; ++r) {
+                memcpy((float *)call->data[0] + (row + r) * s->n + column,
+                       sums + r * CPU_NIBBLE_COLUMNS, (size_t)columns * sizeof(float));
+            }
+        }
+    }
+}
+
+static tn_status product_run(const cpu_call *call) {
+    const nibbles *s = call->params;
+    tni_cpu_parallel(call, s->blocks, s->rows * s->k * 2, product_range);
+    return TN_OK;
+}
+
+void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node) {
+    const cpu_quant w = tni_cpu_value(build, node->inputs[1])->quant;
+    const cpu_value weights = *tni_cpu_value(build, w.value);
+    const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
+    const uint32_t x = tni_cpu_as_plain(build, node->inputs[0]);
+    const void *zeros = w.zeros == TN_NONE ? NULL : tni_cpu_known(build, w.zeros);
+    const uint32_t bias = node->bias;
+    nibbles *s = x == TN_NONE ? NULL : tni_cpu_arena_alloc(build->arena, sizeof *s);
+    if (s == NULL) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
+        return;
+    }
+    *s = (nibbles){.rows = y.count / weights.dims[1],
+                   .k = weights.dims[0],
+                   .n = weights.dims[1],
+                   .groups = weights.dims[0] / w.block,
+                   .group_size = w.block,
+                   .blocks = (weights.dims[1] + CPU_NIBBLE_COLUMNS - 1) / CPU_NIBBLE_COLUMNS};
+    if (tni_cpu_value(build, x)->count != s->rows * s->k ||
+        tni_cpu_value(build, w.scales)->count != s->groups * s->n) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "the shapes do not fit");
+        return;
+    }
+    const pack_info info = {.shape = s,
+                            .dtype = weights.dtype,
+                            .zeros = zeros,
+                            .zero_type = zeros == NULL ? weights.dtype
+                                                       : tni_cpu_value(build, w.zeros)->dtype};
+    const uint64_t weight_bytes = (uint64_t)(s->blocks * s->k * (CPU_NIBBLE_COLUMNS / 2));
+    const uint64_t scale_bytes =
+        (uint64_t)(s->blocks * s->groups * CPU_NIBBLE_COLUMNS * 2) * sizeof(float);
+    const void *packed = NULL;
+    const void *scales = NULL;
+    tn_status status = tni_cpu_weight_as(build->program, weights.constant, weight_bytes,
+                                         pack_weights, &info, &packed, build->error);
+    if (status == TN_OK) {
+        status = tni_cpu_weight_as(build->program, tni_cpu_value(build, w.scales)->constant,
+                                   scale_bytes, pack_scales, &info, &scales, build->error);
+    }
+    if (status != TN_OK) {
+        build->status = status;
+        return;
+    }
+    const uint32_t steps = node->post_count > 0 || bias != TN_NONE;
+    const uint32_t out =
+        steps ? tni_cpu_value_new(build, y.dtype, y.rank, y.dims) : node->outputs[0];
+    const uint32_t operands[4] = {out, x, tni_cpu_value_at(build, packed, (int64_t)weight_bytes),
+                                  tni_cpu_value_at(build, scales, (int64_t)scale_bytes)};
+    if (build->status != TN_OK) {
+        return;
+    }
+    const dnnl_memory_desc_t plain = tni_cpu_plain_of(&y);
+    tni_cpu_define(build, out, &plain);
+    tni_cpu_step(build, product_run, s, 4, operands);
+    uint32_t sum = out;
+    if (bias != TN_NONE) {
+        sum = node->post_count > 0 ? tni_cpu_value_new(build, y.dtype, y.rank, y.dims)
+                                   : node->outputs[0];
+        tni_cpu_binary_steps(build, CPU_BINARY_ADD, out, bias, sum);
+    }
+    if (node->post_count > 0) {
+        tni_cpu_emit_posts(build, node, sum);
+    }
+}
