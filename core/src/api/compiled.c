@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "flow/copies.h"
 #include "plan/cost.h"
 
 #include <string.h>
@@ -150,7 +151,8 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
     };
-    return tni_flow_create(&host->alloc, &info, &compiled->flow, error);
+    status = tni_copies_settle(&host->alloc, &host->weights, compiled->model->model, &info, error);
+    return status == TN_OK ? tni_flow_create(&host->alloc, &info, &compiled->flow, error) : status;
 }
 
 static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, tn_error *error) {

@@ -47,7 +47,7 @@ typedef struct tni_node {
     uint32_t attr_count;
     uint32_t expansion;     // graph, or TN_NONE
     uint32_t form;          // the first graph that writes it in another op version, or TN_NONE
-    uint32_t expanded_from; // node in whose place it stands, with others; or TN_NONE
+    uint32_t expanded_from; // node in whose place it stands, with others, or that it is a copy of
     uint32_t call;          // innermost call of a function that it came from, or TN_NONE
     uint32_t called;        // call that it stands for as a whole, or TN_NONE
     tn_node_flags flags;

@@ -35,4 +35,10 @@ tni_claim_cost tni_claims_cost(const tni_verdict_set *set, const tni_claim *clai
 TN_MUST_USE tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error);
 void tni_claims_draft_deinit(tni_draft_plan *draft);
 
+// For a trial (tni_plan_info.merge_copies): copies of one node that a device takes in no claim are
+// one node there, which is said to the partitioner as a saving. room: how many claims and ops that
+// takes at most. TN_OK · TN_ERROR_OUT_OF_MEMORY.
+void tni_claims_merge_room(const tni_draft_plan *draft, uint32_t *out_claims, uint32_t *out_ops);
+TN_MUST_USE tn_status tni_claims_merge(tni_draft_plan *draft, tn_error *error);
+
 #endif // TENON_PLAN_CLAIMS_H

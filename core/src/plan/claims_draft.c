@@ -76,6 +76,7 @@ static void refuse_bound(tni_draft_plan *d, const tni_verdict_set *set, const tn
 tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error) {
     tni_draft_plan *d = draft;
     const tni_plan *plan = d->plan;
+    tni_claims_merge_room(d, &d->claim_capacity, &d->claim_op_capacity);
     for (uint32_t k = 0; k < plan->set_count; k++) {
         d->claim_capacity += plan->sets[k].claim_count;
         d->claim_op_capacity += plan->sets[k].claim_place_count;
@@ -97,5 +98,5 @@ tn_status tni_claims_draft(tni_draft_plan *draft, tn_error *error) {
             }
         }
     }
-    return TN_OK;
+    return d->info->merge_copies ? tni_claims_merge(d, error) : TN_OK;
 }

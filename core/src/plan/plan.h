@@ -52,6 +52,7 @@ typedef struct tni_plan_info {
     bool plan_only;              // build no programs
     bool explain;                // keep a tni_why
     bool concurrent;             // plan for devices that work at the same time
+    bool merge_copies;           // a trial: copies of a node count once where no claim has them
     bool automatic; // nobody named devices: of those that share a resource group, one is used
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;

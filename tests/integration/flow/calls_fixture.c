@@ -47,7 +47,7 @@ bool calls_hides_softsign(const char *op_type) {
 void calls_without(flow_fixture *f, bool (*hides)(const char *op_type)) {
     static const tn_static_plugin narrow = {"narrow0", narrow_entry_0};
     f->extra = &narrow;
-    narrow_controls[0] = (narrow_control){NULL, hides};
+    narrow_controls[0] = (narrow_control){.hides = hides};
 }
 
 void calls_open(flow_fixture *f, const char *devices) {

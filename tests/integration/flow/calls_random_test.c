@@ -254,7 +254,7 @@ static uint32_t one_model(uint64_t *seed) {
             fake_reset();
             fake_device(FAKE_ALPHA)->ops = sets[i].alpha;
             fake_device(FAKE_INLINE)->ops = sets[i].inline_ops;
-            narrow_controls[0] = (narrow_control){NULL, sets[i].hides};
+            narrow_controls[0] = (narrow_control){.hides = sets[i].hides};
             fake_device(FAKE_INLINE)->refuses_add_relu = next_random(seed) % 4 == 0;
             compute(f, sets[i].devices, c, got);
             taken += fake_device(FAKE_INLINE)->seen_add_relu;

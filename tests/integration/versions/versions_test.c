@@ -255,11 +255,11 @@ static void run_mode(const mode *m) {
     struct dirent **entries = NULL;
     current = m;
     for (uint32_t i = 0; i < NARROW_COUNT; i++) {
-        narrow_controls[i] =
-            (narrow_control){m->cap_opset != 0 || m->newest_only ? narrow_versions : NULL,
-                             !m->splits ? hides_functions
-                             : i == 0   ? hides_second_half
-                                        : hides_first_half};
+        narrow_controls[i] = (narrow_control){
+            .versions = m->cap_opset != 0 || m->newest_only ? narrow_versions : NULL,
+            .hides = !m->splits ? hides_functions
+                     : i == 0   ? hides_second_half
+                                : hides_first_half};
     }
     tn_host *host = open_host();
     const int count = scandir(DATA_DIR, &entries, NULL, alphasort);
@@ -370,7 +370,7 @@ static void functions__equal_the_op_itself(void **state) {
     (void)state;
     static const mode m = {.name = "no function ops", .hides_functions = true};
     current = &m;
-    narrow_controls[0] = (narrow_control){NULL, hides_functions};
+    narrow_controls[0] = (narrow_control){.hides = hides_functions};
     tn_host *host = open_host();
     for (uint32_t which = 0; which < 6; which++) {
         pb bytes = {0};
@@ -400,8 +400,8 @@ static void functions__are_reported_at_their_place(void **state) {
     tn_compiled *compiled = NULL;
     tn_compile_config config;
     current = &m;
-    narrow_controls[0] = (narrow_control){NULL, hides_second_half};
-    narrow_controls[1] = (narrow_control){NULL, hides_first_half};
+    narrow_controls[0] = (narrow_control){.hides = hides_second_half};
+    narrow_controls[1] = (narrow_control){.hides = hides_first_half};
     tn_host *host = open_host();
     onnx_begin(&b, 17);
     onnx_input(&b, "x", TN_DTYPE_FLOAT, 1, dims);

@@ -56,6 +56,9 @@ static tn_status query_support(uint32_t at, tn_device *device, const tn_graph_vi
             tn_helper_put_verdict(verdicts, i, &refusal);
         }
     }
+    if (status == TN_OK && narrow_controls[at].judges != NULL) {
+        narrow_controls[at].judges(view, verdicts);
+    }
     return status;
 }
 

@@ -5,6 +5,7 @@
 #define TENON_TESTS_NARROW_H
 
 #include "tenon/abi/plugin.h"
+#include "tenon/abi/verdict.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,8 @@ typedef struct narrow_control {
     // The versions it lists of an op that reference knows from oldest to newest. May be null.
     void (*versions)(const char *op_type, uint32_t *inout_newest, uint32_t *inout_oldest);
     bool (*hides)(const char *op_type); // ops that it does not know; may be null
+    // Changes its answer at last, e.g. adds claims; may be null.
+    void (*judges)(const tn_graph_view *view, tn_verdicts *inout_verdicts);
 } narrow_control;
 
 extern narrow_control narrow_controls[NARROW_COUNT];

@@ -55,6 +55,17 @@ TN_MUST_USE tn_status tni_model_expand_refused(tni_model *model, bool *out_chang
 // "gradient.too-large" · errors of tni_shapes_infer.
 TN_MUST_USE tn_status tni_rewrite_gradients(tni_model *model, tn_error *error);
 
+// A DequantizeLinear and a node that reads it, as a key.
+static inline uint64_t tni_reader_key(uint32_t node, uint32_t reader) {
+    return (uint64_t)node << 32 | reader;
+}
+// Gives nodes that read a DequantizeLinear together with others a copy of their own, where wanted
+// has their key, or to all where it is null; the original stays with the last reader. A copy has
+// its name, and expanded_from names it. Shapes stay known. TN_OK · TN_ERROR_OUT_OF_MEMORY ·
+// TN_ERROR_LIMIT_EXCEEDED; then the model can only be destroyed.
+TN_MUST_USE tn_status tni_rewrite_split(tni_model *model, const tni_map *wanted,
+                                        bool *inout_changed, tn_error *error);
+
 // The passes, for tests; each sets *inout_changed when it changed something.
 TN_MUST_USE tn_status tni_rewrite_noops(tni_model *model, bool *inout_changed, tn_error *error);
 TN_MUST_USE tn_status tni_rewrite_fold(tni_model *model, bool fold_dequantize, bool *inout_changed,
