@@ -47,6 +47,9 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
         take_rule(args, rules, argument, TN_PIN_TO);
     } else if (strcmp(argument, "--forbid") == 0) {
         take_rule(args, rules, argument, TN_PIN_FORBID);
+    } else if (strcmp(argument, "--memory") == 0) {
+        const char *value = cli_value(args, argument);
+        args->failed = value != NULL ? plan_memory_add(args->command, rules, value) : args->failed;
     } else if (strcmp(argument, "--policy") == 0) {
         rules->policy = cli_value(args, argument);
     } else {
@@ -83,13 +86,17 @@ static int read_line(const char *command, plan_rules *rules, char *line) {
     }
     char *device = strtok_r(NULL, " \t\r", &rest);
     bool pin = strcmp(word, "pin") == 0;
-    if (device == NULL || (!pin && strcmp(word, "forbid") != 0)) {
+    bool memory = strcmp(word, "memory") == 0;
+    if (device == NULL || (!pin && !memory && strcmp(word, "forbid") != 0)) {
         cli_message(command, "\"%s\" is no rule, or lacks words", word);
         return CLI_USAGE;
     }
     size_t size = strlen(first);
     first[size] = '=';
     memmove(first + size + 1, device, strlen(device) + 1);
+    if (memory) {
+        return plan_memory_add(command, rules, first);
+    }
     return add_rule(command, rules, first, pin ? TN_PIN_TO : TN_PIN_FORBID);
 }
 
@@ -239,6 +246,7 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
     }
     if (code == CLI_OK) {
         tn_compile_config ruled = *config;
+        tn_device_cap caps[CLI_MAX_LIST];
         tn_error error;
         tn_error_init(&error);
         for (uint32_t i = 0; i < config->pin_count; i++) {
@@ -253,8 +261,12 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
         ruled.policy |= rules->concurrent ? TN_COMPILE_CONCURRENT : 0;
         ruled.pins = pins;
         ruled.pin_count = count;
+        plan_memory_caps(rules, caps);
+        ruled.caps = caps;
+        ruled.cap_count = rules->cap_count;
         tn_status status = tn_compile(s->model, &ruled, out_compiled, &error);
-        bool cannot = status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED;
+        bool cannot = status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED ||
+                      status == TN_ERROR_LIMIT_EXCEEDED;
         code = status == TN_OK   ? CLI_OK
                : quiet && cannot ? CLI_CRITERION
                                  : cli_fail(s->command, &error, status);

@@ -6,15 +6,25 @@
 
 #include "cli.h"
 
+#define PLAN_DEVICE_BYTES 128u
+
 // "NODES=DEVICE": see plan_rules_match.
 typedef struct plan_rule {
     const char *text;
     tn_pin_kind kind;
 } plan_rule;
 
+// "DEVICE=SIZE": what weights may take there.
+typedef struct plan_cap {
+    char device[PLAN_DEVICE_BYTES];
+    uint64_t bytes; // 0: what the device says it has
+} plan_cap;
+
 typedef struct plan_rules {
     plan_rule rules[CLI_MAX_LIST];
     uint32_t count;
+    plan_cap caps[CLI_MAX_LIST];
+    uint32_t cap_count;
     cli_devices devices; // none: the host chooses
     cli_devices without;
     const char *policy; // file of rules, or null
@@ -32,17 +42,26 @@ typedef struct plan_session {
     uint32_t id_count;
 } plan_session;
 
-// Takes --device, --without, --no-fallback, --concurrent, --pin, --move, --forbid and --policy.
+// Takes --device, --without, --no-fallback, --concurrent, --pin, --move, --forbid, --memory and
+// --policy.
 // Returns false for others.
 bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument);
 // Adds the rules of the policy, or those beside the model: MODEL.plan, if there is one. CLI_OK or
 // an exit code after a message.
 int plan_rules_complete(const char *command, const char *model, plan_rules *rules);
 // Adds the rules of a file: lines "pin NODES DEVICE", "forbid NODES DEVICE", "device A,B",
-// "without A,B", "no-fallback", "# ...". A file that is not there is no error unless required. Once
-// a plan_rules. CLI_OK or an exit code after a message.
+// "without A,B", "memory DEVICE SIZE", "no-fallback", "# ...". A file that is not there is no error
+// unless required. Once a plan_rules. CLI_OK or an exit code after a message.
 int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules);
 void plan_rules_free(plan_rules *rules);
+// Adds caps "DEVICE=SIZE,...": SIZE is a number of bytes, with kB, MB, GB, KiB, MiB or GiB, or
+// "own", what the device says it has. The same device again replaces. CLI_OK or an exit code after
+// a message.
+int plan_memory_add(const char *command, plan_rules *rules, const char *list);
+// Adds to rules the caps of base for devices that have none there.
+void plan_memory_join(const plan_rules *base, plan_rules *rules);
+// Fills out_caps, which has room for CLI_MAX_LIST; it borrows the rules'.
+void plan_memory_caps(const plan_rules *rules, tn_device_cap *out_caps);
 
 // Opens the host and loads the model. CLI_OK or an exit code after a message; close in both cases.
 int plan_open(plan_session *session, const cli_options *options);

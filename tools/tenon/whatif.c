@@ -34,10 +34,10 @@ static int parse(cli_args *args, whatif *w) {
         return CLI_USAGE;
     }
     bool changes = w->changed.count > 0 || w->changed.without.count > 0 || w->changed.no_fallback ||
-                   w->changed.policy != NULL;
+                   w->changed.policy != NULL || w->changed.cap_count > 0;
     if (args->failed == CLI_OK && !changes) {
         cli_message(command, "nothing is to change: give --move, --pin, --forbid, --without, "
-                             "--no-fallback or --policy");
+                             "--no-fallback, --memory or --policy");
         return CLI_USAGE;
     }
     return args->failed;
@@ -153,6 +153,7 @@ static void join_rules(whatif *w) {
         w->changed.devices = w->base.devices;
         w->changed.devices.text = NULL; // stays the base's
     }
+    plan_memory_join(&w->base, &w->changed);
     w->changed.no_fallback |= w->base.no_fallback;
 }
 

@@ -42,6 +42,13 @@ typedef struct tn_pin {
 typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, uint32_t permille);
 
 // Texts and arrays are borrowed for the call.
+// What the weights of a compiled model may take on a device. Devices of one resource group share
+// their memory: the least cap of any of them holds for all together.
+typedef struct tn_device_cap {
+    const char *device;    // id
+    uint64_t weight_bytes; // 0: the memory that the device says it has; where it says nothing: none
+} tn_device_cap;
+
 typedef struct tn_compile_config {
     uint32_t struct_size;
     uint32_t struct_type;
@@ -64,15 +71,22 @@ typedef struct tn_compile_config {
     const tn_pin *pins;
     uint32_t pin_count;
     uint32_t reserved;
+    // Constants that nodes read count, as they are in the model, once a device for those that
+    // several of its nodes read. Plugins may pack weights into more or less.
+    const tn_device_cap *caps;
+    uint32_t cap_count;
+    uint32_t reserved2;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
 
 // Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
 // config may be null.
-// TN_ERROR_NOT_FOUND a device id, also one that a pin names and that may not be used ·
+// TN_ERROR_NOT_FOUND a device id, also one that a pin or cap names and that may not be used ·
 // TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the text has every device's reason
-// · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED · TN_ERROR_DEVICE_LOST ·
+// · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_LIMIT_EXCEEDED "plan.memory": no plan was
+// found that keeps the caps; the text names them and the largest nodes · TN_ERROR_CANCELLED ·
+// TN_ERROR_DEVICE_LOST ·
 // TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is null on failure; else give
 // it back with tn_compiled_release.
 TN_API TN_MUST_USE tn_status tn_compile(tn_model *model, const tn_compile_config *config,

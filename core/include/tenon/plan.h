@@ -21,7 +21,7 @@ typedef struct tn_plan_alternative {
     uint32_t struct_type;
     uint32_t device; // index in the host
     uint32_t refused_nodes;
-    int64_t cost_ns; // TN_COST_NO_PLAN: no order keeps the claims of devices whole
+    int64_t cost_ns; // TN_COST_NO_PLAN: no order keeps the claims whole, or weights do not fit
     uint32_t handovers;
     uint32_t transfers;
 } tn_plan_alternative;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "flow/copies.h"
+#include "plan/caps.h"
 #include "plan/cost.h"
 
 #include <string.h>
@@ -23,6 +24,8 @@ typedef struct choice {
     uint32_t count;
     uint32_t listed_count;
     tni_pin *pins;
+    tni_cap *caps;
+    uint32_t cap_count;
 } choice;
 
 static bool chosen(const choice *c, const tni_device *device) {
@@ -110,6 +113,30 @@ static tn_status read_pins(const tn_model *model, const tn_compile_config *confi
     return TN_OK;
 }
 
+static tn_status read_caps(const tn_model *model, const tn_compile_config *config, choice *c,
+                           tn_error *error) {
+    for (uint32_t i = 0; i < config->cap_count; i++) {
+        const tn_device_cap *cap = &config->caps[i];
+        if (cap->device == NULL) {
+            return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.cap",
+                            "cap %u names no device", i);
+        }
+        const uint32_t index = tn_host_device_find(model->host, cap->device);
+        if (index == TN_NONE || !chosen(c, model->host->devices[index])) {
+            return tni_fail(error, TN_ERROR_NOT_FOUND, "compile.cap",
+                            "cap %u: there is no device \"%s\", or it may not be used", i,
+                            cap->device);
+        }
+        const tni_device *device = model->host->devices[index];
+        const uint64_t bytes =
+            cap->weight_bytes > 0 ? cap->weight_bytes : tni_caps_declared(device);
+        if (bytes > 0) {
+            c->caps[c->cap_count++] = (tni_cap){device, bytes, 0};
+        }
+    }
+    return TN_OK;
+}
+
 // Planning changes the model, so every compile has one of its own.
 static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
     tni_weights *weights = &compiled->model->host->weights;
@@ -143,6 +170,8 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .automatic = config->device_count == 0,
         .pins = c->pins,
         .pin_count = config->pin_count,
+        .caps = c->caps,
+        .cap_count = c->cap_count,
         .costs = &host->calibration.table,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
@@ -161,17 +190,18 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
     uint32_t room = host->device_count > 0 ? host->device_count : 1;
     c.devices = tni_alloc_array(&host->alloc, room, sizeof(*c.devices));
     c.pins = tni_alloc_array(&host->alloc, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
-    if (c.devices == NULL || c.pins == NULL) {
-        tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
-        tni_free_array(&host->alloc, c.pins, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
-    }
-    tn_status status = choose(host, config, &c, error);
+    c.caps = tni_alloc_array(&host->alloc, (uint64_t)config->cap_count + 1, sizeof(*c.caps));
+    tn_status status = c.devices != NULL && c.pins != NULL && c.caps != NULL
+                           ? choose(host, config, &c, error)
+                           : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
     if (status == TN_OK) {
         status = open_chosen(host, &c, config->device_count == 0, error);
     }
     if (status == TN_OK) {
         status = read_pins(compiled->model, config, &c, error);
+    }
+    if (status == TN_OK) {
+        status = read_caps(compiled->model, config, &c, error);
     }
     if (status == TN_OK) {
         status = make_flow(compiled, config, &c, error);
@@ -182,6 +212,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
     }
     tni_free_array(&host->alloc, c.devices, room, sizeof(*c.devices));
     tni_free_array(&host->alloc, c.pins, (uint64_t)config->pin_count + 1, sizeof(*c.pins));
+    tni_free_array(&host->alloc, c.caps, (uint64_t)config->cap_count + 1, sizeof(*c.caps));
     return status;
 }
 
@@ -227,7 +258,8 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     if (model == NULL || out_compiled == NULL ||
         (config != NULL && (!tni_struct_ok(config, TN_STRUCT_COMPILE_CONFIG, sizeof(*config)) ||
                             (config->devices == NULL && config->device_count > 0) ||
-                            (config->pins == NULL && config->pin_count > 0)))) {
+                            (config->pins == NULL && config->pin_count > 0) ||
+                            (config->caps == NULL && config->cap_count > 0)))) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.argument",
                         "model or out_compiled is null, or the configuration is not one");
     }

@@ -101,8 +101,7 @@ static tn_status plan_trial(const tni_alloc *alloc, tni_model *trial, const tni_
     how.explain = false;
     how.merge_copies = true;
     tn_status status = tni_flow_create(alloc, &how, &flow, &reason);
-    if (status == TN_ERROR_OUT_OF_MEMORY || status == TN_ERROR_LIMIT_EXCEEDED ||
-        status == TN_ERROR_CANCELLED) {
+    if (status == TN_ERROR_OUT_OF_MEMORY || status == TN_ERROR_CANCELLED) {
         tni_error_copy(error, &reason);
         return status;
     }

@@ -6,6 +6,7 @@
 #include "flow/calls.h"
 #include "flow/host_op.h"
 #include "graph/rewrite/rewrite.h"
+#include "plan/caps.h"
 
 #include <string.h>
 
@@ -49,7 +50,11 @@ static tn_status plan_stage(tni_flow *flow, const tni_stage *stage, tn_error *er
     if (stage->kind != TNI_STAGE_REGION || !tni_shapes_complete(flow->model, &stage->region)) {
         return TN_OK;
     }
-    return tni_flow_plan_for(flow, &stage->region, NULL, &flow->plans[stage->id], error);
+    tn_status status =
+        tni_flow_plan_for(flow, &stage->region, NULL, &flow->plans[stage->id], error);
+    return status == TN_OK && flow->info.cap_count > 0
+               ? tni_caps_add_used(flow->plans[stage->id], flow->caps, flow->info.cap_count, error)
+               : status;
 }
 
 // Cutting a graph and planning a part go through tables with a record a node and value of the
@@ -141,8 +146,9 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
     flow->presentations = tni_alloc_array(&flow->alloc, at_least_one(info->device_count),
                                           sizeof(*flow->presentations));
     flow->pins = tni_alloc_array(&flow->alloc, at_least_one(info->pin_count), sizeof(*flow->pins));
+    flow->caps = tni_alloc_array(&flow->alloc, at_least_one(info->cap_count), sizeof(*flow->caps));
     if (flow->tracks == NULL || flow->devices == NULL || flow->presentations == NULL ||
-        flow->pins == NULL) {
+        flow->pins == NULL || flow->caps == NULL) {
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "a compiled model");
     }
     for (uint32_t i = 0; i < info->device_count; i++) {
@@ -153,6 +159,10 @@ static tn_status create(tni_flow *flow, const tni_plan_info *info, tn_error *err
         flow->pins[i] = info->pins[i];
     }
     flow->info.pins = flow->pins;
+    for (uint32_t i = 0; i < info->cap_count; i++) {
+        flow->caps[i] = info->caps[i];
+    }
+    flow->info.caps = flow->caps;
     tn_status status = present(flow, error);
     if (status == TN_OK) {
         status = check_parts(flow, count_graphs(flow->model), error);
@@ -274,6 +284,8 @@ void tni_flow_destroy(tni_flow *flow) {
                    sizeof(tni_device *));
     tni_free_array(&flow->alloc, flow->pins, at_least_one(flow->info.pin_count),
                    sizeof(*flow->pins));
+    tni_free_array(&flow->alloc, flow->caps, at_least_one(flow->info.cap_count),
+                   sizeof(*flow->caps));
     tni_alloc alloc = flow->alloc;
     tni_free(&alloc, flow, sizeof(*flow));
 }

@@ -17,6 +17,7 @@ typedef struct tni_flow {
     tni_plan_info info; // what plans are made with; region and shapes are set for each
     tni_device **devices;
     tni_pin *pins;
+    tni_cap *caps;                   // with what the plans made here hold
     tni_presentation *presentations; // how each device sees the model
     uint32_t graph_count;
     tni_track *tracks;    // per graph; without stages where the host does not step through it

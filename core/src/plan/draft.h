@@ -31,6 +31,8 @@ typedef struct tni_draft_plan {
     uint32_t claim_op_capacity;
     uint32_t claim_count;
     uint32_t claim_op_count;
+    uint64_t *op_bytes; // of weights; null without caps
+    uint64_t capacity[TNP_MAX_LABELS];
     uint32_t *op_of_node;    // model node -> op
     uint32_t *tensor_of;     // model value -> tensor, TN_NONE
     uint32_t *pending_count; // model value -> consumers counted, then filled

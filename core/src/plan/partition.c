@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the partition problem of a region and has it solved; islands.c reads the answer. Label
 // 0 is the host, which only the two ends of the run are pinned to; label 1 + d is device d.
+#include "plan/caps.h"
 #include "plan/claims.h"
 #include "plan/cost.h"
 #include "plan/draft.h"
@@ -26,6 +27,7 @@ static void draft_deinit(tni_draft_plan *d) {
     tni_free_array(alloc, d->copy_cost, at_least_one(d->tensor_capacity * cells),
                    sizeof(*d->copy_cost));
     tni_claims_draft_deinit(d);
+    tni_caps_deinit(d);
     tni_free_array(alloc, d->handover_cost, cells, sizeof(*d->handover_cost));
     tni_free_array(alloc, d->op_of_node, at_least_one(model->node_count), sizeof(uint32_t));
     tni_free_array(alloc, d->tensor_of, at_least_one(model->value_count), sizeof(uint32_t));
@@ -263,6 +265,61 @@ static tn_status simulate(tni_draft_plan *d, const tnp_allocator *allocator,
     return TN_OK;
 }
 
+static tn_status search_once(tni_draft_plan *d, const tnp_allocator *allocator,
+                             const tnp_problem *problem, tnp_plan *out_answer, tn_error *error) {
+    tnp_options options = {.concurrent = d->info->concurrent};
+    tnp_status solved = tnp_plan_init(allocator, problem, &options, out_answer);
+    if (solved == TNP_INFEASIBLE) {
+        return refuse_node(d, out_answer->culprit - 1, error);
+    }
+    if (solved == TNP_OUT_OF_MEMORY) {
+        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");
+    }
+    if (solved == TNP_OVER_CAPACITY) {
+        return tni_caps_refuse(d, error);
+    }
+    return solved == TNP_OK
+               ? TN_OK
+               : tni_fail(error, TN_ERROR_INTERNAL, "plan.problem",
+                          "the partition problem is invalid at %u", out_answer->culprit);
+}
+
+// Weights are first counted so that no plan that fits is left out; where the answer then does not
+// fit, so that none is taken that does not. The bound is that of the first count.
+static tn_status search(tni_draft_plan *d, const tnp_allocator *allocator,
+                        const tnp_problem *problem, tnp_plan *out_answer, tn_error *error) {
+    if (!tni_caps_wanted(d)) {
+        return search_once(d, allocator, problem, out_answer, error);
+    }
+    tnp_problem capped = *problem;
+    tn_status status = tni_caps_fill(d, TNI_CAP_ONCE, NULL, error);
+    capped.op_bytes = d->op_bytes;
+    capped.label_capacity = d->capacity;
+    if (status != TN_OK) {
+        return status;
+    }
+    status = search_once(d, allocator, &capped, out_answer, error);
+    if (status != TN_OK) {
+        return status;
+    }
+    status = tni_caps_check(d, out_answer->label);
+    if (status == TN_OK) {
+        return TN_OK;
+    }
+    if (status != TN_ERROR_LIMIT_EXCEEDED) {
+        tnp_plan_deinit(allocator, out_answer);
+        return tni_fail_plain(error, status, "memory caps");
+    }
+    const int64_t bound = out_answer->lower_bound;
+    status = tni_caps_fill(d, TNI_CAP_EACH, out_answer->label, error);
+    tnp_plan_deinit(allocator, out_answer);
+    status = status == TN_OK ? search_once(d, allocator, &capped, out_answer, error) : status;
+    if (status == TN_OK) {
+        out_answer->lower_bound = bound;
+    }
+    return status;
+}
+
 static tn_status solve(tni_draft_plan *d, tn_error *error) {
     tnp_allocator allocator = {pool_alloc, pool_free, &d->plan->alloc};
     tnp_problem problem = {
@@ -280,23 +337,17 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         .claim_count = d->claim_count,
         .claim_op_total = d->claim_op_count,
     };
-    tnp_options options = {.concurrent = d->info->concurrent};
     tnp_plan answer;
-    tnp_status solved = tnp_plan_init(&allocator, &problem, &options, &answer);
-    if (solved == TNP_INFEASIBLE) {
-        return refuse_node(d, answer.culprit - 1, error);
-    }
-    if (solved == TNP_OUT_OF_MEMORY) {
-        return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition");
-    }
-    if (solved != TNP_OK) {
-        return tni_fail(error, TN_ERROR_INTERNAL, "plan.problem",
-                        "the partition problem is invalid at %u", answer.culprit);
+    tn_status status = search(d, &allocator, &problem, &answer, error);
+    if (status != TN_OK) {
+        return status;
     }
     d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
     d->plan->hash = answer.hash;
-    tn_status status = simulate(d, &allocator, &problem, &answer, error);
+    problem.op_bytes = d->op_bytes;
+    problem.label_capacity = d->op_bytes != NULL ? d->capacity : NULL;
+    status = simulate(d, &allocator, &problem, &answer, error);
     if (status == TN_OK && d->info->explain) {
         status = tni_why_create(d, &allocator, &problem, &answer, &d->plan->why, error);
     }

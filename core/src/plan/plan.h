@@ -31,6 +31,13 @@ typedef struct tni_pin {
     const tni_device *device;
 } tni_pin;
 
+// What weights may take on a device; devices of one resource group share the least of theirs.
+typedef struct tni_cap {
+    const tni_device *device;
+    uint64_t weight_bytes;
+    uint64_t used_bytes; // by regions that have a plan already
+} tni_cap;
+
 // What to plan. Borrowed for the call; devices, their presentations and
 // the region must outlive the plan.
 typedef struct tni_plan_info {
@@ -48,6 +55,8 @@ typedef struct tni_plan_info {
     bool no_fallback;
     const tni_pin *pins;
     uint32_t pin_count;
+    const tni_cap *caps;
+    uint32_t cap_count;
     const tni_cost_table *costs; // what was measured; may be null
     bool plan_only;              // build no programs
     bool explain;                // keep a tni_why
@@ -86,7 +95,8 @@ typedef struct tni_plan {
 // Asks about the region, partitions it, and compiles every island; a refused island becomes a
 // constraint and the whole is planned again, at most TNI_MAX_REPLANS times. TN_OK ·
 // TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each device's reason) ·
-// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_CANCELLED ·
+// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_LIMIT_EXCEEDED
+// "plan.memory" the weights do not fit the caps · TN_ERROR_CANCELLED ·
 // TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_plan is null on failure; free with
 // tni_plan_destroy.
 #define TNI_MAX_REPLANS 8u

@@ -3,6 +3,7 @@
 #include "plan/why.h"
 
 #include "base/error.h"
+#include "plan/caps.h"
 #include "plan/cost.h"
 
 static const tni_device *label_device(const tni_draft_plan *d, uint32_t label) {
@@ -71,9 +72,14 @@ static tn_status price_alternatives(const tni_draft_plan *d, const tnp_allocator
             return TN_ERROR_OUT_OF_MEMORY;
         }
         one->cost = plan.cost;
-        one->cost.total = solved == TNP_OK ? plan.cost.total : TN_COST_NO_PLAN;
+        const tn_status fits =
+            tni_caps_wanted(d) && solved == TNP_OK ? tni_caps_check(d, labels) : TN_OK;
+        one->cost.total = solved == TNP_OK && fits == TN_OK ? plan.cost.total : TN_COST_NO_PLAN;
         one->cost.handover_count = count_handovers(d, &plan);
         tnp_plan_deinit(allocator, &plan);
+        if (fits == TN_ERROR_OUT_OF_MEMORY) {
+            return fits;
+        }
     }
     return TN_OK;
 }

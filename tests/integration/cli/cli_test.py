@@ -406,6 +406,25 @@ class Explain(unittest.TestCase):
         self.assertEqual(whatif.returncode, 0, whatif.stderr)
         self.assertIn("->", whatif.stdout)
 
+    def test_memory_is_capped(self):
+        """The reference takes constants; its weights are 8 bytes of one Add."""
+        model = WORK / "capped.onnx"
+        weights = field(1, 2) + field(2, 1) + field(8, b"w") + field(9, b"\0" * 8)
+        graph = field(2, b"g") + field(5, weights) + field(11, pair(b"x"))
+        graph += field(1, node(b"Add", [b"x", b"w"], b"y", name=b"the add"))
+        graph += field(12, pair(b"y"))
+        model.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+        rules = WORK / "memory.plan"
+        rules.write_text("memory reference:cpu 7\n")
+        for args, code in ((("--memory", "reference:cpu=7"), 2), (("--policy", rules), 2),
+                           (("--memory", "reference:cpu=1kB,reference:cpu=8"), 0),
+                           (("--memory", "reference:cpu=own"), 0)):
+            answer = tenon("explain", model, "--device", "reference", "--no-fallback", *args)
+            self.assertEqual(answer.returncode, code, (args, answer.stderr))
+            if code != 0:
+                self.assertIn("reference:cpu has room for 7 of 7 bytes", answer.stderr)
+                self.assertIn('"the add" (Add) 8', answer.stderr)
+
     def test_bad_input_is_named(self):
         rules = WORK / "bad.plan"
         rules.write_text("pin only-one-word\n")
@@ -414,6 +433,11 @@ class Explain(unittest.TestCase):
                 (("--pin", "0"), 2, "NODES=DEVICE"),
                 (("--pin", "0=fake:nowhere"), 2, "fake:nowhere"),
                 (("--policy", rules), 2, "bad rule"),
+                (("--memory", "fake:alpha"), 2, "DEVICE=SIZE"),
+                (("--memory", "fake:alpha=64 MB"), 2, "64 MB"),
+                (("--memory", "fake:alpha=0"), 2, "DEVICE=SIZE"),
+                (("--memory", "fake:alpha=9999999999999999999GB"), 2, "DEVICE=SIZE"),
+                (("--memory", "fake:nowhere=1MB"), 2, "fake:nowhere"),
                 (("--policy", WORK / "no-such.plan"), 2, "no-such.plan"),
                 (("--shape", "x=2xq"), 2, "--shape"),
                 (("--what",), 2, "--what")):

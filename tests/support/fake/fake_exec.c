@@ -71,8 +71,9 @@ static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
     uint32_t output = tn_view_node_output(view, node, 0);
     for (uint32_t i = 0; i < node->inputs.count; i++) {
         uint32_t input = tn_view_node_input(view, node, i);
+        const bool constant = tn_view_value(view, input)->constant != TN_NONE;
         if (tn_view_value(view, input)->dtype != TN_DTYPE_FLOAT ||
-            tn_view_value(view, input)->constant != TN_NONE || !same_shape(view, input, output)) {
+            (constant && control.takes_constants == 0) || !same_shape(view, input, output)) {
             tn_helper_no(out_verdict, TN_REASON_DTYPE, i, 0, 0);
             return;
         }

@@ -13,6 +13,7 @@ static tn_status heap_info(tn_device *device, uint32_t heap, tn_heap_info *out_i
     bool host = fake_uses_host_memory(device);
     out_info->flags =
         host ? TN_HEAP_HOST_VISIBLE | TN_HEAP_COHERENT | TN_HEAP_HOST_MEMORY : TN_HEAP_DEVICE_LOCAL;
+    out_info->size_bytes = fake_device(device->index)->heap_bytes;
     out_info->max_alloc_bytes = 1u << 30;
     out_info->min_alignment_bytes = 16;
     out_info->granularity_bytes = 1;
