@@ -61,6 +61,12 @@ static void print_head(const explain_report *r) {
         printf("  %u stages, %u nodes carried out by the host, %u planned at the first run\n",
                p->stage_count, p->host_nodes, p->unplanned_nodes);
     }
+    if (p->body_ns > 0) {
+        printf("  %s of it in bodies of control flow", time_text(p->body_ns, text[0]));
+        printf(p->assumed_loops > 0 ? "; %u loop%s of unknown length taken to run 10 times\n"
+                                    : "\n",
+               p->assumed_loops, p->assumed_loops == 1 ? "" : "s");
+    }
     if (p->fallback_count > 0) {
         printf("  %s%u nodes fall back to devices that were not asked for%s\n", cli_bad(),
                p->fallback_count, cli_plain());

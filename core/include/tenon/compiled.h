@@ -101,18 +101,19 @@ typedef struct tn_plan_summary {
     uint32_t struct_type;
     uint32_t island_count;
     uint32_t fallback_count; // nodes on a device that was not listed
-    // Predicted for one run; waits and transfers depend on the shapes and are in the request's
-    // stats.
+    // Predicted for one run, with bodies as often as body_ns says; waits and transfers depend on
+    // the shapes and are in the request's stats.
     uint32_t handovers;
     uint32_t refused_programs; // islands a plugin claimed and then refused to compile
     uint32_t replans;
-    uint32_t stage_count;     // 1, unless the host has something to do between parts of the graph
-    int64_t cost_ns;          // estimate
-    int64_t lower_bound_ns;   // no plan can cost less, by the same estimates
-    uint64_t compile_ns;      // measured
-    uint64_t weight_bytes;    // packed by the plugins
-    uint32_t host_nodes;      // control flow and sequences: the host carries them out itself
-    uint32_t unplanned_nodes; // planned when a run tells their types or ranks
+    uint32_t stage_count;   // 1, unless the host has something to do between parts of the graph
+    int64_t cost_ns;        // estimate
+    int64_t lower_bound_ns; // no plan can cost less, by the same estimates
+    uint64_t compile_ns;    // measured
+    uint64_t weight_bytes;  // packed by the plugins
+    uint32_t host_nodes;    // control flow and sequences: the host carries them out itself
+    uint32_t
+        unplanned_nodes; // planned when a run tells their types or ranks; they cost nothing here
     // Parts of cost_ns: compute_ns + transfer_ns + handover_ns - claim_saving_ns.
     int64_t compute_ns;
     int64_t transfer_ns;
@@ -125,6 +126,11 @@ typedef struct tn_plan_summary {
     // at the same time (estimate, never above cost_ns), and what no plan ends before.
     int64_t makespan_ns;
     int64_t makespan_bound_ns;
+    // Part of cost_ns that lies in bodies of If, Loop and Scan, as often as they run: a constant
+    // trip count times, along an axis of known size, or else 10 times; of an If the dearer branch.
+    int64_t body_ns;
+    uint32_t assumed_loops; // loops that were taken to run 10 times
+    uint32_t reserved2;
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

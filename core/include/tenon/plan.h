@@ -19,8 +19,8 @@ extern "C" {
 typedef struct tn_plan_alternative {
     uint32_t struct_size;
     uint32_t struct_type;
-    uint32_t device; // index in the host
-    uint32_t refused_nodes;
+    uint32_t device;        // index in the host
+    uint32_t refused_nodes; // of graph 0; the rest counts bodies as tn_plan_summary does
     int64_t cost_ns; // TN_COST_NO_PLAN: no order keeps the claims whole, or weights do not fit
     uint32_t handovers;
     uint32_t transfers;

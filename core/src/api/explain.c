@@ -3,6 +3,7 @@
 // alternatives are summed over them.
 #include "api/objects.h"
 
+#include "flow/estimate.h"
 #include "plan/cost.h"
 #include "plan/why.h"
 
@@ -38,19 +39,24 @@ uint32_t tn_compiled_alternative_count(const tn_compiled *compiled) {
     return why == NULL ? 0 : why->alternative_count;
 }
 
-// What the device would cost in one more stage.
-static void add_alternative(tn_plan_alternative *sum, const tni_why *why) {
-    for (uint32_t i = 0; i < why->alternative_count; i++) {
-        const tni_alternative *one = &why->alternatives[i];
-        if (one->device->host_index != sum->device) {
-            continue;
+static const tni_alternative *alternative_of(const tni_why *why, uint32_t device) {
+    for (uint32_t i = 0; why != NULL && i < why->alternative_count; i++) {
+        if (why->alternatives[i].device->host_index == device) {
+            return &why->alternatives[i];
         }
-        bool none = sum->cost_ns == TN_COST_NO_PLAN || one->cost.total == TN_COST_NO_PLAN;
-        sum->refused_nodes += one->refused_nodes;
-        sum->cost_ns = none ? TN_COST_NO_PLAN : sum->cost_ns + one->cost.total;
-        sum->handovers += one->cost.handover_count;
-        sum->transfers += one->cost.copy_count;
     }
+    return NULL;
+}
+
+static tni_estimate estimate_of(const void *user_data, const tni_plan *plan) {
+    const tni_alternative *one = alternative_of(plan->why, *(const uint32_t *)user_data);
+    return one == NULL ? (tni_estimate){0}
+                       : (tni_estimate){
+                             .total = one->cost.total,
+                             .handover_count = one->cost.handover_count,
+                             .copy_count = one->cost.copy_count,
+                             .none = one->cost.total == TN_COST_NO_PLAN,
+                         };
 }
 
 tn_status tn_compiled_alternative_get(const tn_compiled *compiled, uint32_t index,
@@ -66,11 +72,17 @@ tn_status tn_compiled_alternative_get(const tn_compiled *compiled, uint32_t inde
     if (index >= first->alternative_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    tn_plan_alternative sum = {.device = first->alternatives[index].device->host_index};
+    const uint32_t device = first->alternatives[index].device->host_index;
+    const tni_estimate all = tni_estimate_flow(compiled->flow, estimate_of, &device);
+    tn_plan_alternative sum = {
+        .device = device,
+        .cost_ns = all.none ? TN_COST_NO_PLAN : all.total,
+        .handovers = all.handover_count,
+        .transfers = all.copy_count,
+    };
     for (uint32_t i = 0; i < stage_count(compiled); i++) {
-        if (why_at(compiled, i) != NULL) {
-            add_alternative(&sum, why_at(compiled, i));
-        }
+        const tni_alternative *one = alternative_of(why_at(compiled, i), device);
+        sum.refused_nodes += one != NULL ? one->refused_nodes : 0;
     }
     tni_struct_out(out_alternative, &sum, sizeof(sum));
     return TN_OK;

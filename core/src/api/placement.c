@@ -3,6 +3,7 @@
 // numbered through all its stages.
 #include "api/objects.h"
 
+#include "flow/estimate.h"
 #include "plan/cost.h"
 
 #include <string.h>
@@ -42,20 +43,48 @@ static uint32_t count_handovers(const tni_plan *plan) {
 static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     summary->island_count += plan->island_count;
     summary->fallback_count += count_fallbacks(plan);
-    summary->handovers += count_handovers(plan);
     summary->refused_programs += plan->refused_count;
     summary->replans += plan->replan_count;
-    summary->cost_ns += plan->cost.total;
-    summary->compute_ns += plan->cost.compute;
-    summary->transfer_ns += plan->cost.copies;
-    summary->handover_ns += plan->cost.handovers;
-    summary->claim_saving_ns += plan->cost.savings;
-    summary->makespan_ns += plan->makespan_ns;
-    summary->makespan_bound_ns += plan->makespan_bound_ns;
-    summary->claim_count += plan->cost.claim_count;
+    summary->body_ns -= plan->cost.total; // what is left is the bodies'
     summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
-    summary->lower_bound_ns += plan->lower_bound_ns;
     summary->weight_bytes += plan->weight_bytes;
+}
+
+static tni_estimate estimate_of(const void *user_data, const tni_plan *plan) {
+    (void)user_data;
+    return (tni_estimate){
+        .total = plan->cost.total,
+        .compute = plan->cost.compute,
+        .copies = plan->cost.copies,
+        .handovers = plan->cost.handovers,
+        .savings = plan->cost.savings,
+        .lower_bound = plan->lower_bound_ns,
+        .makespan = plan->makespan_ns,
+        .makespan_bound = plan->makespan_bound_ns,
+        .handover_count = count_handovers(plan),
+        .copy_count = plan->cost.copy_count,
+        .claim_count = plan->cost.claim_count,
+    };
+}
+
+static tn_plan_summary predict(const tn_compiled *compiled) {
+    const tni_estimate all = tni_estimate_flow(compiled->flow, estimate_of, NULL);
+    return (tn_plan_summary){
+        .compile_ns = compiled->compile_ns,
+        .handovers = all.handover_count,
+        .cost_ns = all.total,
+        .body_ns = all.total,
+        .compute_ns = all.compute,
+        .transfer_ns = all.copies,
+        .handover_ns = all.handovers,
+        .claim_saving_ns = all.savings,
+        .claim_count = all.claim_count,
+        .lower_bound_ns = all.lower_bound,
+        .makespan_ns = all.makespan,
+        .makespan_bound_ns = all.makespan_bound,
+        .assumed_loops = all.loops_assumed,
+        .unplanned_nodes = all.unplanned_nodes,
+    };
 }
 
 tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out_summary) {
@@ -64,14 +93,12 @@ tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out
         return TN_ERROR_INVALID_ARGUMENT;
     }
     const tni_track *track = &compiled->flow->tracks[0];
-    tn_plan_summary summary = {.compile_ns = compiled->compile_ns};
+    tn_plan_summary summary = predict(compiled);
     for (uint32_t i = 0; i < track->stage_count; i++) {
         const tni_plan *plan = plan_at(compiled, i);
         summary.host_nodes += track->stages[i].kind == TNI_STAGE_HOST;
         if (plan != NULL) {
             add_plan(&summary, plan);
-        } else {
-            summary.unplanned_nodes += track->stages[i].region.node_count;
         }
     }
     summary.stage_count = track->stage_count;
