@@ -76,7 +76,7 @@ static tn_status compile(flow_fixture *f, const char *devices, const tn_compile_
     tn_compile_config config = *limits;
     config.devices = names;
     config.device_count = 1;
-    config.policy = TN_COMPILE_NO_FALLBACK;
+    config.policy |= TN_COMPILE_NO_FALLBACK;
     char list[64];
     char *comma = NULL;
     snprintf(list, sizeof(list), "%s", devices);
