@@ -129,7 +129,7 @@ int explain_print_json(const explain_report *report) {
     snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)p->plan_hash);
     json_t *plan = json_pack(
         "{s:s, s:i, s:i, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, "
-        "s:I, s:i}",
+        "s:I, s:i, s:i}",
         "hash", hash, "islands", (int)p->island_count, "handovers", (int)p->handovers,
         "cost_estimate_ns", (json_int_t)p->cost_ns, "lower_bound_ns", (json_int_t)p->lower_bound_ns,
         "gap_percent", plan_gap_percent(p), "compute_ns", (json_int_t)p->compute_ns, "transfers_ns",
@@ -138,7 +138,8 @@ int explain_print_json(const explain_report *report) {
         (int)p->stage_count, "host_nodes", (int)p->host_nodes, "unplanned_nodes",
         (int)p->unplanned_nodes, "fallback_nodes", (int)p->fallback_count, "makespan_estimate_ns",
         (json_int_t)p->makespan_ns, "makespan_bound_ns", (json_int_t)p->makespan_bound_ns,
-        "bodies_ns", (json_int_t)p->body_ns, "assumed_loops", (int)p->assumed_loops);
+        "bodies_ns", (json_int_t)p->body_ns, "assumed_loops", (int)p->assumed_loops, "lost_claims",
+        (int)p->lost_claims);
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", CLI_SCHEMA_VERSION,
         "tenon", tn_version_text(), "model", report->session->model_path, "plan", plan, "planned",

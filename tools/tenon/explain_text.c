@@ -67,6 +67,10 @@ static void print_head(const explain_report *r) {
                                     : "\n",
                p->assumed_loops, p->assumed_loops == 1 ? "" : "s");
     }
+    if (p->lost_claims > 0) {
+        printf("  %u claim%s of devices cannot be expressed and count for nothing\n",
+               p->lost_claims, p->lost_claims == 1 ? "" : "s");
+    }
     if (p->fallback_count > 0) {
         printf("  %s%u nodes fall back to devices that were not asked for%s\n", cli_bad(),
                p->fallback_count, cli_plain());

@@ -130,7 +130,7 @@ typedef struct tn_plan_summary {
     // trip count times, along an axis of known size, or else 10 times; of an If the dearer branch.
     int64_t body_ns;
     uint32_t assumed_loops; // loops that were taken to run 10 times
-    uint32_t reserved2;
+    uint32_t lost_claims;   // of devices, over nodes that no plan can keep together; logged
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

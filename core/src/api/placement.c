@@ -45,6 +45,9 @@ static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     summary->fallback_count += count_fallbacks(plan);
     summary->refused_programs += plan->refused_count;
     summary->replans += plan->replan_count;
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        summary->lost_claims += plan->sets[i].lost_claims;
+    }
     summary->body_ns -= plan->cost.total; // what is left is the bodies'
     summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
     summary->weight_bytes += plan->weight_bytes;

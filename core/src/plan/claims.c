@@ -4,19 +4,14 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// A record of the answer; strides as the plugin was told them.
-static const tn_claim *claim_at(const tn_verdicts *v, uint32_t index) {
-    return (const tn_claim *)(const void *)((const unsigned char *)v->claims +
-                                            (uint64_t)index * v->claim_stride_bytes);
-}
-
 static tn_status check_claim(const tni_verdict_set *set, const tn_verdicts *v, uint32_t index,
                              const tni_view *view, tn_error *error) {
-    const tn_claim *claim = claim_at(v, index);
+    const tn_claim *claim = tni_claim_at(v, index);
     uint64_t end = (uint64_t)claim->nodes.begin + claim->nodes.count;
     bool sound =
         claim->kind <= TN_CLAIM_BONUS && claim->nodes.count > 0 && end <= v->claim_node_count;
@@ -31,30 +26,78 @@ static tn_status check_claim(const tni_verdict_set *set, const tn_verdicts *v, u
                             set->device->id, index, claim->kind);
 }
 
-// Appends the claim's nodes as places of the region, each once. Returns false when the claim is
-// about other than the outermost nodes, or takes some but not all that stand for one of the model.
-static bool add_nodes(tni_verdict_set *set, const tn_verdicts *v, const tn_claim *claim,
-                      const tni_model *model, const tni_view *view, const tni_map *places) {
-    const tn_range outermost = tni_view_outermost(view);
-    uint32_t begin = set->claim_place_count;
-    for (uint32_t i = 0; i < claim->nodes.count; i++) {
-        uint32_t named = v->claim_nodes[claim->nodes.begin + i];
-        uint32_t owner = named - outermost.begin < outermost.count
-                             ? tni_view_written_for(model, view, named)
-                             : TN_NONE;
-        uint32_t place = TN_NONE;
-        bool unfit = owner == TN_NONE || !tni_map_find_u64(places, owner, &place);
-        for (uint32_t k = begin; k < set->claim_place_count; k++) {
-            unfit |= set->claim_places[k] == place;
-        }
-        // Forms of several nodes would have to be counted; no device has claimed in one yet.
-        if (unfit || owner != view->node_of[named]) {
-            set->claim_place_count = begin;
-            return false;
-        }
-        set->claim_places[set->claim_place_count++] = place;
+// How many nodes of the view stand for one of the model, in the form that the device takes: the
+// nodes of its expansion, or of the form.
+static uint32_t count_for(const tni_verdict_set *set, const tni_inner_claims *c, uint32_t named,
+                          uint32_t owner) {
+    const uint32_t graph = tni_view_node(c->view, named)->graph;
+    const tn_range outermost = tni_view_outermost(c->view);
+    if (tni_verdicts_inline(set, owner)) {
+        return graph == 0 ? 0 : tni_view_graph(c->view, graph)->nodes.count;
     }
-    return true;
+    uint32_t begin = named;
+    uint32_t end = named + 1;
+    if (graph != 0) {
+        return 0;
+    }
+    while (begin > outermost.begin && tni_view_written_for(c->model, c->view, begin - 1) == owner) {
+        begin--;
+    }
+    while (end < outermost.begin + outermost.count &&
+           tni_view_written_for(c->model, c->view, end) == owner) {
+        end++;
+    }
+    return end - begin;
+}
+
+// The node of the region that a node of the view helps to stand for; TN_NONE where it is in a body,
+// or in the expansion of a node that is not outermost.
+static uint32_t owner_of(const tni_inner_claims *c, uint32_t named) {
+    const uint32_t graph = tni_view_node(c->view, named)->graph;
+    if (graph == 0) {
+        return tni_view_written_for(c->model, c->view, named);
+    }
+    const uint32_t parent = tni_view_graph(c->view, graph)->parent_node;
+    return tni_view_node(c->view, parent)->expansion == graph &&
+                   tni_view_node(c->view, parent)->graph == 0
+               ? tni_view_written_for(c->model, c->view, parent)
+               : TN_NONE;
+}
+
+// Appends the nodes of the model that the claim's nodes stand for, as places of the region, each
+// once; *inout_left counts, by place, what is still to be named of it.
+static tni_claim_loss add_nodes(tni_verdict_set *set, const tni_inner_claims *c, uint32_t index,
+                                const tni_map *places, uint32_t *left) {
+    const tn_claim *claim = tni_claim_at(c->verdicts, index);
+    const uint32_t begin = set->claim_place_count;
+    uint32_t still = 0;
+    for (uint32_t i = 0; i < claim->nodes.count; i++) {
+        const uint32_t named = c->verdicts->claim_nodes[claim->nodes.begin + i];
+        const uint32_t owner = owner_of(c, named);
+        uint32_t place = TN_NONE;
+        if (owner == TN_NONE || !tni_map_find_u64(places, owner, &place)) {
+            return TNI_CLAIM_IN_BODY;
+        }
+        bool known = false;
+        for (uint32_t k = begin; k < set->claim_place_count && !known; k++) {
+            known = set->claim_places[k] == place;
+        }
+        if (c->seen[named] == index + 1) {
+            return TNI_CLAIM_TWICE;
+        }
+        c->seen[named] = index + 1;
+        if (!known) {
+            set->claim_places[set->claim_place_count++] = place;
+            left[place] = count_for(set, c, named, owner);
+            still += left[place];
+        }
+        if (left[place] == 0) { // of a form that the device does not take it in
+            return TNI_CLAIM_PARTLY;
+        }
+        left[place]--;
+        still--;
+    }
+    return still == 0 ? TNI_CLAIM_COUNTS : TNI_CLAIM_PARTLY;
 }
 
 // A node that is IN_CLAIM must be in one.
@@ -76,26 +119,49 @@ static tn_status check_bound(const tni_verdict_set *set, const tn_verdicts *v, c
     return TN_OK;
 }
 
-static tn_status read_claims(tni_verdict_set *set, const tn_verdicts *v, const tni_model *model,
-                             const tni_view *view, const tni_map *places, tn_error *error) {
-    for (uint32_t i = 0; i < v->claim_count; i++) {
-        const tn_claim *claim = claim_at(v, i);
-        tn_status status = check_claim(set, v, i, view, error);
-        if (status != TN_OK) {
-            return status;
+static void tell_losses(tni_verdict_set *set, const tni_inner_claims *c, const uint32_t *losses) {
+    static const char *const reasons[TNI_CLAIM_LOSSES] = {
+        [TNI_CLAIM_IN_BODY] = "name nodes of bodies, or of expansions in others",
+        [TNI_CLAIM_PARTLY] =
+            "name part of what stands for a node, or the form of it that is not used",
+        [TNI_CLAIM_TWICE] = "name a node twice",
+        [TNI_CLAIM_OVERLAP] = "share nodes with others in what stands for a node",
+    };
+    for (uint32_t i = TNI_CLAIM_COUNTS + 1; i < TNI_CLAIM_LOSSES; i++) {
+        if (losses[i] > 0) {
+            set->lost_claims += losses[i];
+            tni_log_write(&c->model->log, TN_LOG_WARN,
+                          "%s: %u of %u claims count for nothing: they %s", set->device->id,
+                          losses[i], c->verdicts->claim_count, reasons[i]);
         }
-        tni_claim *kept = &set->claims[i];
-        *kept = (tni_claim){
-            .nodes = {set->claim_place_count, 0},
+    }
+}
+
+static void read_claims(tni_verdict_set *set, const tni_inner_claims *c, const tni_map *places,
+                        uint32_t *left) {
+    uint32_t losses[TNI_CLAIM_LOSSES] = {[TNI_CLAIM_OVERLAP] = c->overlaps};
+    memset(c->seen, 0, c->node_room * sizeof(uint32_t));
+    for (uint32_t i = 0; i < c->verdicts->claim_count; i++) {
+        const tn_claim *claim = tni_claim_at(c->verdicts, i);
+        const uint32_t begin = set->claim_place_count;
+        set->claims[i] = (tni_claim){
+            .nodes = {begin, 0},
             .kind = claim->kind,
             .origin = claim->origin,
             .cost_ns = claim->origin == TN_COST_UNKNOWN ? 0 : claim->cost_ns,
         };
-        if (add_nodes(set, v, claim, model, view, places)) {
-            kept->nodes.count = set->claim_place_count - kept->nodes.begin;
+        if (c->is_inner[i]) {
+            continue; // part of what one node costs
+        }
+        const tni_claim_loss loss = add_nodes(set, c, i, places, left);
+        losses[loss]++;
+        if (loss == TNI_CLAIM_COUNTS) {
+            set->claims[i].nodes.count = set->claim_place_count - begin;
+        } else {
+            set->claim_place_count = begin;
         }
     }
-    return TN_OK;
+    tell_losses(set, c, losses);
 }
 
 // Larger claims come first, so they win; of equals the one that the device named first.
@@ -108,12 +174,16 @@ static int by_size(const void *a, const void *b) {
     return x->nodes.begin < y->nodes.begin ? -1 : x->nodes.begin > y->nodes.begin;
 }
 
-tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts, const tni_model *model,
-                          const tni_view *view, const tni_map *places, tn_error *error) {
-    uint64_t nodes = verdicts->claim_node_count;
-    for (uint32_t i = 0; i < verdicts->claim_count; i++) {
+tn_status tni_claims_check(const tni_verdict_set *set, const tn_verdicts *v, const tni_view *view,
+                           tn_error *error) {
+    uint64_t nodes = v->claim_node_count;
+    for (uint32_t i = 0; i < v->claim_count; i++) {
+        const tn_status status = check_claim(set, v, i, view, error);
+        if (status != TN_OK) {
+            return status;
+        }
         // Claims may share their ranges; each gets its own.
-        nodes += claim_at(verdicts, i)->nodes.count;
+        nodes += tni_claim_at(v, i)->nodes.count;
     }
     if (nodes > TNI_MAX_CLAIM_NODES) {
         return tni_fail(error, TN_ERROR_INVALID_DATA, "verdict.claim",
@@ -121,19 +191,34 @@ tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts, con
                         (unsigned long long)nodes);
     }
     uint8_t *named = tni_alloc_array(&set->alloc, (uint64_t)view->node_count + 1, 1);
-    set->claims =
-        tni_alloc_array(&set->alloc, (uint64_t)verdicts->claim_count + 1, sizeof(*set->claims));
+    const tn_status status = named != NULL
+                                 ? check_bound(set, v, view, named, error)
+                                 : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
+    tni_free_array(&set->alloc, named, (uint64_t)view->node_count + 1, 1);
+    return status;
+}
+
+tn_status tni_claims_read(tni_verdict_set *set, const tni_inner_claims *inner,
+                          const tni_map *places, tn_error *error) {
+    const tn_verdicts *v = inner->verdicts;
+    const uint64_t room = (uint64_t)set->node_count + 1;
+    uint64_t nodes = 0;
+    for (uint32_t i = 0; i < v->claim_count; i++) {
+        nodes += tni_claim_at(v, i)->nodes.count;
+    }
+    uint32_t *left = tni_alloc_array(&set->alloc, room, sizeof(*left));
+    set->claims = tni_alloc_array(&set->alloc, (uint64_t)v->claim_count + 1, sizeof(*set->claims));
     set->claim_places = tni_alloc_array(&set->alloc, nodes + 1, sizeof(*set->claim_places));
-    set->claim_count = verdicts->claim_count;
+    set->claim_count = v->claim_count;
     set->claim_place_capacity = (uint32_t)nodes;
-    tn_status status = named != NULL && set->claims != NULL && set->claim_places != NULL
-                           ? check_bound(set, verdicts, view, named, error)
+    tn_status status = left != NULL && set->claims != NULL && set->claim_places != NULL
+                           ? TN_OK
                            : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
     if (status == TN_OK) {
-        status = read_claims(set, verdicts, model, view, places, error);
+        read_claims(set, inner, places, left);
         qsort(set->claims, set->claim_count, sizeof(*set->claims), by_size);
     }
-    tni_free_array(&set->alloc, named, (uint64_t)view->node_count + 1, 1);
+    tni_free_array(&set->alloc, left, room, sizeof(*left));
     return status;
 }
 

@@ -4,17 +4,22 @@
 #ifndef TENON_PLAN_CLAIMS_H
 #define TENON_PLAN_CLAIMS_H
 
+#include "plan/claims_inner.h"
 #include "plan/draft.h"
 #include "plan/verdicts.h"
 
 #define TNI_MAX_CLAIM_NODES (1u << 26)
 
-// Keeps the claims of an answer, by places in the region (places: node -> place); options must have
-// been read. A claim is left out where it names nodes of bodies or expansions, or of a form in
-// several nodes. TN_OK · TN_ERROR_INVALID_DATA a claim names a node that is not there or was
-// refused, or is of no known kind, or a node is IN_CLAIM without one · TN_ERROR_OUT_OF_MEMORY.
-TN_MUST_USE tn_status tni_claims_read(tni_verdict_set *set, const tn_verdicts *verdicts,
-                                      const tni_model *model, const tni_view *view,
+// TN_OK · TN_ERROR_INVALID_DATA a claim names a node that is not there or was refused, or is of no
+// known kind, or a node is IN_CLAIM without one, or claims name too many · TN_ERROR_OUT_OF_MEMORY.
+TN_MUST_USE tn_status tni_claims_check(const tni_verdict_set *set, const tn_verdicts *verdicts,
+                                       const tni_view *view, tn_error *error);
+
+// Keeps the claims of an answer that reach beyond what stands for one node, by places in the region
+// (places: node -> place); options must have been read. A claim that names all nodes that stand for
+// one of the model, in its form or in the expansion through which the device takes it, names that.
+// Others are left out, counted and logged. TN_OK · TN_ERROR_OUT_OF_MEMORY.
+TN_MUST_USE tn_status tni_claims_read(tni_verdict_set *set, const tni_inner_claims *inner,
                                       const tni_map *places, tn_error *error);
 
 // Decides which claims stand: those whose nodes are all possible, and of those that overlap the

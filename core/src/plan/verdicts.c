@@ -3,6 +3,7 @@
 #include "plan/verdicts.h"
 
 #include "plan/claims.h"
+#include "plan/claims_inner.h"
 
 #include "base/error.h"
 #include "graph/shape/shape.h"
@@ -117,16 +118,17 @@ static tni_option option_of(const tn_node_verdict *verdict) {
     };
 }
 
-static const tn_graph_node *view_node(const tn_graph_view *view, uint32_t index) {
-    const unsigned char *base = (const unsigned char *)view;
-    return (const tn_graph_node *)(const void *)(base + view->nodes.offset_bytes +
-                                                 (uint64_t)index * view->nodes.stride_bytes);
+const tn_graph_node *tni_view_node(const tni_view *view, uint32_t index) {
+    const unsigned char *base = (const unsigned char *)view->view;
+    return (const tn_graph_node *)(const void *)(base + view->view->nodes.offset_bytes +
+                                                 (uint64_t)index * view->view->nodes.stride_bytes);
 }
 
-static const tn_graph_record *view_graph(const tn_graph_view *view, uint32_t index) {
-    const unsigned char *base = (const unsigned char *)view;
-    return (const tn_graph_record *)(const void *)(base + view->graphs.offset_bytes +
-                                                   (uint64_t)index * view->graphs.stride_bytes);
+const tn_graph_record *tni_view_graph(const tni_view *view, uint32_t index) {
+    const unsigned char *base = (const unsigned char *)view->view;
+    return (const tn_graph_record *)(const void *)(base + view->view->graphs.offset_bytes +
+                                                   (uint64_t)index *
+                                                       view->view->graphs.stride_bytes);
 }
 
 // The answer for node i of the view. A version outside of what the device lists is refused for it
@@ -163,10 +165,11 @@ typedef struct reading {
     const tni_model *model;
     const tni_region *region;
     const tni_view *view;
+    tni_inner_claims inner;
 } reading;
 
 tn_range tni_view_outermost(const tni_view *view) {
-    return view_graph(view->view, 0)->nodes;
+    return tni_view_graph(view, 0)->nodes;
 }
 
 uint32_t tni_view_written_for(const tni_model *model, const tni_view *view, uint32_t node) {
@@ -181,23 +184,33 @@ static uint32_t written_for(const reading *r, uint32_t i) {
     return tni_view_written_for(r->model, r->view, i);
 }
 
+static void save(const reading *r, uint32_t begin, uint32_t count, tni_option *sum) {
+    if (sum->possible && sum->origin != TN_COST_UNKNOWN) {
+        const uint64_t saving = tni_inner_claims_saving(&r->inner, begin, count);
+        sum->cost_ns -= saving < sum->cost_ns ? saving : sum->cost_ns;
+    }
+}
+
 // The device takes a function op through its expansion when it takes every node of it, which may be
 // function ops again. Recursion is as deep as expansions lie in each other.
 static tn_status try_expansion(const reading *r, uint32_t i, tni_option *inout_option) {
-    const uint32_t expansion = view_node(r->view->view, i)->expansion;
+    const uint32_t expansion = tni_view_node(r->view, i)->expansion;
     tni_option sum = {.possible = true, .origin = TN_COST_DECLARED};
     tn_status status = TN_OK;
     if (inout_option->possible || expansion == TN_NONE) {
         return TN_OK;
     }
-    const tn_range nodes = view_graph(r->view->view, expansion)->nodes;
+    const tn_range nodes = tni_view_graph(r->view, expansion)->nodes;
     for (uint32_t k = nodes.begin; k < nodes.begin + nodes.count && sum.possible && status == TN_OK;
          k++) {
         tni_option one = view_option(r->set, r->arrays, r->view, k);
+        tni_inner_claims_member(&r->inner, k, &one);
+        const bool whole = one.possible;
         status = try_expansion(r, k, &one);
-        one.possible = one.possible && !one.bound; // claims are about the outermost nodes
+        one.possible = one.possible && (whole || !one.bound); // claims do not reach that far
         add_option(&sum, &one);
     }
+    save(r, nodes.begin, nodes.count, &sum);
     if (status == TN_OK && sum.possible && nodes.count > 0) {
         status = tni_map_set_u64(&r->set->inlined, written_for(r, i), 1);
         *inout_option = sum;
@@ -216,13 +229,15 @@ static tn_status read_answer(const reading *r) {
         tni_option *option = &r->set->options[place];
         uint32_t i = begin;
         for (; i < end && written_for(r, i) == r->region->nodes[place]; i++) {
-            const tni_option one = view_option(r->set, r->arrays, r->view, i);
+            tni_option one = view_option(r->set, r->arrays, r->view, i);
+            tni_inner_claims_member(&r->inner, i, &one);
             if (i == begin) {
                 *option = one;
             } else {
                 add_option(option, &one);
             }
         }
+        save(r, begin, i - begin, option);
         for (uint32_t k = begin; k < i && status == TN_OK; k++) {
             status = try_expansion(r, k, option);
         }
@@ -306,10 +321,19 @@ static tn_status read_named(const reading *r, tn_error *error) {
     status = status == TN_OK ? read_bounds(r, &places, error)
                              : tni_fail_plain(error, status, "verdicts");
     if (status == TN_OK) {
-        status = tni_claims_read(r->set, v, r->model, r->view, &places, error);
+        status = tni_claims_read(r->set, &r->inner, &places, error);
     }
     tni_map_deinit(&places);
     return status;
+}
+
+static tn_status read_all(reading *r, tn_error *error) {
+    tn_status status =
+        tni_inner_claims_init(&r->set->alloc, r->model, r->view, &r->arrays->verdicts, &r->inner);
+    if (status == TN_OK) {
+        status = read_answer(r);
+    }
+    return status == TN_OK ? read_named(r, error) : tni_fail_plain(error, status, "verdicts");
 }
 
 tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_verdict_set *out_set,
@@ -348,10 +372,11 @@ tn_status tni_verdicts_ask(const tni_alloc *alloc, const tni_query *query, tni_v
         status = check(&arrays, view, query->device, error);
     }
     if (status == TN_OK) {
-        const reading r = {out_set, &arrays, model, region, view};
-        status = read_answer(&r);
-        status =
-            status == TN_OK ? read_named(&r, error) : tni_fail_plain(error, status, "verdicts");
+        reading r = {
+            .set = out_set, .arrays = &arrays, .model = model, .region = region, .view = view};
+        status = tni_claims_check(out_set, &arrays.verdicts, view, error);
+        status = status == TN_OK ? read_all(&r, error) : status;
+        tni_inner_claims_deinit(&r.inner);
     }
     arrays_deinit(&arrays);
     tni_view_destroy(view);

@@ -44,6 +44,7 @@ typedef struct tni_verdict_set {
     uint32_t claim_count;
     uint32_t claim_place_count;
     uint32_t claim_place_capacity;
+    uint32_t lost_claims; // of the device's, which count for nothing; the log says why
     const tni_presentation *presentation; // how this device sees the model
     bool listed; // used where it pays, not only for what no listed device takes
 } tni_verdict_set;
@@ -66,6 +67,9 @@ typedef struct tni_query {
 
 // What an open device lists. Errors as tni_verdicts_present.
 TN_MUST_USE tn_status tni_device_op_list(tni_device *device, tn_op_list *out_ops, tn_error *error);
+
+const tn_graph_node *tni_view_node(const tni_view *view, uint32_t index);
+const tn_graph_record *tni_view_graph(const tni_view *view, uint32_t index);
 
 // The nodes of a view's outermost graph, and the node of the model that one of its nodes was
 // written for, by itself or with others.
