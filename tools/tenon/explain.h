@@ -5,6 +5,20 @@
 
 #include "plan_session.h"
 
+#define EXPLAIN_HINT_BYTES 256u
+#define EXPLAIN_HINTS 4u
+
+// Refusals for one reason, with the same numbers.
+typedef struct explain_hint {
+    uint32_t nodes;
+    uint32_t first_node;
+    uint32_t reason;
+    uint32_t subject;
+    int64_t limit;
+    int64_t actual;
+    char text[EXPLAIN_HINT_BYTES]; // what would help; "" where nothing in the model would
+} explain_hint;
+
 // What one op type would be worth to one device that refuses it now.
 typedef struct explain_gain {
     uint32_t device;
@@ -12,6 +26,9 @@ typedef struct explain_gain {
     uint32_t nodes;
     uint32_t reason; // TN_REASON_ of the first of them
     int64_t saved_ns;
+    uint32_t taken; // nodes of the type that the device takes
+    uint32_t hint_count;
+    explain_hint hints[EXPLAIN_HINTS]; // of those it refuses: the first that differ
 } explain_gain;
 
 typedef struct explain_report {
@@ -37,6 +54,10 @@ void explain_op_text(const plan_session *session, const uint32_t *nodes, uint32_
 
 // Fills gains. CLI_OK or an exit code after a message. explain_gain.c
 int explain_find_gains(plan_session *session, const plan_rules *rules, explain_report *report);
+// What in the model would make the device of a placement take a node that it refuses, in a
+// sentence; "" where nothing would. explain_hint.c
+void explain_hint_text(const explain_report *report, uint32_t node, const tn_placement *placement,
+                       char text[EXPLAIN_HINT_BYTES]);
 
 void explain_print(const explain_report *report);     // explain_text.c
 int explain_print_json(const explain_report *report); // explain_json.c

@@ -9,12 +9,43 @@
 // Each trial is one more plan.
 #define MAX_TRIALS 256u
 
+// What a device says of a node that it was asked about; false where it was not.
+static bool answer(const explain_report *report, uint32_t node, uint32_t device,
+                   tn_placement *out_placement) {
+    *out_placement =
+        (tn_placement){.struct_size = sizeof(*out_placement), .struct_type = TN_STRUCT_PLACEMENT};
+    return tn_compiled_placement_get(report->compiled, node, device, out_placement) == TN_OK &&
+           out_placement->island != TN_NONE;
+}
+
 static uint32_t refusal(const explain_report *report, uint32_t node, uint32_t device) {
-    tn_placement placement = {.struct_size = sizeof(placement), .struct_type = TN_STRUCT_PLACEMENT};
-    bool asked = tn_compiled_placement_get(report->compiled, node, device, &placement) == TN_OK;
-    return asked && placement.answer == TN_ANSWER_NO && placement.island != TN_NONE
+    tn_placement placement;
+    return answer(report, node, device, &placement) && placement.answer == TN_ANSWER_NO
                ? placement.reason
                : TN_REASON_NONE;
+}
+
+// Refusals that differ in nothing but the node are told once.
+static void add_hint(const explain_report *report, explain_gain *gain, uint32_t node,
+                     const tn_placement *p) {
+    for (uint32_t i = 0; i < gain->hint_count; i++) {
+        explain_hint *hint = &gain->hints[i];
+        if (hint->reason == p->reason && hint->subject == p->subject && hint->limit == p->limit &&
+            hint->actual == p->actual) {
+            hint->nodes++;
+            return;
+        }
+    }
+    if (gain->hint_count < EXPLAIN_HINTS) {
+        explain_hint *hint = &gain->hints[gain->hint_count++];
+        *hint = (explain_hint){.nodes = 1,
+                               .first_node = node,
+                               .reason = p->reason,
+                               .subject = p->subject,
+                               .limit = p->limit,
+                               .actual = p->actual};
+        explain_hint_text(report, node, p, hint->text);
+    }
 }
 
 static bool is_known(const explain_report *report, uint32_t device, const char *op_type) {
@@ -33,9 +64,16 @@ static int try_gain(plan_session *s, const plan_rules *rules, const explain_repo
     tn_compiled *compiled = NULL;
     for (uint32_t node = 0; node < tn_model_node_count(s->model); node++) {
         tn_node_desc desc;
-        if (plan_node_get(s, node, &desc) && strcmp(desc.op_type, gain->op_type) == 0 &&
-            refusal(report, node, gain->device) != TN_REASON_NONE) {
+        tn_placement placement;
+        if (!plan_node_get(s, node, &desc) || strcmp(desc.op_type, gain->op_type) != 0 ||
+            !answer(report, node, gain->device, &placement)) {
+            continue;
+        }
+        if (placement.answer == TN_ANSWER_NO && placement.reason != TN_REASON_NONE) {
             pins[gain->nodes++] = (tn_pin){id, node, TN_PIN_ASSUME};
+            add_hint(report, gain, node, &placement);
+        } else {
+            gain->taken++;
         }
     }
     tn_compile_config config;

@@ -100,15 +100,31 @@ static json_t *nodes_json(const explain_report *r) {
     return list;
 }
 
+static json_t *hints_json(const explain_gain *gain) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < gain->hint_count; i++) {
+        const explain_hint *hint = &gain->hints[i];
+        json_array_append_new(
+            list, json_pack("{s:i, s:i, s:s, s:I, s:I, s:I, s:s}", "nodes", (int)hint->nodes,
+                            "first_node", (int)hint->first_node, "reason",
+                            tn_reason_text(hint->reason), "subject",
+                            hint->subject == TN_NONE ? (json_int_t)-1 : (json_int_t)hint->subject,
+                            "limit", (json_int_t)hint->limit, "actual", (json_int_t)hint->actual,
+                            "hint", hint->text));
+    }
+    return list;
+}
+
 static json_t *gains_json(const explain_report *r) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < r->gain_count; i++) {
         const explain_gain *gain = &r->gains[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:I}", "device",
-                                              plan_device_text(r->session, gain->device), "op_type",
-                                              gain->op_type, "nodes", (int)gain->nodes, "reason",
-                                              tn_reason_text(gain->reason), "saves_estimate_ns",
-                                              (json_int_t)gain->saved_ns));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:i, s:i, s:s, s:I, s:o}", "device",
+                            plan_device_text(r->session, gain->device), "op_type", gain->op_type,
+                            "nodes", (int)gain->nodes, "taken", (int)gain->taken, "reason",
+                            tn_reason_text(gain->reason), "saves_estimate_ns",
+                            (json_int_t)gain->saved_ns, "hints", hints_json(gain)));
     }
     return list;
 }

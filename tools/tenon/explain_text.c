@@ -217,6 +217,20 @@ static void print_refusals(const explain_report *r) {
     free(nodes);
 }
 
+// What would help, and whether the device takes others of the type: then the type is not the cause.
+static void print_hints(const explain_gain *gain) {
+    for (uint32_t i = 0; i < gain->hint_count; i++) {
+        const explain_hint *hint = &gain->hints[i];
+        if (hint->text[0] != '\0') {
+            printf("      %u node%s %s: %s\n", hint->nodes, hint->nodes == 1 ? "," : "s,",
+                   tn_reason_text(hint->reason), hint->text);
+        }
+    }
+    if (gain->taken > 0) {
+        printf("      it takes %u other%s of this op\n", gain->taken, gain->taken == 1 ? "" : "s");
+    }
+}
+
 static void print_gains(const explain_report *r) {
     char text[CLI_TEXT_BYTES];
     printf("\n%sif a device learned an op%s  (at an estimated cost)\n", cli_bold(), cli_plain());
@@ -229,6 +243,7 @@ static void print_gains(const explain_report *r) {
                    gain->nodes == 1 ? "" : "s", tn_reason_text(gain->reason),
                    time_text(gain->saved_ns, text),
                    100.0 * (double)gain->saved_ns / (double)r->plan.cost_ns);
+            print_hints(gain);
             shown++;
         }
     }

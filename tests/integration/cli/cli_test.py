@@ -406,6 +406,45 @@ class Explain(unittest.TestCase):
         self.assertEqual(whatif.returncode, 0, whatif.stderr)
         self.assertIn("->", whatif.stdout)
 
+    def hint(self, model, device, op_type="Relu"):
+        answer = tenon("explain", model, *self.HOST, "--device", "fake:alpha," + device, "--json",
+                       "--gain", "--plan-only")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        gains = [g for g in json.loads(answer.stdout)["gains"]
+                 if g["device"] == device and g["op_type"] == op_type]
+        self.assertEqual(len(gains), 1)
+        self.assertEqual(len(gains[0]["hints"]), 1)
+        return gains[0], gains[0]["hints"][0]
+
+    def test_hints_follow_from_reasons(self):
+        """Each with the numbers of the refusal; where they are heeded, the device takes the node."""
+        gain, hint = self.hint(self.MODEL, "fake:worker")
+        self.assertEqual((gain["nodes"], hint["nodes"], gain["taken"]), (2, 2, 0))
+        self.assertEqual((hint["reason"], hint["limit"], hint["actual"]), ("DIM_LIMIT", 1, 2))
+        self.assertIn("size 2, at most 1", hint["hint"])
+        _, hint = self.hint(self.MODEL, "fake:mute")
+        self.assertEqual(hint["reason"], "OP_VERSION")
+        self.assertIn("opset 90 or newer", hint["hint"])
+        _, hint = self.hint(self.MODEL, "fake:inline")
+        self.assertEqual((hint["reason"], hint["hint"]), ("OP_UNSUPPORTED", ""))
+        model = WORK / "open.onnx"
+        for dim in (field(2, b"N"), field(1, 2)):
+            port = field(2, field(1, field(1, 1) + field(2, field(1, dim))))
+            graph = field(2, b"g") + field(11, field(1, b"image") + port)
+            graph += field(11, pair(b"other")) + field(1, node(b"Relu", [b"image"], b"y"))
+            graph += field(1, node(b"Neg", [b"other"], b"z"))
+            graph += field(12, field(1, b"y") + port) + field(12, pair(b"z"))
+            model.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+            answer = tenon("explain", model, *self.HOST, "--device", "fake:alpha,fake:shared",
+                           "--json", "--gain", "--plan-only")
+            gains = json.loads(answer.stdout)["gains"]
+            if dim == field(1, 2):
+                self.assertEqual([g for g in gains if g["device"] == "fake:shared"], [])
+            else:
+                _, hint = self.hint(model, "fake:shared")
+                self.assertEqual(hint["reason"], "DYNAMIC_SHAPE")
+                self.assertEqual(hint["hint"], "give the model fixed sizes for image")
+
     def test_memory_is_capped(self):
         """The reference takes constants; its weights are 8 bytes of one Add."""
         model = WORK / "capped.onnx"

@@ -60,6 +60,7 @@ typedef struct fake_control {
     uint32_t hold;             // 1: queued work does not start
     tn_device_flags flags;     // on top of the device's own; set before the host is created
     uint32_t takes_constants;  // 1: in plans; it has no programs that read them
+    uint32_t fixed_only;       // 1: refuses what has an open size
     uint64_t heap_bytes;       // that its heap says it has. Set before the device is opened
     uint32_t can_abort;        // 1: cancel ends held work; set before the host is created
     uint32_t run_count;        // counted: runs begun

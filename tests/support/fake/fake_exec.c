@@ -86,6 +86,12 @@ static void judge(tn_device *device, const tn_graph_view *view, uint32_t index,
             return;
         }
     }
+    for (uint32_t i = 0; control.fixed_only != 0 && i < result->dims.count; i++) {
+        if (tn_view_value_dim(view, result, i)->size < 0) {
+            tn_helper_no(out_verdict, TN_REASON_DYNAMIC_SHAPE, 0, 0, 0);
+            return;
+        }
+    }
     tn_helper_yes(out_verdict, TN_NUMERICS_EXACT);
     if (control.cost_ns != 0) {
         out_verdict->cost_ns = control.cost_ns;
