@@ -232,11 +232,25 @@ static void limit_all(int64_t *costs, uint64_t count, uint64_t shares) {
     }
 }
 
+// A claim saves no more than its ops cost.
+static void limit_savings(tni_draft_plan *d) {
+    for (uint32_t i = 0; i < d->claim_count; i++) {
+        tnp_claim *claim = &d->claims[i];
+        int64_t sum = 0;
+        for (uint32_t k = 0; k < claim->op_count; k++) {
+            const uint64_t op = d->claim_ops[claim->op_begin + k];
+            sum += d->op_cost[op * d->label_count + claim->label];
+        }
+        claim->saving = claim->saving < sum ? claim->saving : sum;
+    }
+}
+
 // Estimates for absurd sizes would overflow the partitioner's sums; beyond days they say nothing.
 static void limit_costs(tni_draft_plan *d) {
     uint64_t labels = d->label_count;
     uint64_t cells = labels * labels;
     limit_all(d->op_cost, d->op_count * labels, d->op_count);
+    limit_savings(d);
     limit_all(d->copy_cost, d->tensor_count * cells, d->tensor_count * labels);
     limit_all(d->handover_cost, cells, d->op_count);
 }

@@ -109,6 +109,24 @@ static void compile__costs_of_claims_count(void **state) {
     assert_int_equal(single - cost_with(FAKE_CLAIMS_BOUND, 2000), 3 * 8000);
 }
 
+// Costs near the limit are cut to what the partitioner can add up, and savings with them.
+static void compile__savings_are_cut_with_costs(void **state) {
+    (void)state;
+    exec_fixture f;
+    const char *const devices[] = {"fake:alpha"};
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    config.devices = devices;
+    config.device_count = 1;
+    config.policy = TN_COMPILE_PLAN_ONLY | TN_COMPILE_NO_FALLBACK;
+    exec_open(&f);
+    set_claims(FAKE_ALPHA, FAKE_CLAIMS_BONUS, (uint64_t)1 << 41, (uint64_t)1 << 40);
+    build_pairs(&f, 100);
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+    assert_true(summary_of(&f).compute_ns >= summary_of(&f).claim_saving_ns);
+    exec_close(&f);
+}
+
 static void compile__claims_against_the_contract_are_errors(void **state) {
     (void)state;
     static const struct {
@@ -134,6 +152,7 @@ int main(void) {
         cmocka_unit_test(compile__bound_nodes_run_only_with_their_claim),
         cmocka_unit_test(compile__a_claim_that_loses_a_node_loses_all_bound_ones),
         cmocka_unit_test(compile__costs_of_claims_count),
+        cmocka_unit_test(compile__savings_are_cut_with_costs),
         cmocka_unit_test(compile__claims_against_the_contract_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
