@@ -260,6 +260,19 @@ tn_status tni_caps_refuse(const tni_draft_plan *d, tn_error *error) {
                          "no plan was found in which the weights fit: %s", w.text);
 }
 
+// What the islands of one device hold, every constant once.
+static uint64_t held_by(tally *t, const tni_plan *plan, const tni_device *device) {
+    uint64_t sum = 0;
+    t->current++;
+    for (uint32_t i = 0; i < plan->island_count; i++) {
+        const tni_island *island = &plan->islands[i];
+        for (uint32_t n = 0; island->device == device && n < island->node_count; n++) {
+            sum = add(sum, bytes_of_node(t, island->nodes[n]));
+        }
+    }
+    return sum;
+}
+
 tn_status tni_caps_add_used(const tni_plan *plan, tni_cap *caps, uint32_t cap_count,
                             tn_error *error) {
     tally t;
@@ -270,15 +283,8 @@ tn_status tni_caps_add_used(const tni_plan *plan, tni_cap *caps, uint32_t cap_co
     for (uint32_t c = 0; c < cap_count; c++) {
         for (uint32_t k = 0; k < plan->set_count; k++) {
             const tni_device *device = plan->sets[k].device;
-            t.current++;
-            for (uint32_t i = 0; i < plan->island_count; i++) {
-                const tni_island *island = &plan->islands[i];
-                for (uint32_t n = 0; n < island->node_count && island->device == device &&
-                                     shares_memory(device, caps[c].device);
-                     n++) {
-                    caps[c].used_bytes =
-                        add(caps[c].used_bytes, bytes_of_node(&t, island->nodes[n]));
-                }
+            if (shares_memory(device, caps[c].device)) {
+                caps[c].used_bytes = add(caps[c].used_bytes, held_by(&t, plan, device));
             }
         }
     }

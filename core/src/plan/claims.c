@@ -211,12 +211,12 @@ tn_status tni_claims_read(tni_verdict_set *set, const tni_inner_claims *inner,
     set->claim_places = tni_alloc_array(&set->alloc, nodes + 1, sizeof(*set->claim_places));
     set->claim_count = v->claim_count;
     set->claim_place_capacity = (uint32_t)nodes;
-    tn_status status = left != NULL && set->claims != NULL && set->claim_places != NULL
-                           ? TN_OK
-                           : tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
-    if (status == TN_OK) {
+    tn_status status = TN_OK;
+    if (left != NULL && set->claims != NULL && set->claim_places != NULL) {
         read_claims(set, inner, places, left);
         qsort(set->claims, set->claim_count, sizeof(*set->claims), by_size);
+    } else {
+        status = tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "claims");
     }
     tni_free_array(&set->alloc, left, room, sizeof(*left));
     return status;
