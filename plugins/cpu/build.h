@@ -256,6 +256,7 @@ void tni_cpu_emit_slice(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_split(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_lstm(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantize(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_dequantize(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantized_sum(cpu_build *build, const cpu_node *node);

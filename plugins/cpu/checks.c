@@ -236,6 +236,22 @@ uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node
     return tni_cpu_check_quantize(view, node, out_verdict);
 }
 
+// The table's columns cannot tell lengths, which are int32, from states, which are not.
+uint32_t tni_cpu_check_lstm(const tn_graph_view *view, const tn_graph_node *node,
+                            tn_node_verdict *out_verdict) {
+    if (tn_view_attr_int(view, node, "layout", 0) != 0) {
+        return no_attribute(view, node, "layout", 0, 1, out_verdict);
+    }
+    for (uint32_t i = 3; i < node->inputs.count; ++i) {
+        const uint32_t value = tn_view_node_input(view, node, i);
+        const tn_dtype wanted = i == 4 ? TN_DTYPE_INT32 : TN_DTYPE_FLOAT;
+        if (value != TN_NONE && tn_view_value(view, value)->dtype != wanted) {
+            return no(out_verdict, TN_REASON_DTYPE, i, 0, tn_view_value(view, value)->dtype);
+        }
+    }
+    return check_rank(view, node, 3, 3, out_verdict);
+}
+
 // Of three and more, each must be as large as the result, since partial results are not.
 uint32_t tni_cpu_check_variadic(const tn_graph_view *view, const tn_graph_node *node,
                                 tn_node_verdict *out_verdict) {

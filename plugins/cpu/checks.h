@@ -32,6 +32,8 @@ uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *
                                 tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict);
+uint32_t tni_cpu_check_lstm(const tn_graph_view *view, const tn_graph_node *node,
+                            tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_variadic(const tn_graph_view *view, const tn_graph_node *node,
                                 tn_node_verdict *out_verdict);
 

@@ -32,10 +32,10 @@ static uint32_t judge_counts(const tn_graph_view *view, const tn_graph_node *nod
                      node->inputs.count);
         return 0;
     }
-    const uint32_t split = strcmp(op->record.op_type, "Split") == 0;
-    for (uint32_t i = 1; i < node->outputs.count && !split; ++i) {
+    const uint32_t output_max = op->output_max == 0 ? 1 : op->output_max;
+    for (uint32_t i = output_max; i < node->outputs.count; ++i) {
         if (tn_view_node_output(view, node, i) != TN_NONE) {
-            tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, node->inputs.count + i, 1,
+            tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, node->inputs.count + i, output_max,
                          node->outputs.count);
             return 0;
         }

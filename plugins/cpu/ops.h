@@ -65,12 +65,13 @@ struct cpu_op {
     cpu_types types[CPU_TYPED_INPUTS]; // the last that is not 0 goes on for the rest
     cpu_types output_types;            // 0: those of the first input
     uint8_t input_min;
-    uint8_t input_max; // CPU_VARIADIC: no limit
-    uint8_t constants; // bit i: input i must be a constant
+    uint8_t input_max;  // CPU_VARIADIC: no limit
+    uint8_t output_max; // 0 means 1
+    uint8_t constants;  // bit i: input i must be a constant
     uint8_t numerics;
 };
 
-#define CPU_OP_COUNT 56u
+#define CPU_OP_COUNT 57u
 extern const cpu_op tni_cpu_ops[CPU_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

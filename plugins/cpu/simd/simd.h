@@ -86,6 +86,8 @@ typedef struct cpu_simd {
     float (*dot)(const float *x, const float *y, int64_t count);
     // y += a * x
     void (*axpy)(float a, const float *x, float *y, int64_t count);
+    // y += a[0] * x + a[1] * x[step ...] + ..., four rows of x
+    void (*axpy4)(const float *a, const float *x, int64_t step, float *y, int64_t count);
     // out = (x - zero_point) * scale
     void (*dequantize_u8)(const uint8_t *x, int32_t zero_point, float scale, float *out,
                           int64_t count);

@@ -240,6 +240,15 @@ static void axpy_loop(float a, const float *x, float *y, int64_t count) {
     }
 }
 
+static void axpy4_loop(const float *a, const float *x, int64_t step, float *y, int64_t count) {
+    const float *u = x + step;
+    const float *v = u + step;
+    const float *w = v + step;
+    for (int64_t i = 0; i < count; ++i) {
+        y[i] += (a[0] * x[i] + a[1] * u[i]) + (a[2] * v[i] + a[3] * w[i]);
+    }
+}
+
 static float variance_sum(const float *x, float mean, int64_t count) {
     FOLD(0.0f, lane[k] + (x[i] - mean) * (x[i] - mean), u + v);
 }
@@ -334,6 +343,7 @@ const cpu_simd CPU_SIMD_SYMBOL = {
     .maximum = maximum_loop,
     .dot = dot_loop,
     .axpy = axpy_loop,
+    .axpy4 = axpy4_loop,
     .dequantize_u8 = dequantize_u8_loop,
     .dequantize_s8 = dequantize_s8_loop,
     .quantize_u8 = quantize_u8_loop,
