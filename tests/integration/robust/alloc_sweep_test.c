@@ -19,6 +19,11 @@
 tn_status tn_plugin_entry_1_reference(const tn_host_offer *offer, tn_plugin_answer *answer,
                                       tn_error *error);
 
+#ifdef TN_TEST_CPU
+tn_status tn_plugin_entry_1_cpu(const tn_host_offer *offer, tn_plugin_answer *answer,
+                                tn_error *error);
+#endif
+
 typedef enum phase {
     PHASE_HOST,
     PHASE_LOAD,
@@ -177,6 +182,21 @@ static void sweep__reference_classifier(void **state) {
     pb_free(&model);
 }
 
+#ifdef TN_TEST_CPU
+// Packed weights, chosen algorithms, instances and contexts.
+static void sweep__cpu_classifier(void **state) {
+    (void)state;
+    static const subject sub = {.name = "cpu",
+                                .plugin = {"cpu", tn_plugin_entry_1_cpu},
+                                .devices = {"cpu"},
+                                .device_count = 1};
+    pb model = {0};
+    onnx_model_classifier(&model, 1, 8);
+    sweep(&sub, &model);
+    pb_free(&model);
+}
+#endif
+
 static void sweep__two_asynchronous_devices(void **state) {
     (void)state;
     static const subject sub = {.name = "fake",
@@ -201,6 +221,9 @@ static void sweep__two_asynchronous_devices(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sweep__reference_classifier),
+#ifdef TN_TEST_CPU
+        cmocka_unit_test(sweep__cpu_classifier),
+#endif
         cmocka_unit_test(sweep__two_asynchronous_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
