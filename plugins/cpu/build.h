@@ -103,6 +103,9 @@ dnnl_memory_desc_t tni_cpu_plain(tn_dtype dtype, uint32_t rank, const int64_t *d
 dnnl_memory_desc_t tni_cpu_plain_of(const cpu_value *value);
 uint32_t tni_cpu_is_plain(const cpu_value *value);
 uint32_t tni_cpu_same_layout(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b);
+// The type in which products are computed: bfloat16 where that is allowed and the processor has
+// instructions for it.
+dnnl_data_type_t tni_cpu_narrow(const cpu_program *program);
 // Whether no byte of the layout's extent is outside of it: it can be read as one run.
 uint32_t tni_cpu_is_run(const dnnl_memory_desc_t *layout);
 
@@ -130,6 +133,8 @@ void tni_cpu_define_sum(cpu_build *build, uint32_t value, uint32_t summed,
                         const dnnl_memory_desc_t *layout);
 // The value with the given layout: itself, or a copy that a step makes. TN_NONE on failure.
 uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *layout);
+// In whatever layout it has, as floats: results of narrower products may be narrower themselves.
+uint32_t tni_cpu_as_floats(cpu_build *build, uint32_t value);
 uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value);
 // A constant read as `plain` (its own bytes, perhaps with other axes) in a layout of those axes.
 uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,

@@ -53,6 +53,12 @@ static uint32_t describe(cpu_build *build, const cpu_node *node, uint32_t bias, 
     out->src = any_of(tni_cpu_plain_of(x));
     out->weights = any_of(out->plain_weights);
     out->dst = any_of(tni_cpu_plain_of(y));
+    if (x->dtype == TN_DTYPE_FLOAT && w->rank == 4) {
+        // What is read from the model is floats; what is computed with may be narrower.
+        out->src.data_type = tni_cpu_narrow(build->program);
+        out->weights.data_type = out->src.data_type;
+        out->dst.data_type = out->src.data_type;
+    }
     out->has_bias = bias != TN_NONE;
     out->bias = tni_cpu_plain(TN_DTYPE_FLOAT, 1, &y->dims[1]);
     return 1;
@@ -62,7 +68,8 @@ static uint32_t describe(cpu_build *build, const cpu_node *node, uint32_t bias, 
 static void block_channels(const cpu_build *build, conv_shape *shape) {
     const uint32_t floats = build->program->simd->floats;
     const dnnl_format_tag_t tag = floats == 16 ? dnnl_nChw16c : dnnl_nChw8c;
-    if (shape->dst.ndims != 4 || floats < 8 || shape->dst.data_type != dnnl_f32) {
+    if (shape->dst.ndims != 4 || floats < 8 ||
+        (shape->dst.data_type != dnnl_f32 && shape->dst.data_type != dnnl_bf16)) {
         return;
     }
     const dnnl_memory_desc_t dst = shape->dst;
@@ -253,7 +260,9 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
     }
     if (build->status == TN_OK) {
         const uint32_t best = tni_cpu_choose(build, descs, count, NULL);
-        if (best == 1) {
+        if (shape.src.data_type == dnnl_bf16) {
+            build->out->numerics = TN_NUMERICS_REDUCED;
+        } else if (best == 1 && build->out->numerics < TN_NUMERICS_WINOGRAD) {
             build->out->numerics = TN_NUMERICS_WINOGRAD;
         }
         const uint32_t summed = fused && sum != TN_NONE ? node->posts[sum].value : TN_NONE;

@@ -125,10 +125,12 @@ void tni_cpu_act_steps(cpu_build *build, cpu_act kind, float a, float b, uint32_
     if (e == NULL) {
         return;
     }
-    uint32_t in = value;
+    uint32_t in = tni_cpu_as_floats(build, value);
+    if (in == TN_NONE) {
+        return;
+    }
     dnnl_memory_desc_t layout = tni_cpu_value(build, in)->layout;
-    if (tni_cpu_value(build, in)->storage == TN_NONE || !tni_cpu_is_run(&layout) ||
-        (has_padding(&layout) && !act_keeps_zero(kind, a, b))) {
+    if (!tni_cpu_is_run(&layout) || (has_padding(&layout) && !act_keeps_zero(kind, a, b))) {
         in = tni_cpu_as_plain(build, value);
         if (in == TN_NONE) {
             return;
@@ -217,6 +219,11 @@ void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint
                           uint32_t out) {
     elementwise *e = build->status == TN_OK ? params_new(build, kind, 0.0f, 0.0f) : NULL;
     if (e == NULL) {
+        return;
+    }
+    left = tni_cpu_as_floats(build, left);
+    right = tni_cpu_as_floats(build, right);
+    if (left == TN_NONE || right == TN_NONE) {
         return;
     }
     dnnl_memory_desc_t layout = choose_layout(build, left, right, out);

@@ -19,7 +19,8 @@ typedef struct product {
 static uint32_t is_matrix(const dnnl_memory_desc_t *layout) {
     const dnnl_blocking_desc_t *blocking = &layout->format_desc.blocking;
     const int rank = layout->ndims;
-    return layout->format_kind == dnnl_blocked && blocking->inner_nblks == 0 && rank >= 2 &&
+    return layout->format_kind == dnnl_blocked && layout->data_type == dnnl_f32 &&
+                   blocking->inner_nblks == 0 && rank >= 2 &&
                    (blocking->strides[rank - 1] == 1 || blocking->strides[rank - 2] == 1)
                ? 1u
                : 0u;
@@ -162,6 +163,20 @@ static void emit_product(cpu_build *build, const cpu_node *node, product *p, uin
     (void)dnnl_primitive_desc_destroy(desc);
 }
 
+// Factors in bfloat16; the product stays floats. Few rows are not worth bringing them there.
+static uint32_t narrow_rows(cpu_build *build, uint32_t x, product *p) {
+    const uint32_t plain = tni_cpu_as_plain(build, x);
+    if (plain == TN_NONE) {
+        return TN_NONE;
+    }
+    dnnl_memory_desc_t layout = tni_cpu_value(build, plain)->layout;
+    layout.data_type = dnnl_bf16;
+    p->a = tni_cpu_plain(TN_DTYPE_BFLOAT16, 2, p->a.dims);
+    p->b.data_type = dnnl_bf16;
+    build->out->numerics = TN_NUMERICS_REDUCED;
+    return tni_cpu_as(build, plain, &layout);
+}
+
 static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
     const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
     const uint32_t w = tni_cpu_value(build, node->inputs[1])->quant.value;
@@ -258,6 +273,9 @@ static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transpose
         (void)dnnl_memory_desc_permute_axes(&p.plain_b, &as_written, (const int[]){1, 0});
     }
     p.b = p.plain_b;
+    if (tni_cpu_narrow(build->program) == dnnl_bf16 && rows >= 8) {
+        x = narrow_rows(build, x, &p);
+    }
     p.c = tni_cpu_plain(TN_DTYPE_FLOAT, 2, c_dims);
     const dnnl_memory_desc_t out = tni_cpu_plain_of(&y);
     emit_product(build, node, &p, x, node->inputs[1], &out);

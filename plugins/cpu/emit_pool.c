@@ -48,7 +48,8 @@ static void emit_window(cpu_build *build, const cpu_node *node, dnnl_alg_kind_t 
         return;
     }
     const dnnl_memory_desc_t src = tni_cpu_value(build, in)->layout;
-    const dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dst.data_type = src.data_type;
     dnnl_primitive_attr_t attr = attr_create(build);
     dnnl_primitive_desc_t desc = NULL;
     dnnl_pooling_desc_t pool;
@@ -132,7 +133,8 @@ void tni_cpu_emit_resize(cpu_build *build, const cpu_node *node) {
     const uint32_t linear =
         tn_view_attr_string_is(build->view, tni_cpu_view_node(build, node), "mode", "linear");
     const dnnl_memory_desc_t src = tni_cpu_value(build, in)->layout;
-    const dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dst.data_type = src.data_type;
     dnnl_primitive_attr_t attr = attr_create(build);
     dnnl_primitive_desc_t desc = NULL;
     dnnl_resampling_desc_t resample;

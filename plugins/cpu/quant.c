@@ -427,9 +427,11 @@ static uint32_t is_dense(const dnnl_memory_desc_t *layout) {
 // A value in a layout without gaps, and that layout for elements of another type.
 static uint32_t dense(cpu_build *build, uint32_t value, dnnl_data_type_t type,
                       dnnl_memory_desc_t *out_layout) {
-    uint32_t in = value;
-    if (tni_cpu_value(build, in)->storage == TN_NONE ||
-        !is_dense(&tni_cpu_value(build, in)->layout)) {
+    uint32_t in = tni_cpu_as_floats(build, value);
+    if (in == TN_NONE) {
+        return TN_NONE;
+    }
+    if (!is_dense(&tni_cpu_value(build, in)->layout)) {
         in = tni_cpu_as_plain(build, value);
     }
     if (in != TN_NONE) {

@@ -22,6 +22,14 @@ dnnl_data_type_t tni_cpu_dnnl_type(tn_dtype dtype) {
     }
 }
 
+dnnl_data_type_t tni_cpu_narrow(const cpu_program *program) {
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return program->precision == TN_PRECISION_RELAXED &&
+                   (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16
+               ? dnnl_bf16
+               : dnnl_f32;
+}
+
 int64_t tni_cpu_element_bytes(tn_dtype dtype) {
     return (int64_t)tn_view_dtype_bytes(dtype, 1);
 }
@@ -410,6 +418,23 @@ uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *
     tni_cpu_define(build, made, layout);
     tni_cpu_step_copy(build, value, made);
     return build->status == TN_OK ? made : TN_NONE;
+}
+
+uint32_t tni_cpu_as_floats(cpu_build *build, uint32_t value) {
+    if (build->status != TN_OK || value == TN_NONE) {
+        return TN_NONE;
+    }
+    tni_cpu_materialize(build, value);
+    const cpu_value *v = tni_cpu_value(build, value);
+    if (v->storage == TN_NONE) {
+        return tni_cpu_as_plain(build, value);
+    }
+    if (v->dtype != TN_DTYPE_FLOAT || v->layout.data_type == dnnl_f32) {
+        return value;
+    }
+    dnnl_memory_desc_t layout = v->layout;
+    layout.data_type = dnnl_f32;
+    return tni_cpu_as(build, value, &layout);
 }
 
 uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value) {

@@ -63,6 +63,7 @@ static const command commands[] = {
      "                      where nodes must or must not run, and what weights may take there;\n"
      "                      see tenon explain --help\n"
      "  --precise           no algebraic rewrites, no narrower types\n"
+     "  --relaxed           narrower types inside are allowed, where they are faster\n"
      "  --deadline-ms N     give the run up after N ms (exit 1)\n"
      "  --memory-mb N       refuse to use more for tensors and workspaces\n"
      "  --repeat N          run N times, report the last (default 1)\n"

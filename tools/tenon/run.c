@@ -57,6 +57,8 @@ static int parse(cli_args *args, run_options *o) {
     for (const char *argument = cli_next(args); argument != NULL; argument = cli_next(args)) {
         if (strcmp(argument, "--precise") == 0) {
             o->precise = true;
+        } else if (strcmp(argument, "--relaxed") == 0) {
+            o->relaxed = true;
         } else if (argument[0] != '-' && o->model == NULL) {
             o->model = argument;
         } else if (!take_valued(args, o, argument)) {
@@ -81,7 +83,9 @@ static int compile(run_session *s) {
     tn_compile_config config;
     cli_progress progress;
     tn_compile_config_init(&config);
-    config.precision = s->options.precise ? TN_PRECISION_STRICT : TN_PRECISION_AS_WRITTEN;
+    config.precision = s->options.precise   ? TN_PRECISION_STRICT
+                       : s->options.relaxed ? TN_PRECISION_RELAXED
+                                            : TN_PRECISION_AS_WRITTEN;
     config.memory_cap_bytes = s->options.memory_mb * 1000000;
     config.progress = report_progress;
     config.progress_user_data = &progress;

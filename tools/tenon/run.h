@@ -16,6 +16,7 @@ typedef struct run_options {
     uint32_t input_count;
     uint32_t shape_count;
     bool precise;
+    bool relaxed;
     uint64_t seed;
     uint64_t deadline_ms;
     uint64_t memory_mb;
