@@ -25,6 +25,9 @@ typedef struct tnp_dual_edge {
     uint64_t table; // index of its costs in values: [label of from][label of to]
     uint32_t from;
     uint32_t to;
+    double reach; // the most that its costs without prices differ by: what it can tell an end
+    double forth; // the part of an end's costs that it gets: of the earlier one on the way forth,
+    double back;  // of the later one on the way back
 } tnp_dual_edge;
 
 typedef struct tnp_dual {
@@ -38,10 +41,12 @@ typedef struct tnp_dual {
     uint32_t *edge_of; // [graph edge]: edge, or TNP_NONE within one variable
     double *values;    // the constant, then costs of nodes and edges
     uint64_t value_count;
-    double *shares;      // like the nodes' costs in values: set aside for each edge of a pass
+    double *price;       // [metric][0: from, to; 1: to, from]: a share of flow costs
+    uint32_t updates;    // so far
     uint32_t *flow_seen; // what the tables hold of energy->flow
     int64_t *price_seen; // of energy->byte_price
     uint32_t *choice;    // [node]: label of the last rounding
+    uint32_t *left;      // [node]: labels that are not struck out
     double *doubt;       // [node]: what its second best label costs more; infinite if alone
     uint64_t work;
 } tnp_dual;
@@ -53,7 +58,14 @@ tnp_status tnp_dual_init(tnp_arena *arena, const tnp_energy *energy, tnp_dual *o
 // infinite.
 void tnp_dual_settle(tnp_dual *dual);
 
-// Takes over changed flows and byte prices.
+// Moves a node's least cost to the constant and strikes out labels whose cost, with the constant,
+// is above limit. Returns 0 when none is left.
+int tnp_dual_settle_node(tnp_dual *dual, uint32_t node, double limit);
+
+// Sets how much of nodes' costs goes to which of their edges, by the prices as they are.
+void tnp_dual_weigh(tnp_dual *dual);
+
+// Takes over changed flows and byte prices, and weighs anew.
 void tnp_dual_update(tnp_dual *dual);
 
 // One pass forth and one back. Labels that only plans costing at least `beat` can have are struck

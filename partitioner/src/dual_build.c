@@ -98,8 +98,8 @@ static void add_nodes(builder *b) {
 
 static uint32_t add_edge(builder *b, uint32_t one, uint32_t other) {
     tnp_dual *d = b->dual;
-    b->unsorted[d->edge_count] =
-        one < other ? (tnp_dual_edge){0, one, other} : (tnp_dual_edge){0, other, one};
+    b->unsorted[d->edge_count] = one < other ? (tnp_dual_edge){.from = one, .to = other}
+                                             : (tnp_dual_edge){.from = other, .to = one};
     return d->edge_count++;
 }
 
@@ -187,19 +187,33 @@ static double *entry(tnp_dual *d, const tnp_dual_edge *edge, uint32_t one, uint3
                              : &d->values[edge->table + label_of_other * columns + label_of_one];
 }
 
+static void load_prices(tnp_dual *d) {
+    uint64_t k = d->energy->graph->label_count;
+    for (uint32_t m = 0; m < d->energy->metric_count; m++) {
+        const int64_t *metric = d->energy->metric + m * k * k;
+        double *price = d->price + m * 2 * k * k;
+        for (uint64_t i = 0; i < k * k; i++) {
+            price[i] = (double)metric[i];
+            price[k * k + i] = (double)metric[(i % k) * k + i / k];
+        }
+    }
+}
+
 static void load_dependencies(tnp_dual *d) {
     const tnp_graph *g = d->energy->graph;
     for (uint32_t e = 0; e < g->edge_count; e++) {
         if (d->edge_of[e] == TNP_NONE) {
             continue;
         }
-        const tnp_dual_edge *edge = &d->edges[d->edge_of[e]];
+        tnp_dual_edge *edge = &d->edges[d->edge_of[e]];
         uint32_t from = d->node_of_var[g->var_of[g->edges[e].from]];
         for (uint32_t a = 0; a < g->label_count; a++) {
             for (uint32_t b = 0; b < g->label_count; b++) {
                 if (a != b) {
-                    *entry(d, edge, from, a, b) += (double)(tnp_energy_copies(d->energy, e, a, b) +
-                                                            tnp_energy_prices(d->energy, e, a, b));
+                    double copies = (double)tnp_energy_copies(d->energy, e, a, b);
+                    *entry(d, edge, from, a, b) +=
+                        copies + (double)tnp_energy_prices(d->energy, e, a, b);
+                    edge->reach = copies > edge->reach ? copies : edge->reach;
                 }
             }
         }
@@ -218,17 +232,20 @@ static void load_stars(builder *b, uint32_t *io_next) {
             if (node == TNP_NONE) {
                 continue;
             }
-            const tnp_dual_edge *edge = &d->edges[b->unsorted[(*io_next)++].table];
+            tnp_dual_edge *edge = &d->edges[b->unsorted[(*io_next)++].table];
             for (uint32_t a = 0; a < g->label_count; a++) {
-                *entry(d, edge, node, 1, a) =
-                    (double)(tnp_copy_row(g, star, a)[label] * d->energy->scale);
+                double copy = (double)(tnp_copy_row(g, star, a)[label] * d->energy->scale);
+                *entry(d, edge, node, 1, a) = copy;
+                edge->reach = copy > edge->reach ? copy : edge->reach;
             }
+            double reach = edge->reach;
             uint32_t producer = g->var_of[g->tensors[star].producer];
             for (uint32_t c = 0; c < g->tensors[star].consumer_count; c++) {
                 uint32_t var = star_var(b, star, c);
                 if (var != producer && var_can(g, var, label)) {
                     edge = &d->edges[b->unsorted[(*io_next)++].table];
                     *entry(d, edge, node, 0, label) = HUGE_VAL;
+                    edge->reach = reach;
                 }
             }
         }
@@ -242,7 +259,8 @@ static void load_claims(builder *b, uint32_t next) {
         const tnp_claim *claim = &g->problem->claims[c];
         d->values[d->nodes[b->claim_node[c]].cost] = (double)(claim->saving * d->energy->scale);
         for (uint32_t i = 0; i < claim->op_count; i++) {
-            const tnp_dual_edge *edge = &d->edges[b->unsorted[next++].table];
+            tnp_dual_edge *edge = &d->edges[b->unsorted[next++].table];
+            edge->reach = (double)(claim->saving * d->energy->scale);
             for (uint32_t label = 0; label < g->label_count; label++) {
                 if (label != claim->label) {
                     *entry(d, edge, b->claim_node[c], 1, label) = HUGE_VAL;
@@ -286,15 +304,18 @@ static tnp_status builder_alloc(tnp_arena *arena, builder *b, uint64_t nodes, ui
     d->node_of_var = tnp_arena_array(arena, vars, sizeof(uint32_t));
     d->edge_of = tnp_arena_array(arena, g->edge_count, sizeof(uint32_t));
     d->choice = tnp_arena_array(arena, nodes, sizeof(uint32_t));
+    d->left = tnp_arena_array(arena, nodes, sizeof(uint32_t));
     d->doubt = tnp_arena_array(arena, nodes, sizeof(double));
     d->flow_seen = tnp_arena_array(arena, flows, sizeof(uint32_t));
+    d->price = tnp_arena_array(arena, d->energy->metric_count * 2u * g->label_count,
+                               g->label_count * sizeof(double));
     d->price_seen = tnp_arena_array(arena, g->label_count, sizeof(int64_t));
     int complete = b->star_begin != NULL && b->claim_begin != NULL && b->star_of != NULL &&
                    b->claim_of != NULL && b->star_node != NULL && b->claim_node != NULL &&
                    b->fill != NULL && b->unsorted != NULL && d->nodes != NULL && d->edges != NULL &&
                    d->in_edges != NULL && d->node_of_var != NULL && d->edge_of != NULL &&
-                   d->choice != NULL && d->doubt != NULL && d->flow_seen != NULL &&
-                   d->price_seen != NULL;
+                   d->choice != NULL && d->left != NULL && d->doubt != NULL &&
+                   d->flow_seen != NULL && d->price != NULL && d->price_seen != NULL;
     return complete ? TNP_OK : TNP_OUT_OF_MEMORY;
 }
 
@@ -321,11 +342,8 @@ tnp_status tnp_dual_init(tnp_arena *arena, const tnp_energy *energy, tnp_dual *o
     add_nodes(&b);
     add_edges(&b);
     sort_edges(&b);
-    uint64_t share_count =
-        1 + g->var_count * labels + (energy->star_count * labels + g->problem->claim_count) * 2;
     d->values = tnp_arena_array(arena, d->value_count, sizeof(double));
-    d->shares = tnp_arena_array(arena, share_count, sizeof(double));
-    if (d->values == NULL || d->shares == NULL) {
+    if (d->values == NULL) {
         return TNP_OUT_OF_MEMORY;
     }
     uint32_t next = 0;
@@ -333,6 +351,7 @@ tnp_status tnp_dual_init(tnp_arena *arena, const tnp_energy *energy, tnp_dual *o
         next += d->edge_of[e] != TNP_NONE;
     }
     load_unaries(d);
+    load_prices(d);
     load_dependencies(d);
     load_stars(&b, &next);
     load_claims(&b, next);
@@ -342,5 +361,6 @@ tnp_status tnp_dual_init(tnp_arena *arena, const tnp_energy *energy, tnp_dual *o
         memcpy(d->price_seen, energy->byte_price, labels * sizeof(int64_t));
     }
     tnp_dual_settle(d);
+    tnp_dual_weigh(d);
     return TNP_OK;
 }

@@ -90,6 +90,9 @@ tnp_status tnp_energy_init(tnp_arena *arena, const tnp_graph *graph, int64_t *me
     memset(e, 0, sizeof(*e));
     e->graph = graph;
     e->scale = choose_scale(graph);
+    while ((int64_t)1 << e->scale_bits < e->scale) {
+        e->scale_bits++;
+    }
     e->metric = metrics;
     e->metric_count = metric_count;
     e->edge_tensor = tnp_arena_array(arena, graph->edge_count, sizeof(uint32_t));

@@ -9,7 +9,8 @@
 
 typedef struct tnp_energy {
     const tnp_graph *graph;
-    int64_t scale;
+    int64_t scale; // a power of two:
+    uint32_t scale_bits;
 
     // A tensor whose consumers are one variable is a cost of that dependency; one that several
     // read is a star. (Variables, not ops: those of one group move together.)

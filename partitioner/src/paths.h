@@ -20,9 +20,9 @@
 
 typedef struct tnp_paths {
     tnp_energy *energy;
-    int64_t *average; // [metric][edge]: changes in the labels so far, times AVERAGE_UNIT
-    int64_t *most;    // [op]: most changes on a path that ends here
-    uint32_t *way;    // [op]: edge that path came by
+    double *average; // [metric][edge]: changes in the labels so far
+    double *most;    // [op]: most changes on a path that ends here
+    uint32_t *way;   // [op]: edge that path came by
     uint32_t round;
     uint64_t work;
 } tnp_paths;

@@ -55,8 +55,9 @@ static int64_t solve_round(tnp_search *s, uint32_t round) {
     int64_t beat = s->found ? s->cost.total : INT64_MAX;
     tnp_dual_update(&s->dual);
     int left = 1;
-    for (uint32_t pass = 0; pass < (round == 0 ? 4u : 2u) && left; pass++) {
-        left = tnp_dual_pass(&s->dual, beat, s->var_label);
+    uint32_t passes = round == 0 ? 4u : 2u;
+    for (uint32_t pass = 0; pass < passes && left; pass++) {
+        left = tnp_dual_pass(&s->dual, beat, pass + 1 == passes ? s->var_label : NULL);
     }
     if (!left) {
         return s->cost.total;
