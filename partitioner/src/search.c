@@ -20,6 +20,10 @@ tnp_status tnp_search_init(tnp_arena *arena, const tnp_problem *problem, const t
     tnp_search *s = out_search;
     memset(s, 0, sizeof(*s));
     tnp_status status = tnp_graph_init(arena, problem, &s->graph, out_culprit);
+    // Moving labels together is proven for serial plans only.
+    if (status == TNP_OK && (options == NULL || !options->concurrent)) {
+        status = tnp_contract(arena, &s->graph, &s->own_work);
+    }
     if (status != TNP_OK) {
         return status;
     }

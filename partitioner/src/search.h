@@ -5,6 +5,7 @@
 #define TENON_PARTITIONER_SEARCH_H
 
 #include "caps.h"
+#include "contract.h"
 #include "dual.h"
 #include "move.h"
 #include "order.h"
