@@ -237,3 +237,30 @@ int tnp_dual_fix(tnp_dual *dual, uint32_t var, uint32_t label) {
     }
     return allowed;
 }
+
+uint32_t tnp_dual_only_label(const tnp_dual *dual, uint32_t var) {
+    uint32_t node = dual->node_of_var[var];
+    const double *cost = dual->values + dual->nodes[node].cost;
+    uint32_t only = TNP_NONE;
+    for (uint32_t a = 0; a < dual->nodes[node].labels; a++) {
+        if (cost[a] < HUGE_VAL) {
+            if (only != TNP_NONE) {
+                return TNP_NONE;
+            }
+            only = a;
+        }
+    }
+    return only;
+}
+
+uint32_t tnp_dual_forbid(tnp_dual *dual, uint32_t var, uint32_t label) {
+    uint32_t node = dual->node_of_var[var];
+    uint32_t left = 0;
+    if (costs_of(dual, node)[label] < HUGE_VAL) {
+        strike(dual, node, label);
+    }
+    for (uint32_t a = 0; a < dual->nodes[node].labels; a++) {
+        left += costs_of(dual, node)[a] < HUGE_VAL;
+    }
+    return left;
+}

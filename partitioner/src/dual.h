@@ -79,4 +79,10 @@ int64_t tnp_dual_bound(const tnp_dual *dual);
 // Allows var only this label. Returns 0 when that had been struck out.
 int tnp_dual_fix(tnp_dual *dual, uint32_t var, uint32_t label);
 
+// The label of var where all others have been struck out, or TNP_NONE.
+uint32_t tnp_dual_only_label(const tnp_dual *dual, uint32_t var);
+
+// Strikes out a label of var; returns how many are left.
+uint32_t tnp_dual_forbid(tnp_dual *dual, uint32_t var, uint32_t label);
+
 #endif // TENON_PARTITIONER_DUAL_H

@@ -67,6 +67,8 @@ static tnp_status run_stages(tnp_arena *arena, tnp_search *s) {
     if (status == TNP_OK && s->found) {
         tnp_search_best_labels(s, s->var_label);
         tnp_search_consider(s, s->var_label, 1);
+    }
+    if (status == TNP_OK) {
         status = tnp_search_branch(arena, s);
     }
     if (status == TNP_OK && s->found && s->options != NULL && s->options->concurrent &&

@@ -145,24 +145,17 @@ static void plan_init__is_optimal_with_claims(void **state) {
     assert_standard(tallies);
 }
 
-// With capacities even finding any plan is hard: one may be missed, but not where a label could do
-// all alone, and it must be rare. The bound stays true.
+// With capacities even finding any plan is hard; the branches find one where there is any, by which
+// the standard is the same.
 static void plan_init__keeps_capacities(void **state) {
     (void)state;
     tally tallies[RANDOM_MAX_LABELS + 1] = {0};
-    uint32_t problems = 0;
-    uint32_t missed = 0;
     for (uint64_t seed = 1; seed <= BRUTE_PROBLEMS; seed++) {
         random_features others = seed % 4 == 0 ? RANDOM_GROUPS : seed % 4 == 1 ? RANDOM_CLAIMS : 0;
         solve(2000000 + seed, RANDOM_CAPACITIES | others, tallies);
     }
     print_tallies("capacities", tallies);
-    for (uint32_t labels = 1; labels <= RANDOM_MAX_LABELS; labels++) {
-        problems += tallies[labels].problems + tallies[labels].missed;
-        missed += tallies[labels].missed;
-    }
-    assert_true(problems > BRUTE_PROBLEMS / 4);
-    assert_true(missed <= problems / 50);
+    assert_standard(tallies);
 }
 
 // Labels drawn at random; op by op such that few bound ops lack their claim.
