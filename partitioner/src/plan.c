@@ -73,6 +73,7 @@ static tnp_status run_stages(tnp_arena *arena, tnp_search *s) {
     }
     if (status == TNP_OK && s->found && s->options != NULL && s->options->concurrent &&
         !s->cancelled) {
+        s->graph = s->whole;
         status = tnp_search_concurrent(arena, s);
     }
     if (status == TNP_OK && !s->found) {

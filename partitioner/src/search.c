@@ -15,13 +15,40 @@ static uint64_t default_budget(const tnp_graph *g) {
     return 60000000u * (uint64_t)200 / (200 + size) + size * per_size;
 }
 
+static void *copy_array(tnp_arena *arena, const void *array, uint64_t count, uint64_t size) {
+    void *copy = tnp_arena_array(arena, count, size);
+    if (copy != NULL) {
+        memcpy(copy, array, count * size);
+    }
+    return copy;
+}
+
+// Contractions are proven for serial plans: what labels at work at the same time need is the graph
+// as it is before.
+static tnp_status keep_whole(tnp_arena *arena, tnp_search *s) {
+    const tnp_graph *g = &s->graph;
+    uint64_t vars = g->var_count;
+    s->whole = s->graph;
+    s->whole.var_of = copy_array(arena, g->var_of, g->op_count, sizeof(*g->var_of));
+    s->whole.unary = copy_array(arena, g->unary, vars * g->label_count, sizeof(*g->unary));
+    if (g->var_bytes != NULL) {
+        s->whole.var_bytes = copy_array(arena, g->var_bytes, vars, sizeof(*g->var_bytes));
+    }
+    return s->whole.var_of != NULL && s->whole.unary != NULL &&
+                   (s->whole.var_bytes != NULL) == (g->var_bytes != NULL)
+               ? TNP_OK
+               : TNP_OUT_OF_MEMORY;
+}
+
 tnp_status tnp_search_init(tnp_arena *arena, const tnp_problem *problem, const tnp_options *options,
                            tnp_search *out_search, uint32_t *out_culprit) {
     tnp_search *s = out_search;
     memset(s, 0, sizeof(*s));
     tnp_status status = tnp_graph_init(arena, problem, &s->graph, out_culprit);
-    // Moving labels together is proven for serial plans only.
-    if (status == TNP_OK && (options == NULL || !options->concurrent)) {
+    if (status == TNP_OK && options != NULL && options->concurrent) {
+        status = keep_whole(arena, s);
+    }
+    if (status == TNP_OK) {
         status = tnp_contract(arena, &s->graph, &s->own_work);
     }
     if (status != TNP_OK) {
@@ -33,7 +60,7 @@ tnp_status tnp_search_init(tnp_arena *arena, const tnp_problem *problem, const t
     s->budget = options != NULL && options->work_budget > 0 ? options->work_budget
                                                             : default_budget(&s->graph);
     s->bound = INT64_MIN;
-    s->var_label = tnp_arena_array(arena, s->graph.var_count, sizeof(uint32_t));
+    s->var_label = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
     s->op_label = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
     s->label = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));
     s->order = tnp_arena_array(arena, s->graph.op_count, sizeof(uint32_t));

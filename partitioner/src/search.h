@@ -13,7 +13,8 @@
 #include "splits.h"
 
 typedef struct tnp_search {
-    tnp_graph graph;
+    tnp_graph graph; // contracted
+    tnp_graph whole; // as it was before, when labels work at the same time
     tnp_energy energy;
     tnp_paths paths;
     tnp_caps caps;
