@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why ops are where they are: each one's cheapest label, and what moving there alone would change.
-#include "graph.h"
+#include "price.h"
 
 #include <string.h>
 
@@ -49,24 +49,10 @@ static void list_tensors(chooser *c) {
     }
 }
 
-static int64_t copies_of(const chooser *c, uint32_t tensor) {
-    const tnp_graph *g = &c->graph;
-    const tnp_tensor *t = &g->tensors[tensor];
-    uint32_t from = c->label[t->producer];
-    uint64_t seen = (uint64_t)1 << from;
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < t->consumer_count; i++) {
-        uint32_t to = c->label[g->consumers[t->consumer_begin + i]];
-        sum += (seen >> to) & 1u ? 0 : tnp_copy_row(g, tensor, from)[to];
-        seen |= (uint64_t)1 << to;
-    }
-    return sum;
-}
-
 static int64_t copies_around(const chooser *c, uint32_t op) {
     int64_t sum = 0;
     for (uint32_t i = c->begin[op]; i < c->begin[op + 1]; i++) {
-        sum += copies_of(c, c->touched[i]);
+        sum += tnp_price_copies(&c->graph, c->label, NULL, c->touched[i], NULL);
     }
     return sum;
 }

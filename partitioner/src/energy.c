@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Costs of labels without an order, and how prices on dependencies enter them.
 #include "energy.h"
+#include "price.h"
 
 #include <string.h>
 
@@ -141,23 +142,6 @@ int64_t tnp_energy_prices(const tnp_energy *energy, uint32_t edge, uint32_t from
     return sum;
 }
 
-static int64_t star_cost(const tnp_energy *energy, uint32_t tensor, const uint32_t *var_label) {
-    const tnp_graph *g = energy->graph;
-    const tnp_tensor *t = &g->tensors[tensor];
-    uint32_t from = var_label[g->var_of[t->producer]];
-    const int64_t *copy = tnp_copy_row(g, tensor, from);
-    uint64_t seen = (uint64_t)1 << from;
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < t->consumer_count; i++) {
-        uint32_t to = var_label[g->var_of[g->consumers[t->consumer_begin + i]]];
-        if (((seen >> to) & 1u) == 0) {
-            seen |= (uint64_t)1 << to;
-            sum += copy[to];
-        }
-    }
-    return sum * energy->scale;
-}
-
 static int64_t unsaved(const tnp_energy *energy, const uint32_t *var_label) {
     const tnp_problem *p = energy->graph->problem;
     int64_t sum = 0;
@@ -188,7 +172,7 @@ int64_t tnp_energy_total(const tnp_energy *energy, const uint32_t *var_label) {
         }
     }
     for (uint32_t i = 0; i < energy->star_count; i++) {
-        sum += star_cost(energy, energy->stars[i], var_label);
+        sum += energy->scale * tnp_price_copies(g, var_label, g->var_of, energy->stars[i], NULL);
     }
     return sum;
 }

@@ -4,19 +4,30 @@
 
 #include <string.h>
 
-static void add_copies(const tnp_graph *g, const uint32_t *label, uint32_t tensor, tnp_cost *cost) {
-    const tnp_tensor *t = &g->tensors[tensor];
-    uint32_t from = label[t->producer];
-    const int64_t *copy = tnp_copy_row(g, tensor, from);
+static uint32_t label_of(const uint32_t *label, const uint32_t *var_of, uint32_t op) {
+    return label[var_of != NULL ? var_of[op] : op];
+}
+
+int64_t tnp_price_copies(const tnp_graph *graph, const uint32_t *label, const uint32_t *var_of,
+                         uint32_t tensor, uint32_t *io_count) {
+    const tnp_tensor *t = &graph->tensors[tensor];
+    uint32_t from = label_of(label, var_of, t->producer);
+    const int64_t *copy = tnp_copy_row(graph, tensor, from);
     uint64_t seen = (uint64_t)1 << from;
+    uint32_t count = 0;
+    int64_t sum = 0;
     for (uint32_t i = 0; i < t->consumer_count; i++) {
-        uint32_t to = label[g->consumers[t->consumer_begin + i]];
+        uint32_t to = label_of(label, var_of, graph->consumers[t->consumer_begin + i]);
         if (((seen >> to) & 1u) == 0) {
             seen |= (uint64_t)1 << to;
-            cost->copies += copy[to];
-            cost->copy_count += copy[to] > 0;
+            sum += copy[to];
+            count += copy[to] > 0;
         }
     }
+    if (io_count != NULL) {
+        *io_count += count;
+    }
+    return sum;
 }
 
 static void add_order_free(const tnp_graph *g, const uint32_t *label, tnp_cost *cost) {
@@ -24,7 +35,7 @@ static void add_order_free(const tnp_graph *g, const uint32_t *label, tnp_cost *
         cost->compute += tnp_op_cost(g, op, label[op]);
     }
     for (uint32_t tensor = 0; tensor < g->tensor_count; tensor++) {
-        add_copies(g, label, tensor, cost);
+        cost->copies += tnp_price_copies(g, label, NULL, tensor, &cost->copy_count);
     }
 }
 
