@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Labels at the same time, on virtual time: branches overlap, waits and copies are where they
 // should be, a timeline is never later than the serial plan nor earlier than the bound.
-#include "tenon/partition.h"
+#include "support/partition/random_problem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #define MAX_OPS 20u
-#define MAX_LABELS 3u
 
 static void *heap_alloc(void *user_data, uint64_t size_bytes) {
     uint64_t *left = user_data;
@@ -116,52 +115,10 @@ static void plan_init__overlap_that_does_not_pay_is_left(void **state) {
     tnp_plan_deinit(&heap, &plan);
 }
 
-typedef struct random_problem {
-    tnp_problem problem;
-    int64_t op_cost[MAX_OPS * MAX_LABELS];
-    tnp_tensor tensors[MAX_OPS];
-    uint32_t consumers[MAX_OPS * MAX_OPS];
-    int64_t copy_cost[MAX_OPS * MAX_LABELS * MAX_LABELS];
-    int64_t handover_cost[MAX_LABELS * MAX_LABELS];
-} random_problem;
-
-static uint32_t next_random(uint64_t *seed) {
-    *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(*seed >> 33);
-}
-
 static void make_random(random_problem *r, uint64_t seed) {
-    memset(r, 0, sizeof(*r));
-    uint32_t ops = 2 + next_random(&seed) % (MAX_OPS - 1);
-    uint32_t labels = 2 + next_random(&seed) % 2;
-    for (uint32_t op = 0; op < ops; op++) {
-        for (uint32_t label = 0; label < labels; label++) {
-            bool hole = label > 0 && next_random(&seed) % 5 == 0;
-            r->op_cost[op * labels + label] = hole ? TNP_UNSUPPORTED : next_random(&seed) % 1000;
-        }
-        r->tensors[op] = (tnp_tensor){op, r->problem.consumer_total, 0};
-        for (uint32_t to = op + 1; to < ops; to++) {
-            if (next_random(&seed) % 5 == 0) {
-                r->consumers[r->problem.consumer_total++] = to;
-                r->tensors[op].consumer_count++;
-            }
-        }
-        for (uint32_t i = 0; i < labels * labels; i++) {
-            r->copy_cost[op * labels * labels + i] =
-                i % (labels + 1) == 0 ? 0 : next_random(&seed) % 100;
-        }
-    }
-    for (uint32_t i = 0; i < labels * labels; i++) {
-        r->handover_cost[i] = i % (labels + 1) == 0 ? 0 : next_random(&seed) % 200;
-    }
-    r->problem.op_count = ops;
-    r->problem.label_count = labels;
-    r->problem.tensor_count = ops;
-    r->problem.op_cost = r->op_cost;
-    r->problem.tensors = r->tensors;
-    r->problem.consumers = r->consumers;
-    r->problem.copy_cost = r->copy_cost;
-    r->problem.handover_cost = r->handover_cost;
+    uint64_t state = seed;
+    uint32_t ops = 2 + random_below(&state, MAX_OPS - 1);
+    random_problem_make(seed, ops, 2 + random_below(&state, 2), 0, r);
 }
 
 static int64_t makespan_of(const tnp_problem *problem, const tnp_plan *plan, int64_t *out_bound) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans of random problems: valid, honestly priced, never worse than one label alone, never below
 // the bound, and stable; bad problems are refused by name; every allocation may fail.
-#include "tenon/partition.h"
+#include "support/partition/random_problem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #define MAX_OPS 24u
-#define MAX_LABELS 4u
 
 typedef struct counting_heap {
     uint64_t live_bytes;
@@ -38,57 +37,12 @@ static void counting_free(void *user_data, void *pointer, uint64_t size_bytes) {
     free(pointer);
 }
 
-typedef struct random_problem {
-    tnp_problem problem;
-    int64_t op_cost[MAX_OPS * MAX_LABELS];
-    tnp_tensor tensors[MAX_OPS];
-    uint32_t consumers[MAX_OPS * MAX_OPS];
-    int64_t copy_cost[MAX_OPS * MAX_LABELS * MAX_LABELS];
-    int64_t handover_cost[MAX_LABELS * MAX_LABELS];
-} random_problem;
-
-static uint32_t next_random(uint64_t *state) {
-    *state = *state * 6364136223846793005ull + 1442695040888963407ull;
-    return (uint32_t)(*state >> 33);
-}
-
-static void fill_matrix(int64_t *matrix, uint32_t labels, uint32_t limit, uint64_t *seed) {
-    for (uint32_t a = 0; a < labels; a++) {
-        for (uint32_t b = 0; b < labels; b++) {
-            matrix[a * labels + b] = a == b ? 0 : next_random(seed) % limit;
-        }
-    }
-}
-
+// Label 0 runs everything that is not pinned elsewhere, so there is a plan.
 static void make_problem(random_problem *r, uint64_t seed) {
-    memset(r, 0, sizeof(*r));
-    uint32_t ops = 1 + next_random(&seed) % MAX_OPS;
-    uint32_t labels = 1 + next_random(&seed) % MAX_LABELS;
-    for (uint32_t op = 0; op < ops; op++) {
-        for (uint32_t label = 0; label < labels; label++) {
-            // Label 0 runs everything, the others have holes.
-            int hole = label > 0 && next_random(&seed) % 4 == 0;
-            r->op_cost[op * labels + label] = hole ? TNP_UNSUPPORTED : next_random(&seed) % 1000;
-        }
-        r->tensors[op].producer = op;
-        r->tensors[op].consumer_begin = r->problem.consumer_total;
-        for (uint32_t to = op + 1; to < ops; to++) {
-            if (next_random(&seed) % 4 == 0) {
-                r->consumers[r->problem.consumer_total++] = to;
-                r->tensors[op].consumer_count++;
-            }
-        }
-        fill_matrix(r->copy_cost + op * labels * labels, labels, 300, &seed);
-    }
-    fill_matrix(r->handover_cost, labels, 500, &seed);
-    r->problem.op_count = ops;
-    r->problem.label_count = labels;
-    r->problem.tensor_count = ops;
-    r->problem.op_cost = r->op_cost;
-    r->problem.tensors = r->tensors;
-    r->problem.consumers = r->consumers;
-    r->problem.copy_cost = r->copy_cost;
-    r->problem.handover_cost = r->handover_cost;
+    uint64_t state = seed;
+    uint32_t ops = 1 + random_below(&state, MAX_OPS);
+    uint32_t labels = 1 + random_below(&state, RANDOM_MAX_LABELS);
+    random_problem_make(seed, ops, labels, 0, r);
 }
 
 static void assert_order_is_topological(const tnp_problem *problem, const uint32_t *order) {
