@@ -55,14 +55,15 @@ static int tighten(branching *b) {
         if (now >= beat) {
             return 0;
         }
-        if (now > last + (beat - now) / 64) {
+        int64_t open = s->found ? beat - now : INT64_MAX;
+        if (now > last + open / 64) {
             last = now;
             idle = 0;
         } else {
             idle++;
         }
         tnp_search_follow(s, b->rounded);
-        tnp_caps_reprice(&s->caps, b->rounded, s->found ? beat - now : now / 4 + 1);
+        tnp_caps_reprice(&s->caps, b->rounded, s->found ? open : now > 0 ? now / 4 + 1 : 1);
         tnp_dual_update(&s->dual);
     }
     return 1;

@@ -53,6 +53,9 @@ typedef struct contraction {
     uint32_t *read_begin; // [op]: range of read: tensors that an op reads
     uint32_t *read;
     uint8_t *claimed; // [var]: has ops of claims
+    uint64_t *labels; // [var]: where it can be
+    uint8_t *fresh;   // [var]: joined in the round before this one, or in this one
+    uint8_t *joined;  // [var]: in this one
     uint32_t *seen;   // [tensor]: stamp of the last move that counted it
     uint32_t stamp;
     uint64_t work;
@@ -80,10 +83,14 @@ static tnp_status contraction_init(tnp_arena *arena, tnp_graph *g, contraction *
     c->read_begin = tnp_arena_array(arena, ops + 2, sizeof(uint32_t));
     c->read = tnp_arena_array(arena, g->problem->consumer_total, sizeof(uint32_t));
     c->claimed = tnp_arena_array(arena, ops, 1);
+    c->labels = tnp_arena_array(arena, ops, sizeof(uint64_t));
+    c->fresh = tnp_arena_array(arena, ops, 1);
+    c->joined = tnp_arena_array(arena, ops, 1);
     c->seen = tnp_arena_array(arena, g->tensor_count, sizeof(uint32_t));
     return c->parent != NULL && c->size != NULL && c->first_op != NULL && c->last_op != NULL &&
                    c->next_op != NULL && c->made_begin != NULL && c->made != NULL &&
-                   c->read_begin != NULL && c->read != NULL && c->claimed != NULL && c->seen != NULL
+                   c->read_begin != NULL && c->read != NULL && c->claimed != NULL &&
+                   c->labels != NULL && c->fresh != NULL && c->joined != NULL && c->seen != NULL
                ? TNP_OK
                : TNP_OUT_OF_MEMORY;
 }
@@ -112,6 +119,10 @@ static void list_ops(contraction *c) {
     const tnp_graph *g = c->graph;
     for (uint32_t var = 0; var < g->var_count; var++) {
         c->parent[var] = var;
+        for (uint32_t label = 0; label < g->label_count; label++) {
+            int can = g->unary[(uint64_t)var * g->label_count + label] != TNP_INFINITE;
+            c->labels[var] |= (uint64_t)can << label;
+        }
     }
     for (uint32_t op = 0; op < g->op_count; op++) {
         uint32_t var = g->var_of[op];
@@ -141,14 +152,6 @@ static int64_t unary(const contraction *c, uint32_t var, uint32_t label) {
     return c->graph->unary[(uint64_t)var * c->graph->label_count + label];
 }
 
-static uint64_t labels_of(const contraction *c, uint32_t var) {
-    uint64_t labels = 0;
-    for (uint32_t label = 0; label < c->graph->label_count; label++) {
-        labels |= (uint64_t)(unary(c, var, label) != TNP_INFINITE) << label;
-    }
-    return labels;
-}
-
 // Readers of a tensor other than A's ops and the producer's variable.
 typedef struct readers {
     int b_reads;
@@ -167,10 +170,10 @@ static readers look_at_readers(contraction *c, const move *m, uint32_t tensor) {
             r.b_reads = 1;
         } else if (var != m->a && var != producer) {
             r.others++;
-            r.labels |= labels_of(c, var);
+            r.labels |= c->labels[var];
         }
     }
-    c->work += t->consumer_count;
+    c->work += 4 + 2u * t->consumer_count;
     return r;
 }
 
@@ -199,7 +202,7 @@ static int64_t read_change(contraction *c, const move *m, uint32_t tensor) {
     int copy_goes = ((r.labels >> m->from) & 1u) == 0;
     int64_t most = INT64_MIN;
     for (uint32_t p = 0; p < g->label_count; p++) {
-        if ((producer == m->b && p != m->to) || unary(c, producer, p) == TNP_INFINITE) {
+        if ((producer == m->b && p != m->to) || ((c->labels[producer] >> p) & 1u) == 0) {
             continue;
         }
         const int64_t *copy = tnp_copy_row(g, tensor, p);
@@ -255,12 +258,39 @@ static int pays(contraction *c, const move *m, uint32_t stuck) {
     return dearer + copies_change(c, m) <= 0;
 }
 
+static int pays_for_all(contraction *c, uint32_t a, uint32_t b, uint32_t stuck) {
+    uint32_t k = c->graph->label_count;
+    for (uint32_t from = 0; from < k; from++) {
+        for (uint32_t to = 0; to < k; to++) {
+            move m = {a, b, from, to};
+            if (from != to && ((c->labels[a] >> from) & 1u) && ((c->labels[b] >> to) & 1u) &&
+                !pays(c, &m, stuck)) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+// The move that costs A most, which fails first.
+static move dearest_move(const contraction *c, uint32_t a, uint32_t b) {
+    move m = {a, b, TNP_NONE, TNP_NONE};
+    for (uint32_t label = 0; label < c->graph->label_count; label++) {
+        int64_t cost = unary(c, a, label);
+        if (((c->labels[b] >> label) & 1u) && (m.to == TNP_NONE || cost > unary(c, a, m.to))) {
+            m.to = label;
+        }
+        if (((c->labels[a] >> label) & 1u) && (m.from == TNP_NONE || cost < unary(c, a, m.from))) {
+            m.from = label;
+        }
+    }
+    return m;
+}
+
 // Whether some cheapest plan has A on B's label.
 static int follows(contraction *c, uint32_t a, uint32_t b) {
     const tnp_graph *g = c->graph;
-    uint64_t of_a = labels_of(c, a);
-    uint64_t of_b = labels_of(c, b);
-    if (c->size[a] > MOST_OPS || c->claimed[a] || (of_b & ~of_a) != 0 ||
+    if (c->size[a] > MOST_OPS || c->claimed[a] || (c->labels[b] & ~c->labels[a]) != 0 ||
         (g->var_bytes != NULL && g->var_bytes[a] > 0)) {
         return 0;
     }
@@ -270,15 +300,8 @@ static int follows(contraction *c, uint32_t a, uint32_t b) {
     if (stuck > 0 && g->problem->claim_count > 0) {
         return 0;
     }
-    for (uint32_t from = 0; from < g->label_count; from++) {
-        for (uint32_t to = 0; to < g->label_count; to++) {
-            move m = {a, b, from, to};
-            if (from != to && ((of_a >> from) & 1u) && ((of_b >> to) & 1u) && !pays(c, &m, stuck)) {
-                return 0;
-            }
-        }
-    }
-    return 1;
+    move first = dearest_move(c, a, b);
+    return (first.from == first.to || pays(c, &first, stuck)) && pays_for_all(c, a, b, stuck);
 }
 
 static void join(contraction *c, uint32_t a, uint32_t b) {
@@ -288,6 +311,8 @@ static void join(contraction *c, uint32_t a, uint32_t b) {
     c->parent[from] = into;
     c->size[into] += c->size[from];
     c->claimed[into] |= c->claimed[from];
+    c->labels[into] &= c->labels[from];
+    c->joined[into] = 1;
     c->next_op[c->last_op[into]] = c->first_op[from];
     c->last_op[into] = c->last_op[from];
     for (uint32_t label = 0; label < g->label_count; label++) {
@@ -321,6 +346,22 @@ static void renumber(contraction *c) {
     g->var_count = count;
 }
 
+// Looks at every dependency whose ends changed since they were looked at. Returns how many joined.
+static uint32_t join_neighbours(contraction *c) {
+    const tnp_graph *g = c->graph;
+    uint32_t count = 0;
+    for (uint32_t e = 0; e < g->edge_count; e++) {
+        uint32_t from = var_of(c, g->edges[e].from);
+        uint32_t to = var_of(c, g->edges[e].to);
+        int changed = c->fresh[from] || c->fresh[to] || c->joined[from] || c->joined[to];
+        if (from != to && changed && (follows(c, to, from) || follows(c, from, to))) {
+            join(c, from, to);
+            count++;
+        }
+    }
+    return count;
+}
+
 tnp_status tnp_contract(tnp_arena *arena, tnp_graph *graph, uint64_t *out_work) {
     contraction c;
     if (contraction_init(arena, graph, &c) != TNP_OK) {
@@ -328,18 +369,13 @@ tnp_status tnp_contract(tnp_arena *arena, tnp_graph *graph, uint64_t *out_work) 
     }
     list_tensors(&c);
     list_ops(&c);
+    memset(c.fresh, 1, graph->var_count);
     uint32_t joined = graph->label_count > 1 ? 1 : 0;
     for (uint32_t round = 0; round < ROUNDS && joined > 0; round++) {
-        joined = 0;
-        for (uint32_t e = 0; e < graph->edge_count; e++) {
-            uint32_t from = var_of(&c, graph->edges[e].from);
-            uint32_t to = var_of(&c, graph->edges[e].to);
-            if (from != to && (follows(&c, to, from) || follows(&c, from, to))) {
-                join(&c, from, to);
-                joined++;
-            }
-        }
-        c.work += graph->edge_count;
+        joined = join_neighbours(&c);
+        memcpy(c.fresh, c.joined, graph->var_count);
+        memset(c.joined, 0, graph->var_count);
+        c.work += (uint64_t)graph->edge_count + graph->op_count;
     }
     renumber(&c);
     *out_work = c.work;

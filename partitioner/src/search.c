@@ -7,12 +7,12 @@
 // Steps between two questions whether to stop: some milliseconds.
 #define QUESTION_STEPS 500000u
 
-// Up to 80 ms for a hundred ops, of which nearly all problems need a tenth; for ten thousand 30 ms
+// Up to 100 ms for a hundred ops, of which nearly all problems need a tenth; for ten thousand 30 ms
 // with two labels and 100 with four.
 static uint64_t default_budget(const tnp_graph *g) {
     uint64_t size = (uint64_t)g->op_count + g->edge_count + 1;
-    uint64_t per_size = g->label_count <= 2 ? 150u : 350u * g->label_count;
-    return 60000000u * (uint64_t)200 / (200 + size) + size * per_size;
+    uint64_t per_size = g->label_count <= 2 ? 130u : 280u * g->label_count;
+    return 30000000u * (uint64_t)200 / (200 + size) + size * per_size;
 }
 
 static void *copy_array(tnp_arena *arena, const void *array, uint64_t count, uint64_t size) {
