@@ -23,7 +23,7 @@ static void strike(tnp_dual *d, uint32_t node, uint32_t label) {
     for (uint32_t i = n->in_begin; i < n[1].in_begin; i++) {
         const tnp_dual_edge *edge = &d->edges[d->in_edges[i]];
         for (uint32_t a = 0; a < d->nodes[edge->from].labels; a++) {
-            d->values[edge->table + a * n->labels + label] = HUGE_VAL;
+            d->values[edge->table + (uint64_t)a * n->labels + label] = HUGE_VAL;
         }
     }
 }

@@ -182,7 +182,7 @@ static void sort_edges(builder *b) {
 // The table entry for labels of the two ends, given in the order one, other.
 static double *entry(tnp_dual *d, const tnp_dual_edge *edge, uint32_t one, uint32_t label_of_one,
                      uint32_t label_of_other) {
-    uint32_t columns = d->nodes[edge->to].labels;
+    uint64_t columns = d->nodes[edge->to].labels;
     return edge->from == one ? &d->values[edge->table + label_of_one * columns + label_of_other]
                              : &d->values[edge->table + label_of_other * columns + label_of_one];
 }
@@ -191,10 +191,11 @@ static void load_prices(tnp_dual *d) {
     uint64_t k = d->energy->graph->label_count;
     for (uint32_t m = 0; m < d->energy->metric_count; m++) {
         const int64_t *metric = d->energy->metric + m * k * k;
-        double *price = d->price + m * 2 * k * k;
+        double *price = d->price + (uint64_t)m * 2 * k * k;
         for (uint64_t i = 0; i < k * k; i++) {
             price[i] = (double)metric[i];
-            price[k * k + i] = (double)metric[(i % k) * k + i / k];
+            uint64_t mirrored = (i % k) * k + i / k;
+            price[k * k + i] = (double)metric[mirrored];
         }
     }
 }
@@ -307,7 +308,7 @@ static tnp_status builder_alloc(tnp_arena *arena, builder *b, uint64_t nodes, ui
     d->left = tnp_arena_array(arena, nodes, sizeof(uint32_t));
     d->doubt = tnp_arena_array(arena, nodes, sizeof(double));
     d->flow_seen = tnp_arena_array(arena, flows, sizeof(uint32_t));
-    d->price = tnp_arena_array(arena, d->energy->metric_count * 2u * g->label_count,
+    d->price = tnp_arena_array(arena, (uint64_t)d->energy->metric_count * 2 * g->label_count,
                                g->label_count * sizeof(double));
     d->price_seen = tnp_arena_array(arena, g->label_count, sizeof(int64_t));
     int complete = b->star_begin != NULL && b->claim_begin != NULL && b->star_of != NULL &&

@@ -37,7 +37,7 @@ static inline void tnp_exchange_forth(double *restrict table, double part,
     }
     for (uint32_t a = 0; a < rows; a++) {
         double share = tnp_share(giving, a, part);
-        double *row = table + a * columns;
+        double *row = table + (uint64_t)a * columns;
         for (uint32_t b = 0; b < columns; b++) {
             double sum = row[b] + share;
             row[b] = sum;
@@ -49,7 +49,7 @@ static inline void tnp_exchange_forth(double *restrict table, double part,
         least[b] = least[b] < HUGE_VAL ? least[b] : 0;
     }
     for (uint32_t a = 0; a < rows; a++) {
-        double *row = table + a * columns;
+        double *row = table + (uint64_t)a * columns;
         for (uint32_t b = 0; b < columns; b++) {
             row[b] -= least[b];
         }
@@ -65,7 +65,7 @@ static inline void tnp_exchange_back(double *restrict table, double part,
         share[b] = tnp_share(giving, b, part);
     }
     for (uint32_t a = 0; a < rows; a++) {
-        double *row = table + a * columns;
+        double *row = table + (uint64_t)a * columns;
         double least = HUGE_VAL;
         for (uint32_t b = 0; b < columns; b++) {
             double sum = row[b] + share[b];

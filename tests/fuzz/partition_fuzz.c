@@ -91,7 +91,7 @@ static void fill_tensors(input *in, fuzzed *f) {
         for (uint32_t i = 0; i < readers; i++) {
             f->consumers[f->problem.consumer_total++] = next_byte(in) % (f->problem.op_count + 1);
         }
-        fill_matrix(in, f->copy_cost + t * labels * labels, labels);
+        fill_matrix(in, f->copy_cost + (uint64_t)t * labels * labels, labels);
     }
     f->problem.consumer_total -= next_byte(in) == 255 && f->problem.consumer_total > 0 ? 1 : 0;
 }
@@ -119,7 +119,7 @@ static void fill_capacities(input *in, fuzzed *f) {
     }
     for (uint32_t label = 0; label < f->problem.label_count; label++) {
         uint32_t byte = next_byte(in);
-        f->label_capacity[label] = byte == 255 ? TNP_NO_CAPACITY : byte * 4u;
+        f->label_capacity[label] = byte == 255 ? TNP_NO_CAPACITY : (uint64_t)byte * 4;
     }
     f->problem.op_bytes = f->op_bytes;
     f->problem.label_capacity = f->label_capacity;

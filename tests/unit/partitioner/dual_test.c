@@ -71,7 +71,7 @@ static double best_of(const tnp_dual *d, uint32_t node, const uint32_t *label) {
         double sum = d->values[d->nodes[node].cost + z];
         for (uint32_t e = 0; e < d->edge_count; e++) {
             const tnp_dual_edge *edge = &d->edges[e];
-            uint32_t columns = d->nodes[edge->to].labels;
+            uint64_t columns = d->nodes[edge->to].labels;
             if (edge->from == node) {
                 sum += d->values[edge->table + z * columns + label[d->nodes[edge->to].var]];
             } else if (edge->to == node) {
@@ -94,7 +94,8 @@ static double cost_in_tables(const tnp_dual *d, const uint32_t *label) {
         uint32_t from = d->nodes[edge->from].var;
         uint32_t to = d->nodes[edge->to].var;
         if (from != TNP_NONE && to != TNP_NONE) {
-            sum += d->values[edge->table + label[from] * d->nodes[edge->to].labels + label[to]];
+            sum += d->values[edge->table + (uint64_t)label[from] * d->nodes[edge->to].labels +
+                             label[to]];
         }
     }
     return sum;

@@ -155,7 +155,7 @@ static void plan_init__names_what_is_wrong(void **state) {
     assert_int_equal(plan.culprit, 2);
 
     make_problem(&r, 11);
-    r.op_cost[3 * labels] = TNP_MAX_COST + 1;
+    r.op_cost[(uint64_t)3 * labels] = TNP_MAX_COST + 1;
     assert_int_equal(tnp_plan_init(&allocator, &r.problem, NULL, &plan), TNP_INVALID);
     assert_int_equal(plan.culprit, 3);
 
