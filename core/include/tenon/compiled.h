@@ -38,7 +38,9 @@ typedef struct tn_pin {
     tn_pin_kind kind;
 } tn_pin;
 
-// Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread.
+// Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread:
+// with phase "plan" now and then while a plan is searched for, and permille 0, because nobody knows
+// how long that takes; with phase "compile" while programs are built.
 typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, uint32_t permille);
 
 // Texts and arrays are borrowed for the call.
@@ -64,6 +66,10 @@ typedef struct tn_compile_config {
     const tn_pin *pins;
     uint32_t pin_count;
     uint32_t reserved;
+    // Counted from the call. Once it has passed, a search for a plan ends with the best one so far,
+    // which tn_plan_summary calls truncated: it depends on how fast the machine was. Plans made
+    // later, for a run's shapes, have the same time each. 0: no limit.
+    uint64_t plan_time_limit_ns;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
@@ -104,9 +110,9 @@ typedef struct tn_plan_summary {
     int64_t transfer_ns;
     int64_t handover_ns;
     int64_t claim_saving_ns; // devices taking groups of nodes for less
-    uint64_t plan_hash;      // equal for equal plans, on any machine
+    uint64_t plan_hash;      // equal for equal plans, on any machine; 0 when truncated
     uint32_t claim_count;
-    uint32_t reserved;
+    uint32_t truncated; // 1: a search was stopped by plan_time_limit_ns
     // With TN_COMPILE_CONCURRENT or TN_COMPILE_EXPLAIN: when the last island ends if devices work
     // at the same time (estimate, never above cost_ns), and what no plan ends before.
     int64_t makespan_ns;

@@ -126,8 +126,9 @@ static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
 }
 
 static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *config, choice *c,
-                           tn_error *error) {
+                           uint64_t begin_ns, tn_error *error) {
     tn_host *host = compiled->model->host;
+    const uint64_t limit_ns = config->plan_time_limit_ns;
     tn_status status = fork_model(compiled, error);
     if (status != TN_OK) {
         return status;
@@ -147,13 +148,17 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
         .concurrent = (config->policy & TN_COMPILE_CONCURRENT) != 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,
+        .plan_time_limit_ns = limit_ns,
+        .plan_deadline_ns =
+            limit_ns > UINT64_MAX - begin_ns || limit_ns == 0 ? UINT64_MAX : begin_ns + limit_ns,
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
     };
     return tni_flow_create(&host->alloc, &info, &compiled->flow, error);
 }
 
-static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, tn_error *error) {
+static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, uint64_t begin_ns,
+                         tn_error *error) {
     tn_host *host = compiled->model->host;
     choice c = {0};
     uint32_t room = host->device_count > 0 ? host->device_count : 1;
@@ -172,7 +177,7 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
         status = read_pins(compiled->model, config, &c, error);
     }
     if (status == TN_OK) {
-        status = make_flow(compiled, config, &c, error);
+        status = make_flow(compiled, config, &c, begin_ns, error);
     }
     if (status == TN_OK) {
         status = tni_report_init(&host->alloc, compiled->model->model, compiled->flow,
@@ -244,7 +249,7 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     compiled->max_iterations = config->max_iterations > 0 ? config->max_iterations : MAX_ITERATIONS;
     tn_status status = enter(compiled, error);
     if (status == TN_OK) {
-        status = compile(compiled, config, error);
+        status = compile(compiled, config, begin, error);
     }
     tni_trace_add(&host->trace, TN_TRACE_COMPILE, TN_NONE, TN_NONE, 0, begin, 0);
     if (status != TN_OK) {

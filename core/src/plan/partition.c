@@ -4,6 +4,7 @@
 #include "plan/claims.h"
 #include "plan/cost.h"
 #include "plan/draft.h"
+#include "plan/plan_search.h"
 #include "plan/why.h"
 
 #include "base/checked.h"
@@ -280,9 +281,12 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         .claim_count = d->claim_count,
         .claim_op_total = d->claim_op_count,
     };
-    tnp_options options = {.concurrent = d->info->concurrent};
     tnp_plan answer;
-    tnp_status solved = tnp_plan_init(&allocator, &problem, &options, &answer);
+    tnp_status solved = TNP_OK;
+    tn_status status = tni_plan_search(d->info, &allocator, &problem, &answer, &solved, error);
+    if (status != TN_OK) {
+        return status;
+    }
     if (solved == TNP_INFEASIBLE) {
         return refuse_node(d, answer.culprit - 1, error);
     }
@@ -296,7 +300,8 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
     d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
     d->plan->hash = answer.hash;
-    tn_status status = simulate(d, &allocator, &problem, &answer, error);
+    d->plan->truncated = answer.truncated != 0;
+    status = simulate(d, &allocator, &problem, &answer, error);
     if (status == TN_OK && d->info->explain) {
         status = tni_why_create(d, &allocator, &problem, &answer, &d->plan->why, error);
     }

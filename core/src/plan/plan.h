@@ -53,6 +53,8 @@ typedef struct tni_plan_info {
     bool explain;                // keep a tni_why
     bool concurrent;             // plan for devices that work at the same time
     bool automatic; // nobody named devices: of those that share a resource group, one is used
+    uint64_t plan_time_limit_ns;     // of plans that are made later; 0: none
+    uint64_t plan_deadline_ns;       // when a search takes the best plan so far; UINT64_MAX: never
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
 } tni_plan_info;
@@ -76,6 +78,7 @@ typedef struct tni_plan {
     int64_t makespan_ns; // 0 unless asked for
     int64_t makespan_bound_ns;
     uint64_t hash;
+    bool truncated;      // the search was stopped: hash is 0
     struct tni_why *why; // null unless asked for
     uint32_t replan_count;
     uint32_t refused_count;
