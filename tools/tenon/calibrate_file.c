@@ -21,9 +21,10 @@ static json_int_t rate(double ns) {
 }
 
 static json_t *class_json(const fit_result *fit) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:s}", "fixed_ns", whole(fit->cost[0]),
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "fixed_ns", whole(fit->cost[0]),
                      "flops_per_second", rate(fit->cost[1]), "bytes_per_second", rate(fit->cost[2]),
-                     "noise_permille", whole(fit->noise * 1000), "trust", fit_trust(fit));
+                     "rows_per_second", rate(fit->cost[3]), "noise_permille",
+                     whole(fit->noise * 1000), "trust", fit_trust(fit));
 }
 
 static json_t *device_json(const calibrated_device *device) {

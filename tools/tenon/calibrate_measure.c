@@ -139,8 +139,8 @@ static tn_status time_model(const calibration *own, tn_model *model, const place
 
 // Work of the chain's nodes of its class, and of the Add that some layers have beside.
 typedef struct work {
-    double own[3]; // nodes, flops, bytes
-    double beside[3];
+    double own[FIT_AMOUNTS]; // nodes, flops, bytes, rows
+    double beside[FIT_AMOUNTS];
 } work;
 
 static void count_work(const tn_model *model, const micro_op *op, double sign, work *inout_work) {
@@ -155,6 +155,7 @@ static void count_work(const tn_model *model, const micro_op *op, double sign, w
         sum[0] += sign;
         sum[1] += sign * (double)desc.flops;
         sum[2] += sign * (double)desc.bytes;
+        sum[3] += sign * (double)desc.rows;
     }
 }
 
@@ -202,13 +203,13 @@ static tn_status measure_size(const calibration *own, const calibrated_device *d
             time_chain(own, op, size, LONG_CHAIN, device->desc.id, 1, &amounts, &longer, error);
     }
     double beside = 0;
-    for (int i = 0; i < 3 && elementwise != NULL; i++) {
+    for (int i = 0; i < FIT_AMOUNTS && elementwise != NULL; i++) {
         beside += elementwise->cost[i] * amounts.beside[i];
     }
     *out_run_ns = longer.ns;
     *out_point = (fit_point){
         .ns = longer.ns - shorter.ns - beside,
-        .amount = {amounts.own[0], amounts.own[1], amounts.own[2]},
+        .amount = {amounts.own[0], amounts.own[1], amounts.own[2], amounts.own[3]},
     };
     out_point->noise = (longer.ns * longer.noise + shorter.ns * shorter.noise) /
                        (out_point->ns > 0 ? out_point->ns : longer.ns + 1);
@@ -315,7 +316,8 @@ static tn_status measure_host(const calibration *own, const calibrated_pair *pai
     const tn_status status =
         time_layers(own, width, elements, pair->to->desc.id, &layer, &rest, error);
     const double tensors = rest.transfers > 0 ? 2.0 * width : 0;
-    *out_point = (fit_point){rest.ns, rest.noise, {2, tensors, tensors * 4.0 * (double)elements}};
+    *out_point =
+        (fit_point){rest.ns, rest.noise, {2, tensors, tensors * 4.0 * (double)elements, 0}};
     return status;
 }
 
@@ -341,7 +343,7 @@ static tn_status measure_hops(const calibration *own, const calibrated_pair *pai
     const double tensors = longer.transfers > shorter.transfers ? hops * width : 0;
     *out_point = (fit_point){
         .ns = longer.ns - shorter.ns - (layers[0] + layers[1]) * (LONG_CHAIN - SHORT_CHAIN) / 2,
-        .amount = {hops, tensors, tensors * 4.0 * (double)elements},
+        .amount = {hops, tensors, tensors * 4.0 * (double)elements, 0},
     };
     out_point->noise = (longer.ns * longer.noise + shorter.ns * shorter.noise) / longer.ns;
     return status;

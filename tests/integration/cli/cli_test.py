@@ -467,7 +467,8 @@ class Calibrate(unittest.TestCase):
         self.assertEqual(self.calibrate().returncode, 0)
         report = json.loads(self.path.read_text())
         for one in report["devices"][0]["classes"].values():
-            one.update(fixed_ns=1000000, flops_per_second=0, bytes_per_second=0)
+            one.update(fixed_ns=1000000, flops_per_second=0, bytes_per_second=0,
+                       rows_per_second=0)
         for pair in report["pairs"]:
             pair.update(handover_ns=10, copy_ns=0, bytes_per_second=0)
         self.path.write_text(json.dumps(report))
