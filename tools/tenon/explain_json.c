@@ -137,6 +137,9 @@ int explain_print_json(const explain_report *report) {
         (int)p->stage_count, "host_nodes", (int)p->host_nodes, "unplanned_nodes",
         (int)p->unplanned_nodes, "fallback_nodes", (int)p->fallback_count, "makespan_estimate_ns",
         (json_int_t)p->makespan_ns, "makespan_bound_ns", (json_int_t)p->makespan_bound_ns);
+    if (plan != NULL) {
+        json_object_set_new(plan, "stored", json_boolean(p->stored_stages > 0));
+    }
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", CLI_SCHEMA_VERSION,
         "tenon", tn_version_text(), "model", report->session->model_path, "plan", plan, "planned",

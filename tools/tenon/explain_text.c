@@ -61,6 +61,9 @@ static void print_head(const explain_report *r) {
         printf("  %u stages, %u nodes carried out by the host, %u planned at the first run\n",
                p->stage_count, p->host_nodes, p->unplanned_nodes);
     }
+    if (p->stored_stages > 0) {
+        puts("  found in the plan store: nothing has changed since it was searched for");
+    }
     if (p->fallback_count > 0) {
         printf("  %s%u nodes fall back to devices that were not asked for%s\n", cli_bad(),
                p->fallback_count, cli_plain());

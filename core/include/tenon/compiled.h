@@ -117,6 +117,8 @@ typedef struct tn_plan_summary {
     // at the same time (estimate, never above cost_ns), and what no plan ends before.
     int64_t makespan_ns;
     int64_t makespan_bound_ns;
+    uint32_t stored_stages; // whose plans were kept from an earlier compile
+    uint32_t reserved;
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

@@ -144,6 +144,7 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .pins = c->pins,
         .pin_count = config->pin_count,
         .costs = &host->calibration.table,
+        .store = compiled->model->sensitive ? NULL : &host->plans,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
         .concurrent = (config->policy & TN_COMPILE_CONCURRENT) != 0,

@@ -10,6 +10,7 @@
 #include "flow/prepared.h"
 #include "loader/loader.h"
 #include "plan/cost_file.h"
+#include "plan/plan_store.h"
 
 #include "tenon/tenon.h"
 
@@ -42,6 +43,7 @@ struct tn_host {
     tni_device **devices; // of all plugins, by host index
     uint32_t device_count;
     tni_calibration calibration;
+    tni_plan_store plans;
     tni_trace trace;
     tni_mutex mutex; // guards the rest
     bool mutex_ready;

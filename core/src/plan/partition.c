@@ -283,7 +283,8 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
     };
     tnp_plan answer;
     tnp_status solved = TNP_OK;
-    tn_status status = tni_plan_search(d->info, &allocator, &problem, &answer, &solved, error);
+    tn_status status =
+        tni_plan_search(d->info, &allocator, &problem, &answer, &solved, &d->plan->stored, error);
     if (status != TN_OK) {
         return status;
     }

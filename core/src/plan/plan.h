@@ -48,10 +48,11 @@ typedef struct tni_plan_info {
     bool no_fallback;
     const tni_pin *pins;
     uint32_t pin_count;
-    const tni_cost_table *costs; // what was measured; may be null
-    bool plan_only;              // build no programs
-    bool explain;                // keep a tni_why
-    bool concurrent;             // plan for devices that work at the same time
+    const tni_cost_table *costs;        // what was measured; may be null
+    const struct tni_plan_store *store; // of earlier plans; may be null
+    bool plan_only;                     // build no programs
+    bool explain;                       // keep a tni_why
+    bool concurrent;                    // plan for devices that work at the same time
     bool automatic; // nobody named devices: of those that share a resource group, one is used
     uint64_t plan_time_limit_ns;     // of plans that are made later; 0: none
     uint64_t plan_deadline_ns;       // when a search takes the best plan so far; UINT64_MAX: never
@@ -79,6 +80,7 @@ typedef struct tni_plan {
     int64_t makespan_bound_ns;
     uint64_t hash;
     bool truncated;      // the search was stopped: hash is 0
+    bool stored;         // the plan was found in the store
     struct tni_why *why; // null unless asked for
     uint32_t replan_count;
     uint32_t refused_count;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One search of the partitioner, which the embedder may stop: at once through its progress
-// callback, or with the best plan so far when a time has come.
+// One search of the partitioner, or its plan from the store. The embedder may stop a search: at
+// once through its progress callback, or with the best plan so far when a time has come.
 #ifndef TENON_PLAN_PLAN_SEARCH_H
 #define TENON_PLAN_PLAN_SEARCH_H
 
@@ -9,9 +9,10 @@
 #include "tenon/partition.h"
 
 // TN_OK: *out_solved is what the partitioner says, and *out_answer is its plan, to be released with
-// tnp_plan_deinit. TN_ERROR_CANCELLED the callback stopped it.
+// tnp_plan_deinit; *out_stored: it was not searched for. TN_ERROR_CANCELLED the callback stopped
+// the search.
 TN_MUST_USE tn_status tni_plan_search(const tni_plan_info *info, const tnp_allocator *allocator,
                                       const tnp_problem *problem, tnp_plan *out_answer,
-                                      tnp_status *out_solved, tn_error *error);
+                                      tnp_status *out_solved, bool *out_stored, tn_error *error);
 
 #endif // TENON_PLAN_PLAN_SEARCH_H

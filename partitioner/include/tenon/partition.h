@@ -153,8 +153,8 @@ tnp_status tnp_plan_of_labels(const tnp_allocator *allocator, const tnp_problem 
                               const uint32_t *label, tnp_plan *out_plan);
 
 // A plan of labels and an order (op_count entries each) that somebody else says are one, priced;
-// nothing in them is trusted. lower_bound is INT64_MIN. TNP_INFEASIBLE as above; TNP_UNORDERABLE the
-// order is not one of all ops, or a claim does not hold in it that an op is bound to;
+// nothing in them is trusted. lower_bound is INT64_MIN. TNP_INFEASIBLE as above; TNP_UNORDERABLE
+// the order is not one of all ops, or a claim does not hold in it that an op is bound to;
 // TNP_OVER_CAPACITY; else TNP_OK, TNP_INVALID or TNP_OUT_OF_MEMORY.
 tnp_status tnp_plan_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
                              const uint32_t *label, const uint32_t *order, tnp_plan *out_plan);

@@ -19,6 +19,7 @@ typedef struct fixture {
     tni_plan_info info;
     tnp_plan answer;
     tnp_status solved;
+    bool stored;
     tn_error error;
     uint32_t asked;
     uint32_t stop_at; // the question that is answered with "stop"; 0: none
@@ -50,7 +51,7 @@ static void open_fixture(fixture *f) {
 
 static tn_status search(fixture *f) {
     return tni_plan_search(&f->info, &f->allocator, &f->random.problem, &f->answer, &f->solved,
-                           &f->error);
+                           &f->stored, &f->error);
 }
 
 static void close_fixture(fixture *f) {
