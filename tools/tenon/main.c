@@ -114,9 +114,12 @@ static const command commands[] = {
      "  --without A,B        the change: without these devices\n"
      "  --no-fallback        the change: no devices but those listed\n"
      "  --policy FILE        the change: the rules of a file\n"
+     "  --links FILE         the change: what handovers and copies cost, as \"pairs\" of a\n"
+     "                       calibration file; pairs that are not there stay as they are\n"
      "\n"
-     "Example:\n"
-     "  tenon whatif resnet50.onnx --device opencl,reference --move 3-7=reference\n"},
+     "Examples:\n"
+     "  tenon whatif resnet50.onnx --device opencl,reference --move 3-7=reference\n"
+     "  tenon whatif resnet50.onnx --device opencl,reference --links faster-bus.json\n"},
     {"save", cli_save,
      "usage: tenon save MODEL OUT [options]\n"
      "\n"

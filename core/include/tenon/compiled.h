@@ -38,6 +38,19 @@ typedef struct tn_pin {
     tn_pin_kind kind;
 } tn_pin;
 
+// What passing work from one device to another costs: handover_ns each time, and for every tensor
+// that is copied copy_ns and its bytes over bytes_per_second; 0: bytes cost nothing. Nothing is
+// copied where memory is shared. A handover may pass through a third device where that is cheaper.
+typedef struct tn_link_cost {
+    const char *from; // device id, or "host"
+    const char *to;
+    int64_t handover_ns; // at most TN_LINK_MAX_NS
+    int64_t copy_ns;
+    uint64_t bytes_per_second;
+} tn_link_cost;
+
+#define TN_LINK_MAX_NS ((int64_t)1 << 40)
+
 // Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread:
 // with phase "plan" now and then while a plan is searched for, and permille 0, because nobody knows
 // how long that takes; with phase "compile" while programs are built.
@@ -70,13 +83,17 @@ typedef struct tn_compile_config {
     // which tn_plan_summary calls truncated: it depends on how fast the machine was. Plans made
     // later, for a run's shapes, have the same time each. 0: no limit.
     uint64_t plan_time_limit_ns;
+    // Instead of what was measured, or is assumed, for these ordered pairs.
+    const tn_link_cost *links;
+    uint32_t link_count;
+    uint32_t reserved2;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
 
 // Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
 // config may be null.
-// TN_ERROR_NOT_FOUND a device id, also one that a pin names and that may not be used ·
+// TN_ERROR_NOT_FOUND a device id, also one that a pin or a link names and that may not be used ·
 // TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the text has every device's reason
 // · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_CANCELLED · TN_ERROR_DEVICE_LOST ·
 // TN_ERROR_OUT_OF_MEMORY · TN_ERROR_INVALID_ARGUMENT. *out_compiled is null on failure; else give

@@ -69,6 +69,7 @@ struct tn_compiled {
     tni_model *fork; // of the model: what is planned
     tni_flow *flow;
     tni_report report;
+    tni_cost_table costs; // the host's with other links; empty: the host's as they are
     uint64_t memory_cap_bytes;
     uint64_t max_iterations;
     uint64_t compile_ns;

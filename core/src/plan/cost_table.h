@@ -39,6 +39,9 @@ typedef struct tni_cost_table {
 // Makes room for the devices of a host. TN_OK · TN_ERROR_OUT_OF_MEMORY. Deinit in every case.
 TN_MUST_USE tn_status tni_cost_table_init(tni_cost_table *table, const tni_alloc *alloc,
                                           uint32_t device_count);
+// The same with the costs of another table of that host; that one may be empty.
+TN_MUST_USE tn_status tni_cost_table_copy(tni_cost_table *table, const tni_alloc *alloc,
+                                          uint32_t device_count, const tni_cost_table *from);
 void tni_cost_table_deinit(tni_cost_table *table);
 
 // Where to write a cost. device: host index; device_count stands for the host.

@@ -387,6 +387,60 @@ class Explain(unittest.TestCase):
         without = self.ask("--without", "fake:alpha", command="whatif")
         self.assertEqual({m["to"] for m in without["moved"]} | {"fake:beta"}, {"fake:beta"})
 
+    def links(self, name, *pairs, **more):
+        path = WORK / name
+        path.write_text(json.dumps({"schema_version": 1, "pairs": pairs, **more}))
+        return path
+
+    def test_whatif_with_other_links(self):
+        pair = {"from": "fake:alpha", "to": "fake:beta", "handover_ns": 9000000, "copy_ns": 7,
+                "bytes_per_second": 0}
+        rules = pathlib.Path(str(self.MODEL) + ".plan")
+        rules.write_text("pin op:Neg fake:beta\npin op:Relu fake:alpha\n")
+        try:
+            told = self.ask("--links", self.links("slow.json", pair), command="whatif")
+            self.assertEqual(told["before"]["islands"], 4)
+            free = [dict(pair, **{"from": a, "to": b}, handover_ns=0, copy_ns=0)
+                    for a in ("host", "fake:alpha", "fake:beta")
+                    for b in ("host", "fake:alpha", "fake:beta") if a != b]
+            none = self.ask("--links", self.links("free.json", *free), command="whatif")
+        finally:
+            rules.unlink()
+        self.assertGreater(told["after"]["handovers_ns"], told["before"]["handovers_ns"])
+        self.assertEqual(none["after"]["handovers_ns"], 0)
+        self.assertEqual(none["after"]["transfers_ns"], 0)
+        self.assertGreater(none["before"]["handovers_ns"], 0)
+
+    def test_links_that_are_none_are_named(self):
+        pair = {"from": "host", "to": "fake:alpha", "handover_ns": 1, "copy_ns": 1,
+                "bytes_per_second": 1}
+        broken = WORK / "broken.json"
+        broken.write_text("{]")
+        twice = WORK / "twice.json"
+        twice.write_text('{"schema_version": 1, "schema_version": 1, "pairs": []}')
+        large = WORK / "large.json"
+        large.write_text(" " * (1 << 20) + "{}")
+        without = {k: v for k, v in pair.items() if k != "copy_ns"}
+        for path, word in (
+                (WORK / "no-such.json", "cannot be read"),
+                (broken, "line 1"),
+                (twice, "duplicate"),
+                (large, "larger than"),
+                (self.links("a.json", pair, schema_version=2), "schema_version"),
+                (self.links("b.json"), "1 to"),
+                (self.links("c.json", pair, without), 'pairs[1]: "copy_ns" is missing'),
+                (self.links("d.json", dict(pair, handover_ns=1.5)), "not a whole number"),
+                (self.links("e.json", dict(pair, handover_ns=-1)), "out of range"),
+                (self.links("f.json", dict(pair, copy_ns=1 << 41)), "out of range"),
+                (self.links("g.json", dict(pair, to=7)), '"to" is not a text'),
+                (self.links("h.json", dict(pair, speed=7)), '"speed" is no key'),
+                (self.links("i.json", "host"), "not an object"),
+                (self.links("j.json", dict(pair, to="fake:nowhere")), "fake:nowhere"),
+                (self.links("k.json", dict(pair, to="host")), "to itself")):
+            answer = tenon("whatif", self.MODEL, *self.HOST, *self.BOTH, "--links", path)
+            self.assertEqual(answer.returncode, 2, (path, answer.stderr))
+            self.assertIn(word, answer.stderr)
+
     def test_text_dot_and_page(self):
         text = tenon("explain", self.MODEL, *self.HOST, *self.BOTH, "--gain")
         self.assertEqual(text.returncode, 0, text.stderr)

@@ -284,6 +284,39 @@ static void compile__the_callback_stops_the_search(void **state) {
     exec_close(&f);
 }
 
+static void compile__links_replace_what_is_assumed(void **state) {
+    (void)state;
+    exec_fixture f;
+    tn_compile_config config;
+    tn_link_cost links[] = {{"host", "fake:beta", 1000000, 0, 0},
+                            {"fake:beta", "host", 500000, 0, 1}};
+    open_priced(&f);
+    tn_compile_config_init(&config);
+    config.devices = &both[1];
+    config.device_count = 1;
+    config.policy = TN_COMPILE_NO_FALLBACK;
+    config.link_count = 2;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT); // a count without links
+    config.links = links;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(summary_of(&f).handover_ns, 1500000);
+    // EXEC_WIDTH floats at a byte a second.
+    assert_int_equal(summary_of(&f).transfer_ns, EXEC_WIDTH * sizeof(float) * 1000000000);
+    tn_compiled_release(f.compiled);
+    f.compiled = NULL;
+    links[1].copy_ns = -1;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(f.error.id, "compile.link");
+    links[1] = (tn_link_cost){"fake:beta", "fake:beta", 0, 0, 0};
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    links[1].to = "fake:none";
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_ERROR_NOT_FOUND);
+    exec_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compile__pins_hold_whatever_they_cost),
@@ -294,6 +327,7 @@ int main(void) {
         cmocka_unit_test(explain__nodes_off_their_cheapest_device_say_why),
         cmocka_unit_test(compile__a_time_limit_is_told),
         cmocka_unit_test(compile__the_callback_stops_the_search),
+        cmocka_unit_test(compile__links_replace_what_is_assumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
