@@ -168,11 +168,12 @@ static void print_pairs(const calibration *own) {
 
 static int report(const calibration *own, bool json, const char *path,
                   const tn_calibration_desc *state) {
+    const bool own_folder = strcmp(path, state->path) == 0;
     json_t *document = calibrate_document(own, state);
     if (document == NULL) {
         return cli_print_json(NULL);
     }
-    int code = calibrate_write(document, path);
+    int code = calibrate_write(document, path, own_folder);
     if (code == CLI_OK && json) {
         return cli_print_json(document);
     }

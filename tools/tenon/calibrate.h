@@ -109,6 +109,7 @@ tn_status measure_pair(const calibration *own, calibrated_pair *pair, tn_error *
 // The document, with what an earlier file says of other devices. Null: out of memory.
 json_t *calibrate_document(const calibration *own, const tn_calibration_desc *state);
 // Replaces the file in one step; a message and CLI_ENVIRONMENT when that is not possible.
-int calibrate_write(const json_t *document, const char *path);
+// own_folder: the last folder of the path is Tenon's, and made when absent.
+int calibrate_write(const json_t *document, const char *path, bool own_folder);
 
 #endif // TENON_TOOLS_CALIBRATE_H

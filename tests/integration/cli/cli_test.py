@@ -517,6 +517,14 @@ class Calibrate(unittest.TestCase):
         self.assertNotEqual(self.cost(), before)
         self.assertEqual(self.cost("--no-calibration"), before)
 
+    def test_makes_the_folder_of_its_file(self):
+        library = pathlib.Path(TENON).parent.parent / "lib/tenon/plugins/reference.so"
+        result = tenon("calibrate", "--quick", "--no-search", "--plugin", library,
+                       env=self.environment)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.path.parent.stat().st_mode & 0o777, 0o700)
+        self.assertTrue(self.path.is_file())
+
     def test_a_file_by_hand_sets_the_cost(self):
         self.assertEqual(self.calibrate().returncode, 0)
         report = json.loads(self.path.read_text())
