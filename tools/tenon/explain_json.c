@@ -139,6 +139,7 @@ int explain_print_json(const explain_report *report) {
         (json_int_t)p->makespan_ns, "makespan_bound_ns", (json_int_t)p->makespan_bound_ns);
     if (plan != NULL) {
         json_object_set_new(plan, "stored", json_boolean(p->stored_stages > 0));
+        json_object_set_new(plan, "settled", json_boolean(p->settled_stages > 0));
     }
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", CLI_SCHEMA_VERSION,

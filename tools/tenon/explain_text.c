@@ -61,6 +61,10 @@ static void print_head(const explain_report *r) {
         printf("  %u stages, %u nodes carried out by the host, %u planned at the first run\n",
                p->stage_count, p->host_nodes, p->unplanned_nodes);
     }
+    if (p->settled_stages > 0) {
+        puts(
+            "  one device: several would save less than 5 %, which measured costs are not sure of");
+    }
     if (p->stored_stages > 0) {
         puts("  found in the plan store: nothing has changed since it was searched for");
     }

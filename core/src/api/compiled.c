@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+// Measured costs are often this far off, so what several devices save has to be more.
+#define MARGIN_PERMILLE 50u
+
 // Of all loops of one run, unless the embedder says otherwise.
 #define MAX_ITERATIONS ((uint64_t)1 << 24)
 
@@ -189,6 +192,7 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .pins = c->pins,
         .pin_count = config->pin_count,
         .costs = config->link_count > 0 ? &compiled->costs : &host->calibration.table,
+        .margin_permille = host->calibration.file.device_count > 0 ? MARGIN_PERMILLE : 0,
         .store = compiled->model->sensitive ? NULL : &host->plans,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,

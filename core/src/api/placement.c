@@ -56,6 +56,7 @@ static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
     summary->truncated |= plan->truncated;
     summary->stored_stages += plan->stored;
+    summary->settled_stages += plan->settled;
     summary->lower_bound_ns += plan->lower_bound_ns;
     summary->weight_bytes += plan->weight_bytes;
 }

@@ -298,6 +298,11 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
         return tni_fail(error, TN_ERROR_INTERNAL, "plan.problem",
                         "the partition problem is invalid at %u", answer.culprit);
     }
+    status = tni_plan_settle(d->info, &allocator, &problem, &answer, &d->plan->settled, error);
+    if (status != TN_OK) {
+        tnp_plan_deinit(&allocator, &answer);
+        return status;
+    }
     d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
     d->plan->hash = answer.hash;

@@ -48,7 +48,8 @@ typedef struct tni_plan_info {
     bool no_fallback;
     const tni_pin *pins;
     uint32_t pin_count;
-    const tni_cost_table *costs;        // what was measured; may be null
+    const tni_cost_table *costs; // what was measured; may be null
+    uint32_t margin_permille;    // what several devices have to save against one: tni_plan_settle
     const struct tni_plan_store *store; // of earlier plans; may be null
     bool plan_only;                     // build no programs
     bool explain;                       // keep a tni_why
@@ -81,6 +82,7 @@ typedef struct tni_plan {
     uint64_t hash;
     bool truncated;      // the search was stopped: hash is 0
     bool stored;         // the plan was found in the store
+    bool settled;        // one device, although several would cost a little less
     struct tni_why *why; // null unless asked for
     uint32_t replan_count;
     uint32_t refused_count;

@@ -57,3 +57,82 @@ tn_status tni_plan_search(const tni_plan_info *info, const tnp_allocator *alloca
     }
     return TN_OK;
 }
+
+// The first and the last op are the host's, on label 0.
+static bool fill_single(const tnp_problem *problem, uint32_t label, uint32_t *out_labels) {
+    for (uint32_t op = 0; op < problem->op_count; op++) {
+        out_labels[op] = op == 0 || op + 1 == problem->op_count ? 0 : label;
+        if (problem->op_cost[(uint64_t)op * problem->label_count + out_labels[op]] ==
+            TNP_UNSUPPORTED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// TNP_OK: *out_plan is that of the label alone, and capacities allow it.
+static tnp_status plan_single(const tnp_allocator *allocator, const tnp_problem *problem,
+                              const uint32_t *labels, tnp_plan *out_plan) {
+    tnp_plan ordered;
+    tnp_status status = tnp_plan_of_labels(allocator, problem, labels, &ordered);
+    if (status == TNP_OK) {
+        status = tnp_plan_of_order(allocator, problem, labels, ordered.order, out_plan);
+        tnp_plan_deinit(allocator, &ordered);
+    }
+    return status;
+}
+
+static void replace(const tnp_allocator *allocator, tnp_plan *inout_answer, tnp_plan *by) {
+    by->lower_bound = inout_answer->lower_bound;
+    by->work = inout_answer->work;
+    by->truncated = inout_answer->truncated;
+    by->hash = by->truncated ? 0 : by->hash;
+    tnp_plan_deinit(allocator, inout_answer);
+    *inout_answer = *by;
+}
+
+// Takes the label alone if that is within the margin, and cheaper than what was taken before.
+static tnp_status try_single(const tni_plan_info *info, const tnp_allocator *allocator,
+                             const tnp_problem *problem, const uint32_t *labels, int64_t found,
+                             tnp_plan *inout_answer, int64_t *inout_least) {
+    tnp_plan single;
+    const tnp_status status = plan_single(allocator, problem, labels, &single);
+    if (status != TNP_OK) {
+        return status;
+    }
+    const int64_t cost = single.cost.total;
+    if (cost < *inout_least && cost - found <= cost / 1000 * info->margin_permille) {
+        *inout_least = cost;
+        replace(allocator, inout_answer, &single);
+    } else {
+        tnp_plan_deinit(allocator, &single);
+    }
+    return TNP_OK;
+}
+
+tn_status tni_plan_settle(const tni_plan_info *info, const tnp_allocator *allocator,
+                          const tnp_problem *problem, tnp_plan *inout_answer, bool *out_settled,
+                          tn_error *error) {
+    const uint64_t bytes = (uint64_t)problem->op_count * sizeof(uint32_t);
+    const int64_t found = inout_answer->cost.total;
+    int64_t least = INT64_MAX;
+    *out_settled = false;
+    // The host's start, one island, the host's end: it is settled already.
+    if (info->margin_permille == 0 || info->concurrent || inout_answer->segment_count <= 3) {
+        return TN_OK;
+    }
+    uint32_t *labels = allocator->alloc(allocator->user_data, bytes);
+    tnp_status status = labels == NULL ? TNP_OUT_OF_MEMORY : TNP_OK;
+    for (uint32_t label = 1; label < problem->label_count && status != TNP_OUT_OF_MEMORY; label++) {
+        if (fill_single(problem, label, labels)) {
+            status = try_single(info, allocator, problem, labels, found, inout_answer, &least);
+        }
+    }
+    if (labels != NULL) {
+        allocator->free(allocator->user_data, labels, bytes);
+    }
+    *out_settled = least != INT64_MAX;
+    return status == TNP_OUT_OF_MEMORY
+               ? tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "the partition")
+               : TN_OK;
+}
