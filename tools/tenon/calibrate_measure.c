@@ -10,8 +10,8 @@
 #define SHORT_CHAIN 2u
 #define LONG_CHAIN 10u
 #define MAX_NODES 64u
-#define ROUNDS 3u
-#define MIN_RUNS 5u
+#define ROUNDS 2u
+#define MIN_RUNS 3u
 #define MAX_RUNS 200u
 
 // How long one model is run in a round, and from which time of one run on larger sizes are left
