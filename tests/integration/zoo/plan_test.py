@@ -4,11 +4,12 @@
 was pinned where, and gives the answers of the reference plugin alone, element by element. Plans
 that are kept on disk are found again.
 
-    plan_test.py TENON PLUGIN_FOLDER FAKE_PLUGIN MODELS_FOLDER
+    plan_test.py TENON PLUGIN_FOLDER FAKE_PLUGIN PACED_FOLDER MODELS_FOLDER
 
 The models are those that zoo_test.py has written.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,23 +18,25 @@ import unittest
 
 import numpy as np
 
-TENON, PLUGINS, FAKE, MODELS = (pathlib.Path(a) for a in sys.argv[1:5])
+TENON, PLUGINS, FAKE, PACED, MODELS = (pathlib.Path(a) for a in sys.argv[1:6])
 REFERENCE = "reference:cpu"
 SETS = {
     "reference": [REFERENCE],
     "gpu and reference": ["opencl", REFERENCE],
     "two gpus and reference": ["opencl", "vulkan", REFERENCE],
     "fakes and reference": ["fake:alpha", "fake:inline", REFERENCE],
+    "emulated npu and cpu": ["paced_npu:npu", "paced_cpu:cpu"],
 }
 # Of the largest value in a tensor: sums may round differently where an island ends.
 TOLERANCE = 1e-5
 COUNTS = ("handovers", "host_waits", "transfers", "transfer_bytes")
 
 
-def tenon(*args):
+def tenon(*args, **kwargs):
     answer = subprocess.run(
-        [TENON, *map(str, args), "--json", "--no-search", "--plugin-dir", PLUGINS, "--plugin", FAKE],
-        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        [TENON, *map(str, args), "--json", "--no-search", "--plugin-dir", PLUGINS, "--plugin", FAKE,
+         "--plugin", PACED / "paced_npu.so", "--plugin", PACED / "paced_cpu.so"],
+        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, **kwargs)
     if answer.returncode != 0:
         raise AssertionError(f"{args}: {answer.returncode} {answer.stderr}")
     return json.loads(answer.stdout)
@@ -100,6 +103,16 @@ class Plans(unittest.TestCase):
                             f"{where}: {(~(off <= limit)).sum()} of {off.size} elements off, by "
                             f"up to {off.max()}, limit {limit}")
 
+    def test_paced_devices_take_their_time(self):
+        newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
+        report = tenon("run", newest / "densenet121" / "model.onnx", "--device",
+                       "paced_npu,paced_cpu", "--no-fallback", "--no-calibration")
+        islands = report["plan"]["islands"]
+        launches = sum(i["device"] == "paced_npu:npu" for i in islands)
+        self.assertTrue(all(i["emulated"] for i in islands))
+        self.assertGreater(launches, 0)
+        self.assertGreater(report["phases"]["last_run_ns"], 150000 * launches)
+
     def test_kept_plans_are_found_again(self):
         known = devices()
         ids = [known.get(w) for w in SETS["two gpus and reference"]]
@@ -107,16 +120,18 @@ class Plans(unittest.TestCase):
             self.skipTest("not all devices are here")
         newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
         kept = 0
-        for model in sorted(newest.glob("*/model.onnx")):
-            args = ("explain", model, "--plan-only", "--device", ",".join(ids))
-            tenon(*args)
-            again = tenon(*args)
-            fresh = tenon(*args, "--no-plan-store")
-            self.assertFalse(fresh["plan"]["stored"])
-            kept += again["plan"]["stored"]
-            for told in (again, fresh):
-                del told["plan"]["stored"]
-            self.assertEqual(again, fresh, model)
+        with tempfile.TemporaryDirectory() as cache:
+            environment = dict(os.environ, XDG_CACHE_HOME=cache)
+            for model in sorted(newest.glob("*/model.onnx")):
+                args = ("explain", model, "--plan-only", "--device", ",".join(ids))
+                first, again, fresh = (tenon(*args, *more, env=environment)
+                                       for more in ((), (), ("--no-plan-store",)))
+                self.assertFalse(first["plan"]["stored"] or fresh["plan"]["stored"])
+                kept += again["plan"]["stored"]
+                for told in (first, again, fresh):
+                    del told["plan"]["stored"]
+                self.assertEqual(again, fresh, model)
+                self.assertEqual(first, fresh, model)
         print(f"{kept} plans were kept")
         self.assertGreater(kept, 0)
 
