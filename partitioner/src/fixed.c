@@ -2,6 +2,7 @@
 // Plans and prices of labels that somebody else chose.
 #include "order.h"
 #include "plan.h"
+#include "price.h"
 
 #include <string.h>
 
@@ -80,6 +81,82 @@ tnp_status tnp_cost_of_order(const tnp_allocator *allocator, const tnp_problem *
     }
     if (status == TNP_OK) {
         tnp_price(&graph, label, order, segment_of, out_cost, &unused);
+    }
+    tnp_arena_release(&arena);
+    return status;
+}
+
+static int is_order(tnp_arena *arena, const tnp_graph *g, const uint32_t *order,
+                    tnp_status *out_status) {
+    uint32_t *place = tnp_arena_array(arena, g->op_count, sizeof(*place));
+    *out_status = place == NULL ? TNP_OUT_OF_MEMORY : TNP_OK;
+    if (place == NULL) {
+        return 0;
+    }
+    memset(place, 0xff, (uint64_t)g->op_count * sizeof(*place));
+    for (uint32_t i = 0; i < g->op_count; i++) {
+        if (order[i] >= g->op_count || place[order[i]] != TNP_NONE) {
+            return 0;
+        }
+        place[order[i]] = i;
+    }
+    for (uint32_t i = 0; i < g->edge_count; i++) {
+        if (place[g->edges[i].from] > place[g->edges[i].to]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int fits(const tnp_problem *p, const uint32_t *label) {
+    for (uint32_t k = 0; k < p->label_count && p->label_capacity != NULL && p->op_bytes != NULL;
+         k++) {
+        uint64_t room = p->label_capacity[k];
+        for (uint32_t op = 0; op < p->op_count && room != TNP_NO_CAPACITY; op++) {
+            if (label[op] == k && p->op_bytes[op] > room) {
+                return 0;
+            }
+            room -= label[op] == k ? p->op_bytes[op] : 0;
+        }
+    }
+    return 1;
+}
+
+static tnp_status price_given(tnp_arena *arena, const tnp_graph *g, const uint32_t *label,
+                              const uint32_t *order, tnp_cost *out_cost) {
+    tnp_status status;
+    uint32_t broken = 0;
+    uint32_t *segment_of = tnp_arena_array(arena, g->op_count, sizeof(*segment_of));
+    if (segment_of == NULL) {
+        return TNP_OUT_OF_MEMORY;
+    }
+    if (!is_order(arena, g, order, &status)) {
+        return status == TNP_OK ? TNP_UNORDERABLE : status;
+    }
+    tnp_price(g, label, order, segment_of, out_cost, &broken);
+    return broken > 0 ? TNP_UNORDERABLE : !fits(g->problem, label) ? TNP_OVER_CAPACITY : TNP_OK;
+}
+
+tnp_status tnp_plan_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
+                             const uint32_t *label, const uint32_t *order, tnp_plan *out_plan) {
+    memset(out_plan, 0, sizeof(*out_plan));
+    tnp_status status = tnp_problem_validate(problem, &out_plan->culprit);
+    if (status != TNP_OK) {
+        return status;
+    }
+    tnp_arena arena = {allocator, NULL};
+    tnp_graph graph;
+    tnp_cost cost = {0};
+    status = tnp_graph_init(&arena, problem, &graph, &out_plan->culprit);
+    if (status == TNP_OK) {
+        status = check_labels(&graph, label, &out_plan->culprit);
+    }
+    if (status == TNP_OK) {
+        status = price_given(&arena, &graph, label, order, &cost);
+    }
+    if (status == TNP_OK) {
+        status = tnp_plan_write(allocator, label, order, &cost, problem->op_count, out_plan);
+        out_plan->lower_bound = INT64_MIN;
     }
     tnp_arena_release(&arena);
     return status;

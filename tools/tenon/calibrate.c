@@ -146,6 +146,7 @@ static void print_device(const calibrated_device *device) {
         printf("  %-15s %10s a node", c->op_class, cli_time_text((uint64_t)c->fit.cost[0], text));
         print_rate("FLOP", c->fit.cost[1]);
         print_rate("B", c->fit.cost[2]);
+        print_rate("row", c->fit.cost[3]);
         printf("   within %.0f %%, %s\n", c->fit.noise * 100, fit_trust(&c->fit));
     }
 }
@@ -167,11 +168,12 @@ static void print_pairs(const calibration *own) {
 
 static int report(const calibration *own, bool json, const char *path,
                   const tn_calibration_desc *state) {
+    const bool own_folder = strcmp(path, state->path) == 0;
     json_t *document = calibrate_document(own, state);
     if (document == NULL) {
         return cli_print_json(NULL);
     }
-    int code = calibrate_write(document, path);
+    int code = calibrate_write(document, path, own_folder);
     if (code == CLI_OK && json) {
         return cli_print_json(document);
     }

@@ -48,16 +48,19 @@ bool micro_model_parallel(uint32_t width, uint32_t length, int64_t elements,
                           micro_model *out_model);
 void micro_model_deinit(micro_model *model);
 
+// Amounts that a cost is a sum over.
+#define FIT_AMOUNTS 4
+
 // What one measured step took, and what was in it.
 typedef struct fit_point {
     double ns;
     double noise; // relative
-    double amount[3];
+    double amount[FIT_AMOUNTS];
 } fit_point;
 
 // ns = sum of cost[i] * amount[i], every cost at least 0.
 typedef struct fit_result {
-    double cost[3];
+    double cost[FIT_AMOUNTS];
     double noise; // relative: what a prediction is usually wrong by
 } fit_result;
 
@@ -67,7 +70,7 @@ bool fit_costs(const fit_point *points, uint32_t count, fit_result *out_result);
 // "good", "fair" or "poor".
 const char *fit_trust(const fit_result *result);
 
-// Costs of one class; amounts: nodes, flops, bytes.
+// Costs of one class; amounts: nodes, flops, bytes, rows.
 typedef struct class_cost {
     const char *op_class;
     fit_result fit;
@@ -81,7 +84,7 @@ typedef struct calibrated_device {
     uint32_t class_count;
 } calibrated_device;
 
-// Amounts: handovers, tensors, bytes. from null: the host.
+// Amounts: handovers, tensors, bytes, none. from null: the host.
 typedef struct calibrated_pair {
     const calibrated_device *from;
     const calibrated_device *to;
@@ -106,6 +109,7 @@ tn_status measure_pair(const calibration *own, calibrated_pair *pair, tn_error *
 // The document, with what an earlier file says of other devices. Null: out of memory.
 json_t *calibrate_document(const calibration *own, const tn_calibration_desc *state);
 // Replaces the file in one step; a message and CLI_ENVIRONMENT when that is not possible.
-int calibrate_write(const json_t *document, const char *path);
+// own_folder: the last folder of the path is Tenon's, and made when absent.
+int calibrate_write(const json_t *document, const char *path, bool own_folder);
 
 #endif // TENON_TOOLS_CALIBRATE_H

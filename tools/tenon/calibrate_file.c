@@ -21,9 +21,10 @@ static json_int_t rate(double ns) {
 }
 
 static json_t *class_json(const fit_result *fit) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:s}", "fixed_ns", whole(fit->cost[0]),
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "fixed_ns", whole(fit->cost[0]),
                      "flops_per_second", rate(fit->cost[1]), "bytes_per_second", rate(fit->cost[2]),
-                     "noise_permille", whole(fit->noise * 1000), "trust", fit_trust(fit));
+                     "rows_per_second", rate(fit->cost[3]), "noise_permille",
+                     whole(fit->noise * 1000), "trust", fit_trust(fit));
 }
 
 static json_t *device_json(const calibrated_device *device) {
@@ -101,8 +102,22 @@ static bool write_all(int file, const json_t *document) {
     return json_dumpfd(document, file, JSON_INDENT(1)) == 0 && write(file, "\n", 1) == 1;
 }
 
-int calibrate_write(const json_t *document, const char *path) {
+// The folder of a file, when it is not there: the host makes it only for records of probes.
+static void make_folder(const char *path) {
+    char folder[4096];
+    const char *end = strrchr(path, '/');
+    if (end != NULL && end != path && (size_t)(end - path) < sizeof(folder)) {
+        memcpy(folder, path, (size_t)(end - path));
+        folder[end - path] = '\0';
+        (void)mkdir(folder, 0700); // a failure shows at the next step
+    }
+}
+
+int calibrate_write(const json_t *document, const char *path, bool own_folder) {
     char temporary[4096];
+    if (own_folder) {
+        make_folder(path);
+    }
     const int length = snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
     if (length <= 0 || (size_t)length >= sizeof(temporary)) {
         cli_message("calibrate", "%s: the path is too long", path);

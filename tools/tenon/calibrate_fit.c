@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Costs from measured times: non-negative least squares of relative errors. With three unknowns
+// Costs from measured times: non-negative least squares of relative errors. With four unknowns
 // every set of those that are not zero can be tried. Huber's weights let points far off count less.
 #include "calibrate.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNKNOWNS 3
+#define UNKNOWNS FIT_AMOUNTS
 #define ROUNDS 12
 #define FAR_OFF 0.2 // relative errors above this count by their size, not its square
 

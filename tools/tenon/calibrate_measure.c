@@ -10,17 +10,19 @@
 #define SHORT_CHAIN 2u
 #define LONG_CHAIN 10u
 #define MAX_NODES 64u
-#define MIN_RUNS 5u
+#define ROUNDS 2u
+#define MIN_RUNS 3u
 #define MAX_RUNS 200u
 
-// How long one model is run, and from which time of one run on larger sizes are left out.
+// How long one model is run in a round, and from which time of one run on larger sizes are left
+// out.
 typedef struct budget {
     uint64_t model_ns;
     uint64_t largest_run_ns;
 } budget;
 
 static budget budget_of(const calibration *own) {
-    return own->quick ? (budget){4000000, 4000000} : (budget){40000000, 60000000};
+    return own->quick ? (budget){4000000, 4000000} : (budget){15000000, 60000000};
 }
 
 // Where a model runs: on one device, or layers of so many nodes on two in turn.
@@ -31,7 +33,7 @@ typedef struct placement {
 } placement;
 
 typedef struct timing {
-    double ns; // median
+    double ns; // lower quartile: what disturbs a run only ever adds to it
     double noise;
     uint32_t islands;
     uint32_t transfers;
@@ -62,7 +64,7 @@ static tn_status time_request(const calibration *own, tn_request *request, timin
         return status;
     }
     qsort(times, count, sizeof(times[0]), by_time);
-    out_timing->ns = times[count / 2];
+    out_timing->ns = times[count / 4];
     for (uint32_t i = 0; i < count; i++) {
         off[i] = fabs(times[i] / out_timing->ns - 1);
     }
@@ -137,10 +139,16 @@ static tn_status time_model(const calibration *own, tn_model *model, const place
     return status;
 }
 
+static void keep_least(timing *inout_least, const timing *now) {
+    if (inout_least->ns <= 0 || now->ns < inout_least->ns) {
+        *inout_least = *now;
+    }
+}
+
 // Work of the chain's nodes of its class, and of the Add that some layers have beside.
 typedef struct work {
-    double own[3]; // nodes, flops, bytes
-    double beside[3];
+    double own[FIT_AMOUNTS]; // nodes, flops, bytes, rows
+    double beside[FIT_AMOUNTS];
 } work;
 
 static void count_work(const tn_model *model, const micro_op *op, double sign, work *inout_work) {
@@ -155,6 +163,7 @@ static void count_work(const tn_model *model, const micro_op *op, double sign, w
         sum[0] += sign;
         sum[1] += sign * (double)desc.flops;
         sum[2] += sign * (double)desc.bytes;
+        sum[3] += sign * (double)desc.rows;
     }
 }
 
@@ -187,6 +196,25 @@ static const fit_result *find_class(const calibrated_device *device, const char 
     return NULL;
 }
 
+// Both chains in turn: of several rounds each chain's least counts, so that whatever else the
+// machine did for a while falls out.
+static tn_status time_chains(const calibration *own, const micro_op *op, uint32_t size,
+                             const char *device, work *out_amounts, timing *out_shorter,
+                             timing *out_longer, tn_error *error) {
+    tn_status status = TN_OK;
+    for (uint32_t round = 0; round < (own->quick ? 1 : ROUNDS) && status == TN_OK; round++) {
+        timing now = {0};
+        *out_amounts = (work){{0}, {0}};
+        status = time_chain(own, op, size, SHORT_CHAIN, device, -1, out_amounts, &now, error);
+        keep_least(out_shorter, &now);
+        if (status == TN_OK) {
+            status = time_chain(own, op, size, LONG_CHAIN, device, 1, out_amounts, &now, error);
+            keep_least(out_longer, &now);
+        }
+    }
+    return status;
+}
+
 // One size of one op as a point; *out_run_ns is how long the long chain takes.
 static tn_status measure_size(const calibration *own, const calibrated_device *device,
                               const micro_op *op, uint32_t size, fit_point *out_point,
@@ -195,20 +223,16 @@ static tn_status measure_size(const calibration *own, const calibrated_device *d
     timing shorter = {0};
     timing longer = {0};
     work amounts = {{0}, {0}};
-    tn_status status =
-        time_chain(own, op, size, SHORT_CHAIN, device->desc.id, -1, &amounts, &shorter, error);
-    if (status == TN_OK) {
-        status =
-            time_chain(own, op, size, LONG_CHAIN, device->desc.id, 1, &amounts, &longer, error);
-    }
+    const tn_status status =
+        time_chains(own, op, size, device->desc.id, &amounts, &shorter, &longer, error);
     double beside = 0;
-    for (int i = 0; i < 3 && elementwise != NULL; i++) {
+    for (int i = 0; i < FIT_AMOUNTS && elementwise != NULL; i++) {
         beside += elementwise->cost[i] * amounts.beside[i];
     }
     *out_run_ns = longer.ns;
     *out_point = (fit_point){
         .ns = longer.ns - shorter.ns - beside,
-        .amount = {amounts.own[0], amounts.own[1], amounts.own[2]},
+        .amount = {amounts.own[0], amounts.own[1], amounts.own[2], amounts.own[3]},
     };
     out_point->noise = (longer.ns * longer.noise + shorter.ns * shorter.noise) /
                        (out_point->ns > 0 ? out_point->ns : longer.ns + 1);
@@ -240,11 +264,12 @@ static tn_status measure_op(const calibration *own, const calibrated_device *dev
     return TN_OK;
 }
 
+// One size alone tells nothing of a rate, and may be an accident: such a class is priced as other.
 static void add_class(calibrated_device *device, const char *op_class, const fit_point *points,
                       uint32_t count) {
     class_cost *next = &device->classes[device->class_count];
     next->op_class = op_class;
-    device->class_count += fit_costs(points, count, &next->fit);
+    device->class_count += count > 1 && fit_costs(points, count, &next->fit);
 }
 
 // Points of one class after another; "other" is made of all but those with inner products.
@@ -283,8 +308,11 @@ static tn_status time_parallel(const calibration *own, uint32_t width, uint32_t 
     if (micro_model_parallel(width, length, elements, &bytes)) {
         status = tn_model_load_memory(own->host, bytes.data, bytes.size, NULL, &model, error);
     }
-    if (status == TN_OK) {
-        status = time_model(own, model, where, out_timing, error);
+    *out_timing = (timing){0};
+    for (uint32_t round = 0; round < (own->quick ? 1 : ROUNDS) && status == TN_OK; round++) {
+        timing now;
+        status = time_model(own, model, where, &now, error);
+        keep_least(out_timing, &now);
     }
     tn_model_release(model);
     micro_model_deinit(&bytes);
@@ -315,7 +343,8 @@ static tn_status measure_host(const calibration *own, const calibrated_pair *pai
     const tn_status status =
         time_layers(own, width, elements, pair->to->desc.id, &layer, &rest, error);
     const double tensors = rest.transfers > 0 ? 2.0 * width : 0;
-    *out_point = (fit_point){rest.ns, rest.noise, {2, tensors, tensors * 4.0 * (double)elements}};
+    *out_point =
+        (fit_point){rest.ns, rest.noise, {2, tensors, tensors * 4.0 * (double)elements, 0}};
     return status;
 }
 
@@ -341,7 +370,7 @@ static tn_status measure_hops(const calibration *own, const calibrated_pair *pai
     const double tensors = longer.transfers > shorter.transfers ? hops * width : 0;
     *out_point = (fit_point){
         .ns = longer.ns - shorter.ns - (layers[0] + layers[1]) * (LONG_CHAIN - SHORT_CHAIN) / 2,
-        .amount = {hops, tensors, tensors * 4.0 * (double)elements},
+        .amount = {hops, tensors, tensors * 4.0 * (double)elements, 0},
     };
     out_point->noise = (longer.ns * longer.noise + shorter.ns * shorter.noise) / longer.ns;
     return status;

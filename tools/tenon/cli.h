@@ -35,6 +35,7 @@ typedef struct cli_options {
     uint32_t threads;
     bool no_search;
     bool no_calibration;
+    bool no_plan_store;
 } cli_options;
 
 // Walks argv: common options are taken, the rest is the subcommand's.

@@ -156,6 +156,10 @@ int explain_print_json(const explain_report *report) {
         (json_int_t)p->makespan_ns, "makespan_bound_ns", (json_int_t)p->makespan_bound_ns,
         "bodies_ns", (json_int_t)p->body_ns, "assumed_loops", (int)p->assumed_loops, "lost_claims",
         (int)p->lost_claims);
+    if (plan != NULL) {
+        json_object_set_new(plan, "stored", json_boolean(p->stored_stages > 0));
+        json_object_set_new(plan, "settled", json_boolean(p->settled_stages > 0));
+    }
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema_version", CLI_SCHEMA_VERSION,
         "tenon", tn_version_text(), "model", report->session->model_path, "plan", plan, "planned",

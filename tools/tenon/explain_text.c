@@ -71,6 +71,13 @@ static void print_head(const explain_report *r) {
         printf("  %u claim%s of devices cannot be expressed and count for nothing\n",
                p->lost_claims, p->lost_claims == 1 ? "" : "s");
     }
+    if (p->settled_stages > 0) {
+        puts(
+            "  one device: several would save less than 5 %, which measured costs are not sure of");
+    }
+    if (p->stored_stages > 0) {
+        puts("  found in the plan store: nothing has changed since it was searched for");
+    }
     if (p->fallback_count > 0) {
         printf("  %s%u nodes fall back to devices that were not asked for%s\n", cli_bad(),
                p->fallback_count, cli_plain());

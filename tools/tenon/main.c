@@ -24,6 +24,7 @@ static const char general_help[] =
     "  --allow PATTERN     open only plugins with such names; may be repeated\n"
     "  --deny PATTERN      never open plugins with such names; may be repeated\n"
     "  --no-calibration    estimate costs as if nothing had been measured\n"
+    "  --no-plan-store     search for every plan, and keep none\n"
     "  --threads N         threads that plugins may share, the main one included (default 1)\n"
     "  --verbose           show what plugins log\n"
     "  --help, --version\n"
@@ -63,6 +64,8 @@ static const command commands[] = {
      "                      where nodes must or must not run, and what weights may take there;\n"
      "                      see tenon explain --help\n"
      "  --precise           no algebraic rewrites, no narrower types\n"
+     "  --fast-compile      no algorithms are chosen by measuring: a shorter compile, and the\n"
+     "                      same results in every process\n"
      "  --relaxed           narrower types inside are allowed, where they are faster\n"
      "  --deadline-ms N     give the run up after N ms (exit 1)\n"
      "  --memory-mb N       refuse to use more for tensors and workspaces\n"
@@ -117,9 +120,12 @@ static const command commands[] = {
      "  --no-fallback        the change: no devices but those listed\n"
      "  --memory DEVICE=64MB the change: what weights may take there\n"
      "  --policy FILE        the change: the rules of a file\n"
+     "  --links FILE         the change: what handovers and copies cost, as \"pairs\" of a\n"
+     "                       calibration file; pairs that are not there stay as they are\n"
      "\n"
-     "Example:\n"
-     "  tenon whatif resnet50.onnx --device opencl,reference --move 3-7=reference\n"},
+     "Examples:\n"
+     "  tenon whatif resnet50.onnx --device opencl,reference --move 3-7=reference\n"
+     "  tenon whatif resnet50.onnx --device opencl,reference --links faster-bus.json\n"},
     {"save", cli_save,
      "usage: tenon save MODEL OUT [options]\n"
      "\n"

@@ -59,6 +59,8 @@ static int parse(cli_args *args, run_options *o) {
             o->precise = true;
         } else if (strcmp(argument, "--relaxed") == 0) {
             o->relaxed = true;
+        } else if (strcmp(argument, "--fast-compile") == 0) {
+            o->fast_compile = true;
         } else if (argument[0] != '-' && o->model == NULL) {
             o->model = argument;
         } else if (!take_valued(args, o, argument)) {
@@ -86,6 +88,7 @@ static int compile(run_session *s) {
     config.precision = s->options.precise   ? TN_PRECISION_STRICT
                        : s->options.relaxed ? TN_PRECISION_RELAXED
                                             : TN_PRECISION_AS_WRITTEN;
+    config.compile_flags = s->options.fast_compile ? TN_COMPILE_FAST : 0;
     config.memory_cap_bytes = s->options.memory_mb * 1000000;
     config.progress = report_progress;
     config.progress_user_data = &progress;

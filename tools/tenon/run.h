@@ -17,6 +17,7 @@ typedef struct run_options {
     uint32_t shape_count;
     bool precise;
     bool relaxed;
+    bool fast_compile;
     uint64_t seed;
     uint64_t deadline_ms;
     uint64_t memory_mb;

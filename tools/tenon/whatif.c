@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tenon whatif`: plans twice, as it is and under changed rules, and shows the difference.
+#include "link_file.h"
 #include "plan_session.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@ typedef struct whatif {
     plan_session session;
     plan_rules base;
     plan_rules changed; // the base's and those of the command line
+    const char *link_path;
+    link_file links; // of the changed plan
     tn_compiled *before;
     tn_compiled *after;
 } whatif;
@@ -21,6 +24,8 @@ static int parse(cli_args *args, whatif *w) {
         if (strcmp(argument, "--device") == 0) {
             // Both plans are for these.
             plan_rules_take(args, &w->base, argument);
+        } else if (strcmp(argument, "--links") == 0) {
+            w->link_path = cli_value(args, argument);
         } else if (plan_rules_take(args, &w->changed, argument)) {
             continue;
         } else if (argument[0] != '-' && w->session.model_path == NULL) {
@@ -34,10 +39,10 @@ static int parse(cli_args *args, whatif *w) {
         return CLI_USAGE;
     }
     bool changes = w->changed.count > 0 || w->changed.without.count > 0 || w->changed.no_fallback ||
-                   w->changed.policy != NULL || w->changed.cap_count > 0;
+                   w->changed.policy != NULL || w->changed.cap_count > 0 || w->link_path != NULL;
     if (args->failed == CLI_OK && !changes) {
         cli_message(command, "nothing is to change: give --move, --pin, --forbid, --without, "
-                             "--no-fallback, --memory or --policy");
+                             "--no-fallback, --memory, --policy or --links");
         return CLI_USAGE;
     }
     return args->failed;
@@ -157,6 +162,17 @@ static void join_rules(whatif *w) {
     w->changed.no_fallback |= w->base.no_fallback;
 }
 
+static int compile_both(whatif *w) {
+    tn_compile_config config;
+    tn_compile_config_init(&config);
+    config.policy = TN_COMPILE_PLAN_ONLY;
+    int code = plan_compile(&w->session, &w->base, &config, false, &w->before);
+    config.links = w->links.links;
+    config.link_count = w->links.count;
+    return code == CLI_OK ? plan_compile(&w->session, &w->changed, &config, false, &w->after)
+                          : code;
+}
+
 int cli_whatif(cli_args *args) {
     whatif w = {.session = {.command = command}};
     int code = parse(args, &w);
@@ -166,21 +182,19 @@ int cli_whatif(cli_args *args) {
     if (code == CLI_OK && w.changed.policy != NULL) {
         code = plan_rules_read(command, w.changed.policy, true, &w.changed);
     }
+    if (code == CLI_OK && w.link_path != NULL) {
+        code = link_file_read(command, w.link_path, &w.links);
+    }
     if (code == CLI_OK) {
         join_rules(&w);
         code = plan_open(&w.session, args->options);
-        tn_compile_policy policy = TN_COMPILE_PLAN_ONLY;
-        if (code == CLI_OK) {
-            code = plan_compile_with(&w.session, &w.base, policy, &w.before);
-        }
-        if (code == CLI_OK) {
-            code = plan_compile_with(&w.session, &w.changed, policy, &w.after);
-        }
+        code = code == CLI_OK ? compile_both(&w) : code;
         code = code == CLI_OK ? report(&w, args->options) : code;
         tn_compiled_release(w.before);
         tn_compiled_release(w.after);
         plan_close(&w.session);
     }
+    link_file_free(&w.links);
     plan_rules_free(&w.base);
     plan_rules_free(&w.changed);
     return code;

@@ -38,7 +38,22 @@ typedef struct tn_pin {
     tn_pin_kind kind;
 } tn_pin;
 
-// Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread.
+// What passing work from one device to another costs: handover_ns each time, and for every tensor
+// that is copied copy_ns and its bytes over bytes_per_second; 0: bytes cost nothing. Nothing is
+// copied where memory is shared. A handover may pass through a third device where that is cheaper.
+typedef struct tn_link_cost {
+    const char *from; // device id, or "host"
+    const char *to;
+    int64_t handover_ns; // at most TN_LINK_MAX_NS
+    int64_t copy_ns;
+    uint64_t bytes_per_second;
+} tn_link_cost;
+
+#define TN_LINK_MAX_NS ((int64_t)1 << 40)
+
+// Returns 0 to go on, anything else to stop with TN_ERROR_CANCELLED. Called on the calling thread:
+// with phase "plan" now and then while a plan is searched for, and permille 0, because nobody knows
+// how long that takes; with phase "compile" while programs are built.
 typedef uint32_t (*tn_compile_progress_fn)(void *user_data, const char *phase, uint32_t permille);
 
 // Texts and arrays are borrowed for the call.
@@ -76,13 +91,22 @@ typedef struct tn_compile_config {
     const tn_device_cap *caps;
     uint32_t cap_count;
     uint32_t reserved2;
+    // Counted from the call. Once it has passed, a search for a plan ends with the best one so far,
+    // which tn_plan_summary calls truncated: it depends on how fast the machine was. Plans made
+    // later, for a run's shapes, have the same time each. 0: no limit.
+    uint64_t plan_time_limit_ns;
+    // Instead of what was measured, or is assumed, for these ordered pairs.
+    const tn_link_cost *links;
+    uint32_t link_count;
+    uint32_t reserved3;
 } tn_compile_config;
 
 TN_API void tn_compile_config_init(tn_compile_config *config);
 
 // Asks the devices, partitions, and builds a program for every island. [any-thread] [may-block]
 // config may be null.
-// TN_ERROR_NOT_FOUND a device id, also one that a pin or cap names and that may not be used ·
+// TN_ERROR_NOT_FOUND a device id, also one that a pin, a cap or a link names and that may not be
+// used ·
 // TN_ERROR_UNSUPPORTED no device takes a node: node_index, and the text has every device's reason
 // · TN_ERROR_DENIED the same under NO_FALLBACK · TN_ERROR_LIMIT_EXCEEDED "plan.memory": no plan was
 // found that keeps the caps; the text names them and the largest nodes · TN_ERROR_CANCELLED ·
@@ -119,9 +143,9 @@ typedef struct tn_plan_summary {
     int64_t transfer_ns;
     int64_t handover_ns;
     int64_t claim_saving_ns; // devices taking groups of nodes for less
-    uint64_t plan_hash;      // equal for equal plans, on any machine
+    uint64_t plan_hash;      // equal for equal plans, on any machine; 0 when truncated
     uint32_t claim_count;
-    uint32_t reserved;
+    uint32_t truncated; // 1: a search was stopped by plan_time_limit_ns
     // With TN_COMPILE_CONCURRENT or TN_COMPILE_EXPLAIN: when the last island ends if devices work
     // at the same time (estimate, never above cost_ns), and what no plan ends before.
     int64_t makespan_ns;
@@ -131,6 +155,10 @@ typedef struct tn_plan_summary {
     int64_t body_ns;
     uint32_t assumed_loops; // loops that were taken to run 10 times
     uint32_t lost_claims;   // of devices, over nodes that no plan can keep together; logged
+    uint32_t stored_stages; // whose plans were kept from an earlier compile
+    // With measured costs: that stay on one device, because several would save less than 5 %, which
+    // is less than such costs are sure of. lower_bound_ns knows no such margin.
+    uint32_t settled_stages;
 } tn_plan_summary;
 
 TN_API TN_MUST_USE tn_status tn_compiled_plan_get(const tn_compiled *compiled,

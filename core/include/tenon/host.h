@@ -86,7 +86,9 @@ typedef struct tn_host_config {
     const char *calibration_path;
     // 1: costs are estimated without it. So it is in secure execution, always.
     uint32_t no_calibration;
-    uint32_t reserved; // zero
+    // 1: plans that took a search are neither kept in that folder nor taken from it. So it is in
+    // secure execution, always, and for models that are marked sensitive.
+    uint32_t no_plan_store;
 } tn_host_config;
 
 TN_API void tn_host_config_init(tn_host_config *config);

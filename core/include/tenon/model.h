@@ -116,6 +116,9 @@ typedef struct tn_node_desc {
     const uint32_t *outputs;
     uint64_t flops; // estimate by the op's definition; 0 when a shape is not known
     uint64_t bytes; // read and written, constants included
+    // Of convolutions and products: how often they loop along a row of the output, once for every
+    // weight that goes into it. 0 for other ops.
+    uint64_t rows;
 } tn_node_desc;
 
 TN_API uint32_t tn_model_node_count(const tn_model *model);

@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+// Measured costs are often this far off, so what several devices save has to be more.
+#define MARGIN_PERMILLE 50u
+
 // Of all loops of one run, unless the embedder says otherwise.
 #define MAX_ITERATIONS ((uint64_t)1 << 24)
 
@@ -137,6 +140,51 @@ static tn_status read_caps(const tn_model *model, const tn_compile_config *confi
     return TN_OK;
 }
 
+static tn_status find_end(const tn_host *host, const char *id, uint32_t link, uint32_t *out_index,
+                          tn_error *error) {
+    const bool is_host = id != NULL && strcmp(id, "host") == 0;
+    *out_index = is_host ? host->device_count : tn_host_device_find(host, id);
+    return *out_index != TN_NONE
+               ? TN_OK
+               : tni_fail(error, TN_ERROR_NOT_FOUND, "compile.link",
+                          "link %u: there is no device \"%s\"", link, id == NULL ? "" : id);
+}
+
+// The host's costs with the links of this compile over them.
+static tn_status read_links(tn_compiled *compiled, const tn_compile_config *config,
+                            tn_error *error) {
+    tn_host *host = compiled->model->host;
+    tn_status status = config->link_count == 0
+                           ? TN_OK
+                           : tni_cost_table_copy(&compiled->costs, &host->alloc, host->device_count,
+                                                 &host->calibration.table);
+    if (status != TN_OK) {
+        return tni_fail_plain(error, status, "costs of links");
+    }
+    for (uint32_t i = 0; i < config->link_count; i++) {
+        const tn_link_cost *link = &config->links[i];
+        uint32_t from = TN_NONE;
+        uint32_t to = TN_NONE;
+        status = find_end(host, link->from, i, &from, error);
+        if (status == TN_OK) {
+            status = find_end(host, link->to, i, &to, error);
+        }
+        if (status != TN_OK) {
+            return status;
+        }
+        if (from == to || link->handover_ns < 0 || link->handover_ns > TN_LINK_MAX_NS ||
+            link->copy_ns < 0 || link->copy_ns > TN_LINK_MAX_NS) {
+            return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.link",
+                            "link %u is from \"%s\" to itself, or costs less than nothing, or more "
+                            "than TN_LINK_MAX_NS",
+                            i, link->from);
+        }
+        *tni_cost_table_pair(&compiled->costs, from, to) =
+            (tni_pair_cost){true, link->handover_ns, link->copy_ns, link->bytes_per_second};
+    }
+    return TN_OK;
+}
+
 // Planning changes the model, so every compile has one of its own.
 static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
     tni_weights *weights = &compiled->model->host->weights;
@@ -154,8 +202,9 @@ static tn_status fork_model(tn_compiled *compiled, tn_error *error) {
 }
 
 static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *config, choice *c,
-                           tn_error *error) {
+                           uint64_t begin_ns, tn_error *error) {
     tn_host *host = compiled->model->host;
+    const uint64_t limit_ns = config->plan_time_limit_ns;
     tn_status status = fork_model(compiled, error);
     if (status != TN_OK) {
         return status;
@@ -172,11 +221,16 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
         .pin_count = config->pin_count,
         .caps = c->caps,
         .cap_count = c->cap_count,
-        .costs = &host->calibration.table,
+        .costs = config->link_count > 0 ? &compiled->costs : &host->calibration.table,
+        .margin_permille = host->calibration.file.device_count > 0 ? MARGIN_PERMILLE : 0,
+        .store = compiled->model->sensitive ? NULL : &host->plans,
         .plan_only = (config->policy & TN_COMPILE_PLAN_ONLY) != 0,
         .explain = (config->policy & TN_COMPILE_EXPLAIN) != 0,
         .concurrent = (config->policy & TN_COMPILE_CONCURRENT) != 0,
         .no_fallback = (config->policy & TN_COMPILE_NO_FALLBACK) != 0,
+        .plan_time_limit_ns = limit_ns,
+        .plan_deadline_ns =
+            limit_ns > UINT64_MAX - begin_ns || limit_ns == 0 ? UINT64_MAX : begin_ns + limit_ns,
         .progress = config->progress,
         .progress_user_data = config->progress_user_data,
     };
@@ -184,7 +238,8 @@ static tn_status make_flow(tn_compiled *compiled, const tn_compile_config *confi
     return status == TN_OK ? tni_flow_create(&host->alloc, &info, &compiled->flow, error) : status;
 }
 
-static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, tn_error *error) {
+static tn_status compile(tn_compiled *compiled, const tn_compile_config *config, uint64_t begin_ns,
+                         tn_error *error) {
     tn_host *host = compiled->model->host;
     choice c = {0};
     uint32_t room = host->device_count > 0 ? host->device_count : 1;
@@ -204,7 +259,10 @@ static tn_status compile(tn_compiled *compiled, const tn_compile_config *config,
         status = read_caps(compiled->model, config, &c, error);
     }
     if (status == TN_OK) {
-        status = make_flow(compiled, config, &c, error);
+        status = read_links(compiled, config, error);
+    }
+    if (status == TN_OK) {
+        status = make_flow(compiled, config, &c, begin_ns, error);
     }
     if (status == TN_OK) {
         status = tni_report_init(&host->alloc, compiled->model->model, compiled->flow,
@@ -221,6 +279,7 @@ static void destroy(tn_compiled *compiled) {
     tn_host *host = model->host;
     tni_report_deinit(&compiled->report);
     tni_flow_destroy(compiled->flow);
+    tni_cost_table_deinit(&compiled->costs);
     if (compiled->fork_added) {
         tni_weights_remove(&host->weights, compiled->fork);
     }
@@ -259,7 +318,8 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
         (config != NULL && (!tni_struct_ok(config, TN_STRUCT_COMPILE_CONFIG, sizeof(*config)) ||
                             (config->devices == NULL && config->device_count > 0) ||
                             (config->pins == NULL && config->pin_count > 0) ||
-                            (config->caps == NULL && config->cap_count > 0)))) {
+                            (config->caps == NULL && config->cap_count > 0) ||
+                            (config->links == NULL && config->link_count > 0)))) {
         return tni_fail(error, TN_ERROR_INVALID_ARGUMENT, "compile.argument",
                         "model or out_compiled is null, or the configuration is not one");
     }
@@ -278,7 +338,7 @@ tn_status tn_compile(tn_model *model, const tn_compile_config *config, tn_compil
     compiled->max_iterations = config->max_iterations > 0 ? config->max_iterations : MAX_ITERATIONS;
     tn_status status = enter(compiled, error);
     if (status == TN_OK) {
-        status = compile(compiled, config, error);
+        status = compile(compiled, config, begin, error);
     }
     tni_trace_add(&host->trace, TN_TRACE_COMPILE, TN_NONE, TN_NONE, 0, begin, 0);
     if (status != TN_OK) {

@@ -113,6 +113,16 @@ static tn_status list_devices(tn_host *host) {
     return TN_OK;
 }
 
+// Where plans are kept; nowhere when there is no such folder.
+static void find_plans(tn_host *host, const tn_host_config *config) {
+    char unused[TNI_STATE_REASON_BYTES];
+    host->plans.log = &host->log;
+    if (config->no_plan_store != 0 || host->loader.secure_execution ||
+        !tni_state_folder_path(config->probe_cache_dir, host->plans.folder, unused)) {
+        host->plans.folder[0] = '\0';
+    }
+}
+
 static tn_status start(tn_host *host, const tn_host_config *config, tn_error *error) {
     tn_status status = tni_mutex_init(&host->mutex);
     host->mutex_ready = status == TN_OK;
@@ -134,6 +144,7 @@ static tn_status start(tn_host *host, const tn_host_config *config, tn_error *er
     }
     if (status == TN_OK) {
         tni_host_read_calibration(host, config);
+        find_plans(host, config);
     }
     return status;
 }

@@ -252,6 +252,7 @@ tn_status tn_model_node_get(const tn_model *model, uint32_t node, tn_node_desc *
         .outputs = n->outputs,
         .flops = work.flops,
         .bytes = work.bytes,
+        .rows = work.rows,
     };
     tni_struct_out(out_desc, &desc, sizeof(desc));
     return TN_OK;

@@ -10,6 +10,7 @@
 #include "flow/prepared.h"
 #include "loader/loader.h"
 #include "plan/cost_file.h"
+#include "plan/plan_store.h"
 
 #include "tenon/tenon.h"
 
@@ -42,6 +43,7 @@ struct tn_host {
     tni_device **devices; // of all plugins, by host index
     uint32_t device_count;
     tni_calibration calibration;
+    tni_plan_store plans;
     tni_trace trace;
     tni_mutex mutex; // guards the rest
     bool mutex_ready;
@@ -67,6 +69,7 @@ struct tn_compiled {
     tni_model *fork; // of the model: what is planned
     tni_flow *flow;
     tni_report report;
+    tni_cost_table costs; // the host's with other links; empty: the host's as they are
     uint64_t memory_cap_bytes;
     uint64_t max_iterations;
     uint64_t compile_ns;

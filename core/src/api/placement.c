@@ -50,6 +50,9 @@ static void add_plan(tn_plan_summary *summary, const tni_plan *plan) {
     }
     summary->body_ns -= plan->cost.total; // what is left is the bodies'
     summary->plan_hash = summary->plan_hash * 1099511628211u ^ plan->hash;
+    summary->truncated |= plan->truncated;
+    summary->stored_stages += plan->stored;
+    summary->settled_stages += plan->settled;
     summary->weight_bytes += plan->weight_bytes;
 }
 
@@ -105,6 +108,8 @@ tn_status tn_compiled_plan_get(const tn_compiled *compiled, tn_plan_summary *out
         }
     }
     summary.stage_count = track->stage_count;
+    // A plan that the clock had a part in is like no other.
+    summary.plan_hash = summary.truncated ? 0 : summary.plan_hash;
     tni_struct_out(out_summary, &summary, sizeof(summary));
     return TN_OK;
 }

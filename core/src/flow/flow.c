@@ -2,6 +2,7 @@
 // Making a flow: cut graph 0, then every body that a host's stage holds, then plan the regions.
 #include "flow/flow.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "flow/calls.h"
 #include "flow/host_op.h"
@@ -295,6 +296,8 @@ tn_status tni_flow_plan_for(const tni_flow *flow, const tni_region *region,
     tni_plan_info info = flow->info;
     info.region = region;
     info.shapes = shapes;
+    info.plan_deadline_ns =
+        info.plan_time_limit_ns > 0 ? tni_clock_deadline(info.plan_time_limit_ns) : UINT64_MAX;
     return tni_plan_create(&flow->alloc, &info, out_plan, error);
 }
 

@@ -3,10 +3,10 @@
 // the first part is byte for byte what would be written now, so nothing in it is ever parsed.
 #include "loader/probe_record.h"
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/string.h"
 #include "loader/probe/protocol.h"
+#include "loader/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,34 +82,14 @@ void tni_probe_records_close(tni_probe_records *records) {
     *records = (tni_probe_records){.folder = -1};
 }
 
-// Reads a whole small file that only this user can have written. Returns its size, or 0 with a
-// reason ("" when it is not there).
+// Returns the record's size, or 0 with a reason ("" when it is not there).
 static size_t read_record(int folder, const char *name, char out_text[TEXT_BYTES],
                           char out_reason[TNI_STATE_REASON_BYTES]) {
-    struct stat info;
-    size_t size = 0;
-    const int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0) {
-        if (errno != ENOENT) {
-            tni_state_say_errno(out_reason, name, errno);
-        }
+    const size_t size = tni_state_file_read(folder, name, out_text, TEXT_BYTES, out_reason);
+    if (size > 0 && size <= DATE_LINE_BYTES + CHECK_LINE_BYTES) {
+        tni_state_say(out_reason, name, "it is cut off");
         return 0;
     }
-    if (fstat(file, &info) != 0) {
-        tni_state_say_errno(out_reason, name, errno);
-    } else if (!S_ISREG(info.st_mode)) {
-        tni_state_say(out_reason, name, "it is not a regular file");
-    } else if (tni_state_distrust(&info) != NULL) {
-        tni_state_say(out_reason, name, tni_state_distrust(&info));
-    } else {
-        const ssize_t got = read(file, out_text, TEXT_BYTES);
-        size = got > 0 ? (size_t)got : 0;
-        if (size <= DATE_LINE_BYTES + CHECK_LINE_BYTES) {
-            tni_state_say(out_reason, name, "it is cut off");
-            size = 0;
-        }
-    }
-    (void)close(file);
     return size;
 }
 
@@ -167,31 +147,11 @@ void tni_probe_record_restore(const tni_probe_records *records, const tni_probe_
     (void)renameat(records->folder, aside, records->folder, name);
 }
 
-static bool write_file(int folder, const char *name, const char *text, size_t size,
-                       char out_reason[TNI_STATE_REASON_BYTES]) {
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const int file = openat(folder, name, flags, 0600);
-    if (file < 0) {
-        tni_state_say_errno(out_reason, name, errno);
-        return false;
-    }
-    const ssize_t put = write(file, text, size);
-    const int reason = put < 0 ? errno : ENOSPC;
-    bool written = put == (ssize_t)size;
-    if (close(file) != 0 || !written) {
-        tni_state_say_errno(out_reason, name, written ? errno : reason);
-        written = false;
-    }
-    return written;
-}
-
 bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_subject *subject,
                             char out_reason[TNI_STATE_REASON_BYTES]) {
     char text[TEXT_BYTES];
     char hex[HEX_BYTES];
     char name[NAME_BYTES];
-    char ending[64];
-    char temporary[NAME_BYTES + sizeof(ending)];
     struct tm parts;
     const time_t now = time(NULL);
     out_reason[0] = '\0';
@@ -207,16 +167,5 @@ bool tni_probe_record_write(const tni_probe_records *records, const tni_probe_su
     digest_hex(text, size, hex);
     size += (size_t)snprintf(text + size, TEXT_BYTES - size, "check %s\n", hex);
     name_of(subject, ".record", name);
-    snprintf(ending, sizeof(ending), ".%ld-%llx", (long)getpid(),
-             (unsigned long long)tni_clock_ns());
-    snprintf(temporary, sizeof(temporary), "%s%s", name, ending);
-    bool done = write_file(records->folder, temporary, text, size, out_reason);
-    if (done && renameat(records->folder, temporary, records->folder, name) != 0) {
-        tni_state_say_errno(out_reason, name, errno);
-        done = false;
-    }
-    if (!done) {
-        (void)unlinkat(records->folder, temporary, 0);
-    }
-    return done;
+    return tni_state_file_write(records->folder, name, text, size, out_reason);
 }

@@ -54,14 +54,8 @@ bool tni_state_folder_path(const char *configured, char out_path[PATH_MAX],
     return true;
 }
 
-int tni_state_folder_open(const char *configured, char out_reason[TNI_STATE_REASON_BYTES]) {
-    char path[PATH_MAX];
+static int open_folder(const char *path, char out_reason[TNI_STATE_REASON_BYTES]) {
     struct stat info;
-    out_reason[0] = '\0';
-    if (!tni_state_folder_path(configured, path, out_reason)) {
-        return -1;
-    }
-    (void)mkdir(path, 0700); // a failure shows at the next step
     const int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0 || fstat(folder, &info) != 0) {
         tni_state_say_errno(out_reason, path, errno);
@@ -73,4 +67,19 @@ int tni_state_folder_open(const char *configured, char out_reason[TNI_STATE_REAS
         return -1;
     }
     return folder;
+}
+
+int tni_state_folder_open(const char *configured, char out_reason[TNI_STATE_REASON_BYTES]) {
+    char path[PATH_MAX];
+    out_reason[0] = '\0';
+    if (!tni_state_folder_path(configured, path, out_reason)) {
+        return -1;
+    }
+    (void)mkdir(path, 0700); // a failure shows at the next step
+    return open_folder(path, out_reason);
+}
+
+int tni_state_folder_find(const char *path) {
+    char unused[TNI_STATE_REASON_BYTES] = "";
+    return open_folder(path, unused);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder where a host keeps what it knows between processes: verdicts of probes and measured
-// costs. Nothing is believed that another user could have written.
+// The folder where a host keeps what it knows between processes: verdicts of probes, measured costs
+// and plans. Nothing is believed that another user could have written.
 #ifndef TENON_LOADER_STATE_FOLDER_H
 #define TENON_LOADER_STATE_FOLDER_H
 
@@ -18,6 +18,9 @@ bool tni_state_folder_path(const char *configured, char out_path[PATH_MAX],
 // Opens that folder, and makes it when absent. It must belong to this user and be writable by
 // nobody else. A descriptor to close, or -1 with a reason.
 int tni_state_folder_open(const char *configured, char out_reason[TNI_STATE_REASON_BYTES]);
+
+// Opens a folder of that path if it is there and may be believed; -1: it is not, or may not.
+int tni_state_folder_find(const char *path);
 
 // Null when nobody but this user can have written it, else why.
 const char *tni_state_distrust(const struct stat *info);

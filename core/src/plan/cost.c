@@ -111,6 +111,50 @@ static uint64_t multiply_flops(const tni_model *model, const tni_node *node, uin
     return sum == UINT64_MAX ? sum : saturating_mul(2, sum);
 }
 
+static bool all_are(const int64_t *sizes, uint32_t count, int64_t expected) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (sizes[i] != expected) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A window of one element that steps by one: its rows lie behind each other.
+static bool is_pointwise(const tni_model *model, const tni_node *node) {
+    uint32_t stride_count = 0;
+    uint32_t pad_count = 0;
+    const int64_t *strides = tni_node_ints(node, "strides", &stride_count);
+    const int64_t *pads = tni_node_ints(node, "pads", &pad_count);
+    const uint32_t input = tni_node_is(node, "QLinearConv") ? 3 : 1;
+    const uint32_t weight = tni_node_input(node, input);
+    return weight != TN_NONE && model->values[weight].rank > 2 &&
+           model->values[weight].rank != TN_RANK_UNKNOWN &&
+           reduction_of_weight(model, node, input) == dim_or_one(&model->values[weight].dims[1]) &&
+           all_are(strides, stride_count, 1) && all_are(pads, pad_count, 0);
+}
+
+// How many elements lie in one row of the output of a convolution or product.
+static uint64_t row_elements(const tni_model *model, const tni_node *node) {
+    const tni_value *output = &model->values[node->outputs[0]];
+    uint64_t row = last_dim(model, node->outputs[0]);
+    if (tni_op_class_of(node) == TNI_OP_CONVOLUTION && output->rank != TN_RANK_UNKNOWN &&
+        is_pointwise(model, node)) {
+        for (uint32_t i = 2; i + 1 < output->rank; i++) {
+            row = saturating_mul(row, dim_or_one(&output->dims[i]));
+        }
+    }
+    return row;
+}
+
+// Loops that a device starts which computes a row of the output at a time, once for every element
+// of the weights that goes into it. Short rows cost such a device more than their operations.
+static uint64_t rows_of(const tni_model *model, const tni_node *node, uint64_t outputs) {
+    const uint64_t products = multiply_flops(model, node, outputs);
+    const uint64_t row = products == UINT64_MAX ? 0 : row_elements(model, node);
+    return row == 0 ? 0 : products / 2 / row;
+}
+
 static uint64_t node_flops(const tni_model *model, const tni_node *node, uint64_t outputs) {
     const tni_op_class op_class = tni_op_class_of(node);
     if (op_class == TNI_OP_MOVEMENT || op_class == TNI_OP_VIEW) {
@@ -130,14 +174,15 @@ static uint64_t node_flops(const tni_model *model, const tni_node *node, uint64_
 }
 
 // What the nodes do that a call stands for.
-static uint64_t flops_of_call(const tni_model *model, const tni_node *node) {
+static void add_call(const tni_model *model, const tni_node *node, tni_work *inout_work) {
     const tni_graph *expansion = &model->graphs[node->expansion];
-    uint64_t sum = 0;
+    uint64_t *flops = &inout_work->flops;
+    uint64_t *rows = &inout_work->rows;
     for (uint32_t i = 0; i < expansion->node_count; i++) {
-        const uint64_t one = tni_node_work(model, expansion->nodes[i]).flops;
-        sum = tni_add_u64(sum, one, &sum) ? sum : UINT64_MAX;
+        const tni_work one = tni_node_work(model, expansion->nodes[i]);
+        *flops = tni_add_u64(*flops, one.flops, flops) ? *flops : UINT64_MAX;
+        *rows = tni_add_u64(*rows, one.rows, rows) ? *rows : UINT64_MAX;
     }
-    return sum;
 }
 
 static uint64_t bytes_of_all(const tni_model *model, const uint32_t *values, uint32_t count) {
@@ -157,12 +202,14 @@ tni_work tni_node_work(const tni_model *model, uint32_t node_index) {
     if (op_class == TNI_OP_MOVEMENT || op_class == TNI_OP_VIEW) {
         read = written; // Gather and Slice leave most of what they could read
     }
-    tni_work work = {0, 0};
+    tni_work work = {0, 0, 0};
     work.bytes = tni_add_u64(read, written, &work.bytes) ? work.bytes : UINT64_MAX;
     if (node->called != TN_NONE) {
-        work.flops = flops_of_call(model, node);
+        add_call(model, node, &work);
     } else if (node->output_count > 0 && node->outputs[0] != TN_NONE) {
-        work.flops = node_flops(model, node, value_elements(model, node->outputs[0]));
+        const uint64_t outputs = value_elements(model, node->outputs[0]);
+        work.flops = node_flops(model, node, outputs);
+        work.rows = rows_of(model, node, outputs);
     }
     return work;
 }
@@ -199,7 +246,8 @@ static tni_price price_op(const tni_cost_table *table, const tni_device *device,
         return (tni_price){roofline(device, work), TN_COST_ROOFLINE};
     }
     const int64_t compute = linear(measured->fixed_ns, work.flops, measured->flops_per_second);
-    return (tni_price){cut(linear(compute, work.bytes, measured->bytes_per_second)),
+    const int64_t memory = linear(compute, work.bytes, measured->bytes_per_second);
+    return (tni_price){cut(linear(memory, work.rows, measured->rows_per_second)),
                        TN_COST_CALIBRATED};
 }
 

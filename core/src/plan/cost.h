@@ -12,6 +12,7 @@
 typedef struct tni_work {
     uint64_t flops;
     uint64_t bytes; // read and written, constants included
+    uint64_t rows;  // of convolutions and products: loops along a row of the output; else 0
 } tni_work;
 
 // Estimates the work of a node from the model's shapes; unknown sizes count as 1. Saturates.

@@ -21,8 +21,8 @@
 static const char *const top_keys[] = {"schema_version", "kind",    "tenon", "date",
                                        "machine",        "devices", "pairs"};
 static const char *const device_keys[] = {"id", "vendor", "driver", "build", "emulated", "classes"};
-static const char *const class_keys[] = {"fixed_ns", "flops_per_second", "bytes_per_second",
-                                         "noise_permille", "trust"};
+static const char *const class_keys[] = {"fixed_ns",        "flops_per_second", "bytes_per_second",
+                                         "rows_per_second", "noise_permille",   "trust"};
 static const char *const pair_keys[] = {
     "from", "to", "copy_ns", "handover_ns", "trust", "bytes_per_second", "noise_permille"};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -72,6 +72,7 @@ static tn_status check_quality(const tni_json *from) {
 static tn_status read_class(const tni_json *from, tni_class_cost *out_cost) {
     int64_t flops = 0;
     int64_t bytes = 0;
+    int64_t rows = 0; // files of before there were rows say nothing of them
     tni_class_cost cost = {.measured = true};
     tn_status status = tni_json_check_keys(from, class_keys, COUNT(class_keys), 1);
     if (status == TN_OK) {
@@ -83,9 +84,13 @@ static tn_status read_class(const tni_json *from, tni_class_cost *out_cost) {
     if (status == TN_OK) {
         status = tni_json_integer(from, "bytes_per_second", MAX_RATE, &bytes);
     }
+    if (status == TN_OK && json_object_get(from->object, "rows_per_second") != NULL) {
+        status = tni_json_integer(from, "rows_per_second", MAX_RATE, &rows);
+    }
     if (status == TN_OK) {
         status = check_quality(from);
     }
+    cost.rows_per_second = (uint64_t)rows;
     cost.flops_per_second = (uint64_t)flops;
     cost.bytes_per_second = (uint64_t)bytes;
     *out_cost = cost;

@@ -16,6 +16,17 @@ tn_status tni_cost_table_init(tni_cost_table *table, const tni_alloc *alloc,
     return table->classes != NULL && table->pairs != NULL ? TN_OK : TN_ERROR_OUT_OF_MEMORY;
 }
 
+tn_status tni_cost_table_copy(tni_cost_table *table, const tni_alloc *alloc, uint32_t device_count,
+                              const tni_cost_table *from) {
+    const tn_status status = tni_cost_table_init(table, alloc, device_count);
+    if (status == TN_OK && from->classes != NULL && from->device_count == device_count) {
+        memcpy(table->classes, from->classes,
+               side(table) * TNI_OP_CLASSES * sizeof(*table->classes));
+        memcpy(table->pairs, from->pairs, side(table) * side(table) * sizeof(*table->pairs));
+    }
+    return status;
+}
+
 void tni_cost_table_deinit(tni_cost_table *table) {
     tni_free_array(&table->alloc, table->classes, side(table) * TNI_OP_CLASSES,
                    sizeof(*table->classes));

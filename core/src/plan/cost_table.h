@@ -10,13 +10,14 @@
 // Costs are cut here, so that sums of them stay far from overflow.
 #define TNI_MAX_COST_NS ((int64_t)1 << 40)
 
-// fixed + flops / flops_per_second + bytes / bytes_per_second. A rate of 0: that part costs
-// nothing.
+// fixed + flops / flops_per_second + bytes / bytes_per_second + rows / rows_per_second. A rate of
+// 0: that part costs nothing.
 typedef struct tni_class_cost {
     bool measured;
     int64_t fixed_ns; // of one node
     uint64_t flops_per_second;
     uint64_t bytes_per_second;
+    uint64_t rows_per_second; // tni_work.rows
 } tni_class_cost;
 
 // handover_ns a change of device, whatever crosses; copy_ns + bytes / bytes_per_second a tensor.
@@ -38,6 +39,9 @@ typedef struct tni_cost_table {
 // Makes room for the devices of a host. TN_OK · TN_ERROR_OUT_OF_MEMORY. Deinit in every case.
 TN_MUST_USE tn_status tni_cost_table_init(tni_cost_table *table, const tni_alloc *alloc,
                                           uint32_t device_count);
+// The same with the costs of another table of that host; that one may be empty.
+TN_MUST_USE tn_status tni_cost_table_copy(tni_cost_table *table, const tni_alloc *alloc,
+                                          uint32_t device_count, const tni_cost_table *from);
 void tni_cost_table_deinit(tni_cost_table *table);
 
 // Where to write a cost. device: host index; device_count stands for the host.

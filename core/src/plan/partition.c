@@ -5,6 +5,7 @@
 #include "plan/claims.h"
 #include "plan/cost.h"
 #include "plan/draft.h"
+#include "plan/plan_search.h"
 #include "plan/why.h"
 
 #include "base/checked.h"
@@ -281,8 +282,12 @@ static tn_status simulate(tni_draft_plan *d, const tnp_allocator *allocator,
 
 static tn_status search_once(tni_draft_plan *d, const tnp_allocator *allocator,
                              const tnp_problem *problem, tnp_plan *out_answer, tn_error *error) {
-    tnp_options options = {.concurrent = d->info->concurrent};
-    tnp_status solved = tnp_plan_init(allocator, problem, &options, out_answer);
+    tnp_status solved = TNP_OK;
+    const tn_status status =
+        tni_plan_search(d->info, allocator, problem, out_answer, &solved, &d->plan->stored, error);
+    if (status != TN_OK) {
+        return status;
+    }
     if (solved == TNP_INFEASIBLE) {
         return refuse_node(d, out_answer->culprit - 1, error);
     }
@@ -356,11 +361,19 @@ static tn_status solve(tni_draft_plan *d, tn_error *error) {
     if (status != TN_OK) {
         return status;
     }
+    problem.op_bytes = d->op_bytes;
+    problem.label_capacity = d->op_bytes != NULL ? d->capacity : NULL;
+    if (!tni_caps_wanted(d)) {
+        status = tni_plan_settle(d->info, &allocator, &problem, &answer, &d->plan->settled, error);
+    }
+    if (status != TN_OK) {
+        tnp_plan_deinit(&allocator, &answer);
+        return status;
+    }
     d->plan->cost = answer.cost;
     d->plan->lower_bound_ns = answer.lower_bound;
     d->plan->hash = answer.hash;
-    problem.op_bytes = d->op_bytes;
-    problem.label_capacity = d->op_bytes != NULL ? d->capacity : NULL;
+    d->plan->truncated = answer.truncated != 0;
     status = simulate(d, &allocator, &problem, &answer, error);
     if (status == TN_OK && d->info->explain) {
         status = tni_why_create(d, &allocator, &problem, &answer, &d->plan->why, error);

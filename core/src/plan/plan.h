@@ -58,11 +58,15 @@ typedef struct tni_plan_info {
     const tni_cap *caps;
     uint32_t cap_count;
     const tni_cost_table *costs; // what was measured; may be null
-    bool plan_only;              // build no programs
-    bool explain;                // keep a tni_why
-    bool concurrent;             // plan for devices that work at the same time
-    bool merge_copies;           // a trial: copies of a node count once where no claim has them
-    bool automatic; // nobody named devices: of those that share a resource group, one is used
+    uint32_t margin_permille;    // what several devices have to save against one: tni_plan_settle
+    const struct tni_plan_store *store; // of earlier plans; may be null
+    bool plan_only;                     // build no programs
+    bool explain;                       // keep a tni_why
+    bool concurrent;                    // plan for devices that work at the same time
+    bool merge_copies; // a trial: copies of a node count once where no claim has them
+    bool automatic;    // nobody named devices: of those that share a resource group, one is used
+    uint64_t plan_time_limit_ns;     // of plans that are made later; 0: none
+    uint64_t plan_deadline_ns;       // when a search takes the best plan so far; UINT64_MAX: never
     tn_compile_progress_fn progress; // may be null
     void *progress_user_data;
 } tni_plan_info;
@@ -86,6 +90,9 @@ typedef struct tni_plan {
     int64_t makespan_ns; // 0 unless asked for
     int64_t makespan_bound_ns;
     uint64_t hash;
+    bool truncated;      // the search was stopped: hash is 0
+    bool stored;         // the plan was found in the store
+    bool settled;        // one device, although several would cost a little less
     struct tni_why *why; // null unless asked for
     uint32_t replan_count;
     uint32_t refused_count;

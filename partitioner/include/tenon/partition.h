@@ -33,6 +33,10 @@ typedef int32_t tnp_status;
 // No serial order makes every claim hold that ops are bound to, with the labels that were given.
 #define TNP_UNORDERABLE 5
 
+// Raised with every change that gives some problem another plan, so that plans which were kept
+// are known to be of another search.
+#define TNP_REVISION 1u
+
 #define TNP_UNSUPPORTED ((int64_t)-1)
 #define TNP_NONE UINT32_MAX
 #define TNP_MAX_LABELS 64u
@@ -147,6 +151,13 @@ tnp_status tnp_plan_init(const tnp_allocator *allocator, const tnp_problem *prob
 // to a claim whose ops are not all on its label; capacities are not looked at.
 tnp_status tnp_plan_of_labels(const tnp_allocator *allocator, const tnp_problem *problem,
                               const uint32_t *label, tnp_plan *out_plan);
+
+// A plan of labels and an order (op_count entries each) that somebody else says are one, priced;
+// nothing in them is trusted. lower_bound is INT64_MIN. TNP_INFEASIBLE as above; TNP_UNORDERABLE
+// the order is not one of all ops, or a claim does not hold in it that an op is bound to;
+// TNP_OVER_CAPACITY; else TNP_OK, TNP_INVALID or TNP_OUT_OF_MEMORY.
+tnp_status tnp_plan_of_order(const tnp_allocator *allocator, const tnp_problem *problem,
+                             const uint32_t *label, const uint32_t *order, tnp_plan *out_plan);
 
 // Frees what init allocated; accepts a plan that init failed on.
 void tnp_plan_deinit(const tnp_allocator *allocator, tnp_plan *plan);

@@ -236,6 +236,87 @@ static void compile__concurrent_plans_overlap_devices(void **state) {
     exec_close(&f);
 }
 
+static uint32_t stop_searching(void *user_data, const char *phase, uint32_t permille) {
+    uint32_t *asked = user_data;
+    (void)permille;
+    *asked += strcmp(phase, "plan") == 0;
+    return *asked > 0;
+}
+
+static void compile__a_time_limit_is_told(void **state) {
+    (void)state;
+    exec_fixture f;
+    tn_compile_config config;
+    open_priced(&f);
+    tn_compile_config_init(&config);
+    config.devices = both;
+    config.device_count = 2;
+    config.policy = TN_COMPILE_NO_FALLBACK;
+    config.plan_time_limit_ns = UINT64_MAX;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(summary_of(&f).truncated, 0);
+    assert_true(summary_of(&f).plan_hash != 0);
+    tn_compiled_release(f.compiled);
+    f.compiled = NULL;
+    config.plan_time_limit_ns = 1;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(summary_of(&f).truncated, 1);
+    assert_int_equal(summary_of(&f).plan_hash, 0);
+    exec_prepare(&f, 0);
+    exec_fill(&f, 0, -1.0f);
+    assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
+    assert_float_equal(exec_output(&f, 0)[7], exec_alternate(6.0f, 4), 0);
+    exec_close(&f);
+}
+
+static void compile__the_callback_stops_the_search(void **state) {
+    (void)state;
+    exec_fixture f;
+    tn_compile_config config;
+    uint32_t asked = 0;
+    open_priced(&f);
+    tn_compile_config_init(&config);
+    config.progress = stop_searching;
+    config.progress_user_data = &asked;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_ERROR_CANCELLED);
+    assert_string_equal(f.error.id, "plan.cancelled");
+    assert_int_equal(asked, 1);
+    exec_close(&f);
+}
+
+static void compile__links_replace_what_is_assumed(void **state) {
+    (void)state;
+    exec_fixture f;
+    tn_compile_config config;
+    tn_link_cost links[] = {{"host", "fake:beta", 1000000, 0, 0},
+                            {"fake:beta", "host", 500000, 0, 1}};
+    open_priced(&f);
+    tn_compile_config_init(&config);
+    config.devices = &both[1];
+    config.device_count = 1;
+    config.policy = TN_COMPILE_NO_FALLBACK;
+    config.link_count = 2;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT); // a count without links
+    config.links = links;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+    assert_int_equal(summary_of(&f).handover_ns, 1500000);
+    // EXEC_WIDTH floats at a byte a second.
+    assert_int_equal(summary_of(&f).transfer_ns, EXEC_WIDTH * sizeof(float) * 1000000000);
+    tn_compiled_release(f.compiled);
+    f.compiled = NULL;
+    links[1].copy_ns = -1;
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(f.error.id, "compile.link");
+    links[1] = (tn_link_cost){"fake:beta", "fake:beta", 0, 0, 0};
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error),
+                     TN_ERROR_INVALID_ARGUMENT);
+    links[1].to = "fake:none";
+    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_ERROR_NOT_FOUND);
+    exec_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compile__pins_hold_whatever_they_cost),
@@ -244,6 +325,9 @@ int main(void) {
         cmocka_unit_test(explain__alternatives_and_transfers_add_up),
         cmocka_unit_test(compile__concurrent_plans_overlap_devices),
         cmocka_unit_test(explain__nodes_off_their_cheapest_device_say_why),
+        cmocka_unit_test(compile__a_time_limit_is_told),
+        cmocka_unit_test(compile__the_callback_stops_the_search),
+        cmocka_unit_test(compile__links_replace_what_is_assumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,7 @@ static void parse__fills_the_table(void **state) {
     assert_int_equal(matmul->fixed_ns, 100);
     assert_int_equal(matmul->flops_per_second, 2000000000);
     assert_int_equal(matmul->bytes_per_second, 0);
+    assert_int_equal(matmul->rows_per_second, 50000000);
     // What was not measured is looked up as other, or not at all.
     assert_int_equal(tni_cost_of_class(&f->table, &f->devices[0], TNI_OP_VIEW)->fixed_ns, 7);
     assert_null(tni_cost_of_class(&f->table, &f->devices[1], TNI_OP_MATMUL));

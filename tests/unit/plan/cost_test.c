@@ -74,19 +74,57 @@ static void node_work__counts_by_the_ops_definition(void **state) {
         const char *op_type;
         uint64_t flops;
         uint64_t bytes;
+        uint64_t rows;
     } cases[] = {
-        {"MatMul", 2 * 8 * 8, 4 * (32 + 16 + 8)},
-        {"QLinearMatMul", 2 * 8 * 8, 4 * (32 + 16 + 8)},
-        {"Add", 32, 4 * (32 + 16 + 8)}, // of the larger of its first input and its output
-        {"Gather", 0, 4 * (8 + 8)},     // what it writes, and so much read
-        {"Reshape", 0, 4 * (8 + 8)},
-        {"LSTM", 2 * 4 * (16 + 0), 4 * (32 + 16 + 8)},
+        {"MatMul", 2 * 8 * 8, 4 * (32 + 16 + 8), 4 * 8},
+        {"QLinearMatMul", 2 * 8 * 8, 4 * (32 + 16 + 8), 4 * 8},
+        {"Add", 32, 4 * (32 + 16 + 8), 0}, // of the larger of its first input and its output
+        {"Gather", 0, 4 * (8 + 8), 0},     // what it writes, and so much read
+        {"Reshape", 0, 4 * (8 + 8), 0},
+        {"LSTM", 2 * 4 * (16 + 0), 4 * (32 + 16 + 8), 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const tni_work work = tni_node_work(f->model, add_node(f, cases[i].op_type));
         assert_int_equal(work.flops, cases[i].flops);
         assert_int_equal(work.bytes, cases[i].bytes);
+        assert_int_equal(work.rows, cases[i].rows);
     }
+}
+
+static uint32_t add_image(fixture *f, const int64_t sizes[4]) {
+    uint32_t id = 0;
+    tn_graph_dim dims[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        dims[i] = (tn_graph_dim){.size = sizes[i], .symbol = TN_NONE};
+    }
+    assert_int_equal(tni_model_add_value(f->model, 0, tni_string_of(""), &id), TN_OK);
+    f->model->values[id].dtype = TN_DTYPE_FLOAT;
+    assert_int_equal(tni_value_set_dims(f->model, id, 4, dims), TN_OK);
+    return id;
+}
+
+// From 3 channels to 5 over 7 x 6 pixels.
+static uint64_t rows_of_window(fixture *f, int64_t window) {
+    const uint32_t inputs[2] = {add_image(f, (const int64_t[]){1, 3, 7, 6}),
+                                add_image(f, (const int64_t[]){5, 3, window, window})};
+    const uint32_t outputs[1] = {add_image(f, (const int64_t[]){1, 5, 7, 6})};
+    const tni_node_info info = {
+        .op_type = tni_string_of("Conv"),
+        .since_version = 11,
+        .input_count = 2,
+        .output_count = 1,
+        .inputs = inputs,
+        .outputs = outputs,
+    };
+    uint32_t id = 0;
+    assert_int_equal(tni_model_add_node(f->model, &info, &id), TN_OK);
+    return tni_node_work(f->model, id).rows;
+}
+
+static void node_work__rows_of_convolutions(void **state) {
+    fixture *f = *state;
+    assert_int_equal(rows_of_window(f, 3), 5 * 7 * 3 * 3 * 3);
+    assert_int_equal(rows_of_window(f, 1), 5 * 3); // an image is one row
 }
 
 static void cost_node__measured_class_then_other_then_roofline(void **state) {
@@ -104,12 +142,12 @@ static void cost_node__measured_class_then_other_then_roofline(void **state) {
     assert_int_equal(price.origin, TN_COST_CALIBRATED);
     assert_int_equal(price.cost_ns, 7);
 
-    // 100 + 128 flops at 2 a nanosecond + 224 bytes at 4 a nanosecond.
+    // 100 + 128 flops at 2 a nanosecond + 224 bytes at 4 a nanosecond + 32 rows at 8 nanoseconds.
     *tni_cost_table_class(&f->table, 0, TNI_OP_MATMUL) =
-        (tni_class_cost){true, 100, 2000000000, 4000000000};
+        (tni_class_cost){true, 100, 2000000000, 4000000000, 125000000};
     price = tni_cost_node(&f->table, &f->devices[0], f->model, node, true);
     assert_int_equal(price.origin, TN_COST_CALIBRATED);
-    assert_int_equal(price.cost_ns, 100 + 64 + 56);
+    assert_int_equal(price.cost_ns, 100 + 64 + 56 + 256);
     assert_int_equal(tni_cost_node(&f->table, &f->devices[1], f->model, node, true).origin,
                      TN_COST_ROOFLINE);
 }
@@ -118,7 +156,7 @@ static void cost_node__never_overflows(void **state) {
     fixture *f = *state;
     const uint32_t node = add_node(f, "MatMul");
     *tni_cost_table_class(&f->table, 0, TNI_OP_MATMUL) =
-        (tni_class_cost){true, TNI_MAX_COST_NS, 1, 1};
+        (tni_class_cost){true, TNI_MAX_COST_NS, 1, 1, 1};
     assert_int_equal(tni_cost_node(&f->table, &f->devices[0], f->model, node, true).cost_ns,
                      TNI_MAX_COST_NS);
 }
@@ -201,6 +239,7 @@ static void op_class__by_name_and_domain(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(node_work__counts_by_the_ops_definition),
+        CASE(node_work__rows_of_convolutions),
         CASE(cost_node__measured_class_then_other_then_roofline),
         CASE(cost_node__never_overflows),
         CASE(cost_fill__leaves_what_a_device_declares),
