@@ -162,6 +162,8 @@ void tni_cpu_step_copy(cpu_build *build, uint32_t value, uint32_t target);
 // Runs body over [0, count) on the threads of a call; work: rough nanoseconds of one item.
 typedef void (*cpu_range_fn)(const cpu_call *call, int64_t begin, int64_t end);
 void tni_cpu_parallel(const cpu_call *call, int64_t count, int64_t work, cpu_range_fn body);
+// Inside of a body: which of the call's threads this is, from 0.
+int64_t tni_cpu_thread(void);
 
 // --- failures ---
 
@@ -261,12 +263,16 @@ void tni_cpu_emit_slice(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_split(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node);
+void tni_cpu_emit_attention(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_lstm(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantize(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_dequantize(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantized_sum(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node);
 
+// The layout in which a value lies best for who reads it: where that is a lone transposition, such
+// that the transposed value is dense.
+dnnl_memory_desc_t tni_cpu_wanted(const cpu_build *build, uint32_t value);
 // One binary op over values of any layouts, into out, which is not placed yet.
 void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint32_t right,
                           uint32_t out);

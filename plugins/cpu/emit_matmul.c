@@ -26,29 +26,6 @@ static uint32_t is_matrix(const dnnl_memory_desc_t *layout) {
                : 0u;
 }
 
-// The layout in which a value lies best for who reads it: where that is a lone transposition, such
-// that the transposed value is dense.
-static dnnl_memory_desc_t wanted(const cpu_build *build, uint32_t value) {
-    const cpu_value *v = tni_cpu_value(build, value);
-    dnnl_memory_desc_t layout = tni_cpu_plain_of(v);
-    if (v->uses != 1 || v->user == TN_NONE || build->nodes[v->user].kind != CPU_KIND_TRANSPOSE) {
-        return layout;
-    }
-    const cpu_node *user = &build->nodes[v->user];
-    int64_t perm[CPU_MAX_RANK];
-    const uint32_t count =
-        tn_view_attr_ints(build->view, tni_cpu_view_node(build, user), "perm", perm, v->rank);
-    if (count != v->rank || perm[count - 1] != (int64_t)count - 1) {
-        return layout;
-    }
-    const cpu_value *t = tni_cpu_value(build, user->outputs[0]);
-    const dnnl_memory_desc_t dense = tni_cpu_plain_of(t);
-    for (uint32_t axis = 0; axis < count; ++axis) {
-        layout.format_desc.blocking.strides[perm[axis]] = dense.format_desc.blocking.strides[axis];
-    }
-    return layout;
-}
-
 // A value as rank axes, ones in front; the layout moves nothing.
 static dnnl_memory_desc_t with_rank(const dnnl_memory_desc_t *layout, int rank) {
     dnnl_dims_t dims;
@@ -315,7 +292,7 @@ void tni_cpu_emit_matmul(cpu_build *build, const cpu_node *node) {
     if (build->status != TN_OK) {
         return;
     }
-    dnnl_memory_desc_t out = wanted(build, node->outputs[0]);
+    dnnl_memory_desc_t out = tni_cpu_wanted(build, node->outputs[0]);
     product p = {.a = with_rank(&tni_cpu_value(build, a)->layout, rank),
                  .b = with_rank(&tni_cpu_value(build, b)->layout, rank),
                  .c = out,

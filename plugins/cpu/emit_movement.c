@@ -68,6 +68,27 @@ void tni_cpu_emit_transpose(cpu_build *build, const cpu_node *node) {
     }
 }
 
+dnnl_memory_desc_t tni_cpu_wanted(const cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    dnnl_memory_desc_t layout = tni_cpu_plain_of(v);
+    if (v->uses != 1 || v->user == TN_NONE || build->nodes[v->user].kind != CPU_KIND_TRANSPOSE) {
+        return layout;
+    }
+    const cpu_node *user = &build->nodes[v->user];
+    int64_t perm[CPU_MAX_RANK];
+    const uint32_t count =
+        tn_view_attr_ints(build->view, tni_cpu_view_node(build, user), "perm", perm, v->rank);
+    if (count != v->rank || perm[count - 1] != (int64_t)count - 1) {
+        return layout;
+    }
+    const cpu_value *t = tni_cpu_value(build, user->outputs[0]);
+    const dnnl_memory_desc_t dense = tni_cpu_plain_of(t);
+    for (uint32_t axis = 0; axis < count; ++axis) {
+        layout.format_desc.blocking.strides[perm[axis]] = dense.format_desc.blocking.strides[axis];
+    }
+    return layout;
+}
+
 // A box of a layout: where it begins, and its own layout. Returns 0 where blocks are cut.
 static uint32_t box(const dnnl_memory_desc_t *layout, const dnnl_dims_t sizes,
                     const dnnl_dims_t begin, dnnl_memory_desc_t *out_box, int64_t *out_bytes) {

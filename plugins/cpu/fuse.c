@@ -348,6 +348,132 @@ static void posts(cpu_build *build, cpu_node *node) {
     }
 }
 
+static uint32_t is_swap(const cpu_build *build, const cpu_node *node) {
+    int64_t perm[CPU_MAX_RANK];
+    return node != NULL && node->kind == CPU_KIND_TRANSPOSE &&
+                   tn_view_attr_ints(build->view, tni_cpu_view_node(build, node), "perm", perm,
+                                     CPU_MAX_RANK) == 4 &&
+                   perm[0] == 0 && perm[1] == 1 && perm[2] == 3 && perm[3] == 2
+               ? 1u
+               : 0u;
+}
+
+// Keys or values that were repeated for several heads of queries: what was repeated, or the value
+// itself. They are [batch, heads, rows, size], repeated as [batch, heads, times, rows, size].
+static uint32_t before_repeat(const cpu_build *build, uint32_t value) {
+    const cpu_node *joined = tni_cpu_producer(build, value);
+    const cpu_node *repeat = joined != NULL && joined->kind == CPU_KIND_VIEW
+                                 ? tni_cpu_producer(build, joined->inputs[0])
+                                 : NULL;
+    const cpu_node *apart = repeat != NULL && repeat->emit == tni_cpu_emit_expand
+                                ? tni_cpu_producer(build, repeat->inputs[0])
+                                : NULL;
+    if (apart == NULL || apart->kind != CPU_KIND_VIEW) {
+        return value;
+    }
+    const cpu_value *from = tni_cpu_value(build, apart->inputs[0]);
+    const cpu_value *thin = tni_cpu_value(build, apart->outputs[0]);
+    const cpu_value *wide = tni_cpu_value(build, repeat->outputs[0]);
+    const cpu_value *v = tni_cpu_value(build, value);
+    const uint32_t fits = from->rank == 4 && thin->rank == 5 && wide->rank == 5 && v->rank == 4 &&
+                          thin->dims[2] == 1 && from->dims[0] == v->dims[0] &&
+                          from->dims[1] == thin->dims[1] && thin->dims[1] == wide->dims[1] &&
+                          v->dims[1] == wide->dims[1] * wide->dims[2] &&
+                          from->dims[2] == v->dims[2] && from->dims[3] == v->dims[3] &&
+                          wide->dims[3] == v->dims[2] && thin->dims[0] == from->dims[0];
+    return fits ? apart->inputs[0] : value;
+}
+
+static uint32_t masks(const cpu_build *build, uint32_t mask, const cpu_value *scores) {
+    const cpu_value *m = tni_cpu_value(build, mask);
+    for (uint32_t axis = 0; axis < m->rank && m->rank <= 4; ++axis) {
+        const int64_t size = scores->dims[axis + 4 - m->rank];
+        if (m->dims[axis] != size && (m->dims[axis] != 1 || axis + 1 == m->rank)) {
+            return 0;
+        }
+    }
+    return m->rank >= 1 && m->rank <= 4;
+}
+
+// softmax(q k^T * scale + mask) v
+static void attention(cpu_build *build, cpu_node *node) {
+    if (node->kind != CPU_KIND_MATMUL || tni_cpu_value(build, node->outputs[0])->rank != 4) {
+        return;
+    }
+    cpu_node *softmax = tni_cpu_producer(build, node->inputs[0]);
+    cpu_node *product = softmax != NULL && softmax->kind == CPU_KIND_SOFTMAX && !softmax->variant
+                            ? tni_cpu_producer(build, softmax->inputs[0])
+                            : NULL;
+    if (product == NULL || product->kind != CPU_KIND_MATMUL || product->post_count > 0 ||
+        product->bias != TN_NONE || !tni_cpu_read_once(build, node->inputs[0]) ||
+        !tni_cpu_read_once(build, softmax->inputs[0])) {
+        return;
+    }
+    const cpu_node *swap = tni_cpu_producer(build, product->inputs[1]);
+    const cpu_value *scores = tni_cpu_value(build, softmax->inputs[0]);
+    const cpu_value *q = tni_cpu_value(build, product->inputs[0]);
+    if (!is_swap(build, swap) || q->rank != 4 || scores->rank != 4 ||
+        (softmax->mask != TN_NONE && !masks(build, softmax->mask, scores))) {
+        return;
+    }
+    const uint32_t keys = before_repeat(build, swap->inputs[0]);
+    const uint32_t values = before_repeat(build, node->inputs[1]);
+    const cpu_value *k = tni_cpu_value(build, keys);
+    const cpu_value *v = tni_cpu_value(build, values);
+    if (k->rank != 4 || v->rank != 4 || k->dims[0] != q->dims[0] || v->dims[0] != q->dims[0] ||
+        k->dims[1] != v->dims[1] || k->dims[1] == 0 || q->dims[1] % k->dims[1] != 0 ||
+        k->dims[2] != v->dims[2] || k->dims[3] != q->dims[3]) {
+        return;
+    }
+    uint32_t *inputs = tni_cpu_arena_array(build->arena, 3, sizeof *inputs);
+    if (inputs == NULL) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
+        return;
+    }
+    inputs[0] = product->inputs[0];
+    inputs[1] = keys;
+    inputs[2] = values;
+    node->kind = CPU_KIND_OTHER;
+    node->emit = tni_cpu_emit_attention;
+    node->inputs = inputs;
+    node->input_count = 3;
+    node->mask = softmax->mask;
+    node->a = softmax->a;
+    softmax->dead = 1;
+    product->dead = 1;
+}
+
+static void unread(cpu_build *build, uint32_t value) {
+    if (value != TN_NONE) {
+        tni_cpu_value(build, value)->uses--;
+        unread(build, tni_cpu_value(build, value)->quant.value);
+    }
+}
+
+// Nodes whose results nobody reads any more. Later ones go first, and with them their readings.
+static void drop_unread(cpu_build *build) {
+    tni_cpu_count_uses(build);
+    for (uint32_t i = build->node_count; i-- > 0;) {
+        cpu_node *node = &build->nodes[i];
+        uint32_t read = node->dead;
+        for (uint32_t k = 0; k < node->output_count && !read; ++k) {
+            read |= node->outputs[k] != TN_NONE && tni_cpu_value(build, node->outputs[k])->uses > 0;
+        }
+        if (read) {
+            continue;
+        }
+        node->dead = 1;
+        for (uint32_t k = 0; k < node->input_count; ++k) {
+            unread(build, node->inputs[k]);
+        }
+        unread(build, node->bias);
+        unread(build, node->mask);
+        for (uint32_t k = 0; k < node->post_count; ++k) {
+            unread(build, node->posts[k].value);
+        }
+    }
+}
+
 typedef void (*rule)(cpu_build *build, cpu_node *node);
 
 void tni_cpu_fuse(cpu_build *build) {
@@ -356,6 +482,7 @@ void tni_cpu_fuse(cpu_build *build) {
                           gelu,
                           rms_norm,
                           masked_softmax,
+                          attention,
                           tni_cpu_rule_dequantize,
                           tni_cpu_rule_integers_through,
                           posts,
@@ -369,4 +496,5 @@ void tni_cpu_fuse(cpu_build *build) {
             }
         }
     }
+    drop_unread(build);
 }

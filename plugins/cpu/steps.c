@@ -176,6 +176,10 @@ void tni_cpu_step_copy(cpu_build *build, uint32_t value, uint32_t target) {
     (void)dnnl_primitive_attr_destroy(attr);
 }
 
+int64_t tni_cpu_thread(void) {
+    return omp_get_thread_num();
+}
+
 void tni_cpu_parallel(const cpu_call *call, int64_t count, int64_t work, cpu_range_fn body) {
     const int64_t total = count * work;
     const int64_t useful = total / TEAM_NS < count ? total / TEAM_NS : count;

@@ -44,6 +44,8 @@ typedef uint32_t cpu_binary;
 #define CPU_BINARY_POW 6u
 #define CPU_BINARY_COUNT 7u
 
+#define CPU_KEY_BLOCK 32
+#define CPU_QUERY_ROWS 4u
 #define CPU_NIBBLE_COLUMNS 32
 #define CPU_NIBBLE_ROWS 4u
 
@@ -88,6 +90,16 @@ typedef struct cpu_simd {
     void (*axpy)(float a, const float *x, float *y, int64_t count);
     // y += a[0] * x + a[1] * x[step ...] + ..., four rows of x
     void (*axpy4)(const float *a, const float *x, int64_t step, float *y, int64_t count);
+    // Attention. Keys are packed in blocks of CPU_KEY_BLOCK, each [size, CPU_KEY_BLOCK].
+    void (*pack_keys)(const float *keys, int64_t step, int64_t count, int64_t size, float *out);
+    // rows (at most CPU_QUERY_ROWS) of out, out_step apart: products of queries with all packed
+    // keys; count is a multiple of the block.
+    void (*scores)(const float *queries, int64_t step, uint32_t rows, const float *packed,
+                   int64_t count, int64_t size, float *out, int64_t out_step);
+    // rows of out: sums of count rows of values, weighted.
+    void (*weighted_sums)(const float *weights, int64_t weight_step, uint32_t rows,
+                          const float *values, int64_t step, int64_t count, int64_t size,
+                          float *out, int64_t out_step);
     // out = (x - zero_point) * scale
     void (*dequantize_u8)(const uint8_t *x, int32_t zero_point, float scale, float *out,
                           int64_t count);

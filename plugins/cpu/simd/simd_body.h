@@ -326,6 +326,7 @@ static void affine_loop(const float *x, const float *scale, const float *shift, 
     }
 }
 
+#include "simd_attention.h"
 #include "simd_integers.h"
 
 extern const cpu_simd CPU_SIMD_SYMBOL;
@@ -344,6 +345,9 @@ const cpu_simd CPU_SIMD_SYMBOL = {
     .dot = dot_loop,
     .axpy = axpy_loop,
     .axpy4 = axpy4_loop,
+    .pack_keys = pack_keys_loop,
+    .scores = scores_loop,
+    .weighted_sums = weighted_sums_loop,
     .dequantize_u8 = dequantize_u8_loop,
     .dequantize_s8 = dequantize_s8_loop,
     .quantize_u8 = quantize_u8_loop,
