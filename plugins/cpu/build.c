@@ -245,7 +245,8 @@ static uint32_t is_empty(cpu_build *build, const cpu_node *node) {
     for (uint32_t i = 0; i < node->output_count; ++i) {
         some |= node->outputs[i] != TN_NONE && tni_cpu_value(build, node->outputs[i])->count > 0;
     }
-    for (uint32_t i = 0; some && node->kind != CPU_KIND_CONCAT && i < node->input_count; ++i) {
+    for (uint32_t i = 0;
+         some && node->kind != CPU_KIND_CONCAT && node->grows == 0 && i < node->input_count; ++i) {
         const uint32_t value = node->inputs[i];
         if (value != TN_NONE && tni_cpu_value(build, value)->count == 0 &&
             tni_cpu_value(build, value)->dtype == TN_DTYPE_FLOAT) {
@@ -355,6 +356,23 @@ static void describe_ports(cpu_build *build) {
                                        .alignment_bytes = CPU_ALIGNMENT};
 }
 
+// States that grow where they lie.
+static void describe_states(cpu_build *build) {
+    for (uint32_t i = 0; i < build->node_count && build->status == TN_OK; ++i) {
+        const cpu_node *node = &build->nodes[i];
+        if (node->dead || node->grows == 0) {
+            continue;
+        }
+        const uint32_t port =
+            build->program->input_count + tni_cpu_value(build, node->outputs[0])->output_port;
+        tn_port_info *output = &build->out->ports[port];
+        output->flags |= TN_PORT_IN_PLACE;
+        output->alias_of = node->grows - 1;
+        output->accepts_strides = 1;
+        build->out->ports[output->alias_of].accepts_strides = 1;
+    }
+}
+
 static void mark_outputs(cpu_build *build) {
     const tn_graph_record *graph = tn_view_graph(build->view, 0);
     for (uint32_t i = 0; i < graph->outputs.count && build->status == TN_OK; ++i) {
@@ -399,6 +417,7 @@ static void build_all(cpu_build *build) {
     }
     if (build->status == TN_OK) {
         describe_ports(build);
+        describe_states(build);
     }
 }
 

@@ -74,6 +74,7 @@ struct cpu_node {
     float out_scale; // 0: the result is written as floats; else it is quantised
     int32_t out_zero_point;
     uint32_t dead;
+    uint32_t grows; // a concatenation that appends to a state: the input port, counted from 1
 };
 
 struct cpu_build {
@@ -259,10 +260,15 @@ void tni_cpu_emit_reduce(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_view(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_transpose(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_concat(cpu_build *build, const cpu_node *node);
+// state.c
+void tni_cpu_find_states(cpu_build *build);
+void tni_cpu_emit_append(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_slice(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_split(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node);
+// A value of rank 4 whose rows are runs, and the steps of its other axes.
+uint32_t tni_cpu_with_rows(cpu_build *build, uint32_t value, int64_t *out_steps);
 void tni_cpu_emit_attention(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_lstm(cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_quantize(cpu_build *build, const cpu_node *node);

@@ -11,10 +11,11 @@ typedef struct cpu_context {
     cpu_instance *instance;
     cpu_arena arena;
     dnnl_stream_t stream;
-    const void **bases;    // one a storage
-    void **data;           // one an operand
-    dnnl_exec_arg_t *args; // one an operand; of primitives' operands
-    uint32_t bound;        // 1: data and args are as bases say
+    const void **bases;      // one a storage
+    const int64_t **strides; // one an operand; see cpu_call
+    void **data;             // one an operand
+    dnnl_exec_arg_t *args;   // one an operand; of primitives' operands
+    uint32_t bound;          // 1: data and args are as bases say
     atomic_uint cancelled;
 } cpu_context;
 
@@ -48,6 +49,7 @@ static void unprepare(cpu_context *context) {
     context->bases = NULL;
     context->data = NULL;
     context->args = NULL;
+    context->strides = NULL;
     context->bound = 0;
 }
 
@@ -90,8 +92,9 @@ tn_status tni_cpu_prepare(void *context, const tn_prepare_info *info, tn_error *
     const cpu_instance *instance = own->instance;
     own->bases = tni_cpu_arena_array(&own->arena, instance->storage_count, sizeof *own->bases);
     own->data = tni_cpu_arena_array(&own->arena, instance->operand_count, sizeof *own->data);
+    own->strides = tni_cpu_arena_array(&own->arena, instance->operand_count, sizeof *own->strides);
     own->args = tni_cpu_arena_array(&own->arena, instance->operand_count, sizeof *own->args);
-    status = own->bases != NULL && own->data != NULL && own->args != NULL
+    status = own->bases != NULL && own->data != NULL && own->args != NULL && own->strides != NULL
                  ? make_memories(own, error)
                  : tn_helper_fail(error, TN_ERROR_OUT_OF_MEMORY, NULL, "prepare: no memory");
     if (status != TN_OK) {
@@ -151,6 +154,18 @@ static tn_status point_operands(cpu_context *context, tn_error *error) {
     return TN_OK;
 }
 
+// Steps of ports whose rows lie apart; they may differ from run to run.
+static void find_strides(cpu_context *context, const tn_helper_port *ports) {
+    const cpu_instance *instance = context->instance;
+    for (uint32_t i = 0; i < instance->operand_count; ++i) {
+        const uint32_t index = instance->operands[i].storage;
+        const cpu_storage *storage = index == TN_NONE ? NULL : &instance->storages[index];
+        context->strides[i] = storage != NULL && storage->home == CPU_HOME_PORT
+                                  ? ports[storage->index].stride_elements
+                                  : NULL;
+    }
+}
+
 static tn_status run_steps(cpu_context *context, tn_error *error) {
     const cpu_program *program = context->program;
     const cpu_instance *instance = context->instance;
@@ -163,6 +178,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
         }
         if (step->run != NULL) {
             call.data = context->data + step->operand_begin;
+            call.strides = context->strides + step->operand_begin;
             call.params = step->params;
             call.node = step->node;
             const tn_status status = step->run(&call);
@@ -187,6 +203,9 @@ tn_status tni_cpu_run(void *context, const tn_helper_port *ports, uint32_t port_
     cpu_context *own = context;
     atomic_store(&own->cancelled, 0);
     const int before = tni_cpu_threads_set((int)own->program->threads);
+    if (own->instance->has_states) {
+        find_strides(own, ports);
+    }
     tn_status status = find_bases(own, ports) ? point_operands(own, error) : TN_OK;
     if (status == TN_OK) {
         status = run_steps(own, error);

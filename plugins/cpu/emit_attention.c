@@ -26,9 +26,11 @@ typedef struct attention {
 static void one_head(const cpu_call *call, const attention *a, int64_t b, int64_t h,
                      float *scratch) {
     const int64_t kv = h / a->shared;
+    const int64_t *k_steps = call->strides[2] != NULL ? call->strides[2] : a->k;
+    const int64_t *v_steps = call->strides[3] != NULL ? call->strides[3] : a->v;
     const float *q = (const float *)call->data[1] + b * a->q[0] + h * a->q[1];
-    const float *k = (const float *)call->data[2] + b * a->k[0] + kv * a->k[1];
-    const float *v = (const float *)call->data[3] + b * a->v[0] + kv * a->v[1];
+    const float *k = (const float *)call->data[2] + b * k_steps[0] + kv * k_steps[1];
+    const float *v = (const float *)call->data[3] + b * v_steps[0] + kv * v_steps[1];
     const float *mask = call->data[4];
     float *out = (float *)call->data[0] + b * a->out[0] + h * a->out[1];
     float *packed = scratch;
@@ -38,7 +40,7 @@ static void one_head(const cpu_call *call, const attention *a, int64_t b, int64_
         mask += b * a->mask[0] + h * a->mask[1];
     }
     if (!few) {
-        call->simd->pack_keys(k, a->k[2], a->keys, a->size, packed);
+        call->simd->pack_keys(k, k_steps[2], a->keys, a->size, packed);
     }
     for (int64_t row = 0; row < a->queries; row += CPU_QUERY_ROWS) {
         const int64_t left = a->queries - row;
@@ -47,7 +49,7 @@ static void one_head(const cpu_call *call, const attention *a, int64_t b, int64_
             // Packing would read every key for the sake of so few products.
             for (int64_t i = 0; i < (int64_t)rows * a->keys; ++i) {
                 scores[i / a->keys * a->padded + i % a->keys] = call->simd->dot(
-                    q + (row + i / a->keys) * a->q[2], k + i % a->keys * a->k[2], a->size);
+                    q + (row + i / a->keys) * a->q[2], k + i % a->keys * k_steps[2], a->size);
             }
         } else {
             call->simd->scores(q + row * a->q[2], a->q[2], rows, packed, a->padded, a->size, scores,
@@ -58,7 +60,7 @@ static void one_head(const cpu_call *call, const attention *a, int64_t b, int64_
             call->simd->softmax(line, a->scale, mask == NULL ? NULL : mask + (row + r) * a->mask[2],
                                 0, line, a->keys);
         }
-        call->simd->weighted_sums(scores, a->padded, rows, v, a->v[2], a->keys, a->value_size,
+        call->simd->weighted_sums(scores, a->padded, rows, v, v_steps[2], a->keys, a->value_size,
                                   out + row * a->out[2], a->out[2]);
     }
 }
@@ -78,8 +80,7 @@ static tn_status attention_run(const cpu_call *call) {
     return TN_OK;
 }
 
-// A value of which the rows are runs, whatever its other steps are.
-static uint32_t with_rows(cpu_build *build, uint32_t value, int64_t *out_steps) {
+uint32_t tni_cpu_with_rows(cpu_build *build, uint32_t value, int64_t *out_steps) {
     uint32_t in = tni_cpu_as_floats(build, value);
     if (in == TN_NONE) {
         return TN_NONE;
@@ -128,9 +129,9 @@ void tni_cpu_emit_attention(cpu_build *build, const cpu_node *node) {
                      .padded = (k.dims[2] + CPU_KEY_BLOCK - 1) / CPU_KEY_BLOCK * CPU_KEY_BLOCK};
     a->scratch = (a->padded * (a->size + (int64_t)CPU_QUERY_ROWS) + 15) / 16 * 16;
     uint32_t operands[6] = {node->outputs[0],
-                            with_rows(build, node->inputs[0], a->q),
-                            with_rows(build, node->inputs[1], a->k),
-                            with_rows(build, node->inputs[2], a->v),
+                            tni_cpu_with_rows(build, node->inputs[0], a->q),
+                            tni_cpu_with_rows(build, node->inputs[1], a->k),
+                            tni_cpu_with_rows(build, node->inputs[2], a->v),
                             tni_cpu_as_plain(build, node->mask),
                             TN_NONE};
     operands[5] =

@@ -336,15 +336,27 @@ static tn_status gather_run(const cpu_call *call) {
     return TN_OK;
 }
 
+// Rows are copied byte by byte: a table may stay where the model's file has it, and of a large one
+// only what is asked for comes into memory.
+static uint32_t table_of(cpu_build *build, uint32_t value) {
+    const cpu_value v = *tni_cpu_value(build, value);
+    const void *mapped =
+        v.constant == TN_NONE ? NULL : tni_cpu_weight_mapped(build->program, v.constant);
+    return mapped == NULL
+               ? tni_cpu_as_plain(build, value)
+               : tni_cpu_value_at(build, mapped,
+                                  (int64_t)tn_view_dtype_bytes(v.dtype, (uint64_t)v.count));
+}
+
 void tni_cpu_emit_gather(cpu_build *build, const cpu_node *node) {
-    const uint32_t in = tni_cpu_as_plain(build, node->inputs[0]);
+    const uint32_t in = table_of(build, node->inputs[0]);
     const uint32_t indices = tni_cpu_as_plain(build, node->inputs[1]);
     gather *g = build->status == TN_OK ? tni_cpu_arena_alloc(build->arena, sizeof *g) : NULL;
     if (g == NULL) {
         (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
         return;
     }
-    const cpu_value *x = tni_cpu_value(build, in);
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
     const uint32_t axis = tni_cpu_axis(tni_cpu_int(build, node, "axis", 0), x->rank);
     if (axis == x->rank) {
         (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "axis is out of range");

@@ -497,4 +497,6 @@ void tni_cpu_fuse(cpu_build *build) {
         }
     }
     drop_unread(build);
+    tni_cpu_count_uses(build);
+    tni_cpu_find_states(build);
 }

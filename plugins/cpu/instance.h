@@ -46,6 +46,8 @@ typedef struct cpu_call {
     const cpu_simd *simd;
     uint32_t threads;
     void *const *data; // one an operand
+    // One an operand: of ports whose rows lie apart, the steps of all axes in elements; else null.
+    const int64_t *const *strides;
     const void *params;
     uint32_t node; // of the view
     tn_error *error;
@@ -80,6 +82,7 @@ typedef struct cpu_instance {
     tn_port_info *ports; // inputs, outputs, and the workspace
     uint32_t port_count;
     tn_numerics numerics;
+    uint32_t has_states; // ports may have rows that lie apart
     struct cpu_instance *next;
 } cpu_instance;
 

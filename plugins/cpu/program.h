@@ -98,6 +98,9 @@ tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t si
                             cpu_fill_fn fill, const void *user_data, const void **out_data,
                             tn_error *error);
 
+// Where a constant lies in the host's mapping, at whatever alignment; null where it does not.
+const void *tni_cpu_weight_mapped(cpu_program *program, uint32_t constant);
+
 void tni_cpu_weights_free(cpu_program *program);
 
 // Copies elements from one layout to another at once. [may-alloc]

@@ -80,14 +80,19 @@ static tn_status weight_failed(tn_status status, uint32_t index, tn_error *error
                           "cpu.weight", "constant %u: the host gave status %d", index, status);
 }
 
+// Constants that are packed are read and not mapped, so that they are not in memory twice.
+#define READ_BYTES 65536u
+
 // The plain bytes of a constant: in the host's mapping, or in a buffer of ours (*out_owned).
-static tn_status read_plain(const cpu_program *program, uint32_t index, const void **out_data,
-                            void **out_owned, tn_error *error) {
+// passing: they are read once and then forgotten.
+static tn_status read_plain(const cpu_program *program, uint32_t index, uint32_t passing,
+                            const void **out_data, void **out_owned, tn_error *error) {
     const tn_helper_host *host = &program->host;
     const tn_graph_constant *constant = tn_view_constant(program->view, index);
     const uint64_t element = tn_view_dtype_bytes(constant->dtype, 1);
     *out_owned = NULL;
-    if ((constant->flags & TN_CONSTANT_MAPPABLE) != 0) {
+    if ((constant->flags & TN_CONSTANT_MAPPABLE) != 0 &&
+        !(passing && constant->size_bytes >= READ_BYTES)) {
         uint64_t size_bytes = 0;
         const tn_status status =
             host->services->weight_map(host->context, constant->key, out_data, &size_bytes);
@@ -156,8 +161,9 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     const void *data = NULL;
     void *owned = NULL;
     uint64_t owned_bytes = tn_view_constant(program->view, constant)->size_bytes;
-    tn_status status = read_plain(program, constant, &data, &owned, error);
-    if (status == TN_OK && !dnnl_memory_desc_equal(plain, layout)) {
+    const uint32_t packs = !dnnl_memory_desc_equal(plain, layout);
+    tn_status status = read_plain(program, constant, packs, &data, &owned, error);
+    if (status == TN_OK && packs) {
         void *packed = NULL;
         status = pack(program, plain, data, layout, &packed, error);
         if (owned != NULL) {
@@ -182,6 +188,18 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     return TN_OK;
 }
 
+const void *tni_cpu_weight_mapped(cpu_program *program, uint32_t constant) {
+    const tn_graph_constant *record = tn_view_constant(program->view, constant);
+    const void *data = NULL;
+    uint64_t size_bytes = 0;
+    return (record->flags & TN_CONSTANT_MAPPABLE) != 0 &&
+                   program->host.services->weight_map(program->host.context, record->key, &data,
+                                                      &size_bytes) == TN_OK &&
+                   size_bytes >= record->size_bytes
+               ? data
+               : NULL;
+}
+
 tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t size_bytes,
                             cpu_fill_fn fill, const void *user_data, const void **out_data,
                             tn_error *error) {
@@ -201,7 +219,7 @@ tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t si
     cpu_weight *made = tn_helper_alloc(host, sizeof *made);
     void *filled = buffer_alloc(host, size_bytes);
     tn_status status = made != NULL && filled != NULL
-                           ? read_plain(program, constant, &data, &owned, error)
+                           ? read_plain(program, constant, 1, &data, &owned, error)
                            : no_memory(error);
     if (status != TN_OK) {
         tn_helper_free(host, made, sizeof *made);

@@ -276,7 +276,9 @@ static tn_status fill_ports(const ref_program *program, const tn_port_query *que
         return status;
     }
     for (uint32_t i = 0; i < program->input_count; ++i) {
-        fill_port(&ports[i], TN_PORT_INPUT, 0, &tensors[tn_view_graph_input(view, graph, i)]);
+        const uint32_t value = tn_view_graph_input(view, graph, i);
+        fill_port(&ports[i], TN_PORT_INPUT, 0, &tensors[value]);
+        ports[i].accepts_strides = tni_ref_reads_apart(program, value);
     }
     for (uint32_t i = 0; i < program->output_count; ++i) {
         const uint32_t value = tn_view_graph_output(view, graph, i);

@@ -56,6 +56,10 @@ static uint32_t input_port(const ref_program *program, uint32_t value) {
     return TN_NONE;
 }
 
+uint32_t tni_ref_reads_apart(const ref_program *program, uint32_t value) {
+    return readers_can(program->view, value, NULL) && only_output(program, value) == TN_NONE;
+}
+
 void tni_ref_find_states(ref_program *program) {
     const tn_graph_view *view = program->view;
     const tn_range nodes = tn_view_graph(view, 0)->nodes;

@@ -10,6 +10,10 @@
 // result are read by nothing but ops that do not mind rows that lie apart.
 void tni_ref_find_states(ref_program *program);
 
+// Whether everybody who reads an input can read rows that lie apart: it may be a state that another
+// island grows.
+uint32_t tni_ref_reads_apart(const ref_program *program, uint32_t value);
+
 // Takes the layout of a bound port over into its tensor. TN_ERROR_INVALID_ARGUMENT strides that are
 // not dense rows with one gap.
 tn_status tni_ref_take_strides(ref_tensor *tensor, const tn_helper_port *port, tn_error *error);

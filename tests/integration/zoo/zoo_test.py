@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The small zoo: the same bytes every time, nothing degenerate, and right answers on reference.
+"""The small zoo: the same bytes every time, nothing degenerate, and right answers on reference and
+on cpu with reference behind it.
 
     zoo_test.py TENON_ONNX_SUITE PLUGIN_FOLDER ZOO_FOLDER CACHE_FOLDER GENERATE
 
@@ -84,13 +85,15 @@ class Generator(unittest.TestCase):
 
 
 class Answers(unittest.TestCase):
+    DEVICES = "reference:cpu"
+
     @classmethod
     def setUpClass(cls):
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / "report.json"
             start = time.monotonic()
             result = subprocess.run(
-                [SUITE, FOLDER, "--device", "reference:cpu", "--plugins", PLUGINS, "--range",
+                [SUITE, FOLDER, "--device", cls.DEVICES, "--plugins", PLUGINS, "--range",
                  str(RANGE_LIMIT), "--name", "zoo", "--floor", str(len(zoo.MODELS)), "--json",
                  report], capture_output=True, text=True, timeout=250)
             print(f"{result.stdout}{result.stderr}{time.monotonic() - start:.1f} s for all")
@@ -112,13 +115,20 @@ class Answers(unittest.TestCase):
         self.assertEqual({n: errors[n] for n in BIT_EXACT}, {n: 0.0 for n in BIT_EXACT})
 
 
+@unittest.skipUnless((PLUGINS / "cpu.so").exists(), "plugin cpu was not built")
+class AnswersOfCpu(Answers):
+    DEVICES = "cpu:cpu,reference:cpu"
+
+
 class Generation(unittest.TestCase):
     """A decoder that keeps its cache in the request says the same as one that is handed it."""
 
+    DEVICE = ("--device", "reference:cpu")
+
     def generate(self, *arguments):
         result = subprocess.run(
-            [GENERATE, FOLDER / "gpt_decoder" / "model.onnx", "--device", "reference:cpu",
-             *arguments], capture_output=True, text=True, timeout=200)
+            [GENERATE, FOLDER / "gpt_decoder" / "model.onnx", *self.DEVICE, *arguments],
+            capture_output=True, text=True, timeout=200)
         self.assertEqual(result.returncode, 0, result.stderr)
         print(result.stderr, end="")
         return result.stdout.split(), result.stderr
@@ -133,6 +143,11 @@ class Generation(unittest.TestCase):
         self.assertEqual(in_place, states)
         self.assertEqual(first, last)
         self.assertGreater(int(first), 0)
+
+
+class GenerationOnAll(Generation):
+    """Islands of several devices read the same state."""
+    DEVICE = ()
 
 
 if __name__ == "__main__":
