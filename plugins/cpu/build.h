@@ -211,6 +211,7 @@ void tni_cpu_emit_posts(cpu_build *build, const cpu_node *node, uint32_t value);
 // --- quant.c ---
 
 // Rules of fusion: see fuse.c.
+void tni_cpu_rule_qlinear(cpu_build *build, cpu_node *node);
 void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node);
 void tni_cpu_rule_integers_through(cpu_build *build, cpu_node *node);
 void tni_cpu_rule_quantized_sum(cpu_build *build, cpu_node *node);

@@ -222,6 +222,33 @@ uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *
                : no(out_verdict, TN_REASON_QUANT_SCHEME, 1, 0, 1);
 }
 
+// Of the operands that the table's columns cannot tell apart: weights and bias integers, scales
+// floats. Input and result have one scale each, and a bias is known.
+uint32_t tni_cpu_check_qlinear(const tn_graph_view *view, const tn_graph_node *node,
+                               tn_node_verdict *out_verdict) {
+    const tn_dtype none = TN_DTYPE_UNDEFINED;
+    const tn_dtype wanted[9] = {none, none,           none, none,          TN_DTYPE_FLOAT,
+                                none, TN_DTYPE_FLOAT, none, TN_DTYPE_INT32};
+    for (uint32_t i = 3; i < node->inputs.count && i < 9; ++i) {
+        const uint32_t value = tn_view_node_input(view, node, i);
+        const tn_dtype dtype = value == TN_NONE ? none : tn_view_value(view, value)->dtype;
+        const uint32_t is_byte = dtype == TN_DTYPE_INT8 || dtype == TN_DTYPE_UINT8;
+        if (value != TN_NONE && (wanted[i] == none ? !is_byte : dtype != wanted[i])) {
+            return no(out_verdict, TN_REASON_DTYPE, i, 0, dtype);
+        }
+    }
+    const uint32_t bias = tn_view_node_input(view, node, 8);
+    if (bias != TN_NONE && tn_view_value_constant(view, tn_view_value(view, bias)) == NULL) {
+        return no(out_verdict, TN_REASON_NEEDS_CONSTANT, 8, 0, 0);
+    }
+    for (uint32_t i = 1; i < 7; i += 5) {
+        if (!is_scalar(view, tn_view_node_input(view, node, i))) {
+            return no(out_verdict, TN_REASON_QUANT_SCHEME, i, 0, 1);
+        }
+    }
+    return rank_of(view, node, 0) < 2 ? no(out_verdict, TN_REASON_RANK_LIMIT, 0, 2, 1) : 1;
+}
+
 // Scales by axis, and other types than bytes, are those of weights and biases.
 uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict) {

@@ -30,6 +30,8 @@ uint32_t tni_cpu_check_gather(const tn_graph_view *view, const tn_graph_node *no
                               tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_quantize(const tn_graph_view *view, const tn_graph_node *node,
                                 tn_node_verdict *out_verdict);
+uint32_t tni_cpu_check_qlinear(const tn_graph_view *view, const tn_graph_node *node,
+                               tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_dequantize(const tn_graph_view *view, const tn_graph_node *node,
                                   tn_node_verdict *out_verdict);
 uint32_t tni_cpu_check_lstm(const tn_graph_view *view, const tn_graph_node *node,

@@ -477,7 +477,8 @@ static void drop_unread(cpu_build *build) {
 typedef void (*rule)(cpu_build *build, cpu_node *node);
 
 void tni_cpu_fuse(cpu_build *build) {
-    const rule rules[] = {scalars,
+    const rule rules[] = {tni_cpu_rule_qlinear,
+                          scalars,
                           silu,
                           gelu,
                           rms_norm,

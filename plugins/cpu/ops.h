@@ -26,8 +26,9 @@ typedef uint32_t cpu_kind;
 #define CPU_KIND_REDUCE 11u // variant: CPU_REDUCE_
 #define CPU_KIND_QUANTIZE 12u
 #define CPU_KIND_DEQUANTIZE 13u
-#define CPU_KIND_POOL 14u // variant: CPU_POOL_
-#define CPU_KIND_VIEW 15u // same elements in the same order, other dimensions
+#define CPU_KIND_POOL 14u    // variant: CPU_POOL_
+#define CPU_KIND_QLINEAR 16u // variant: the kind that it is with integers
+#define CPU_KIND_VIEW 15u    // same elements in the same order, other dimensions
 
 #define CPU_REDUCE_SUM 0u
 #define CPU_REDUCE_MEAN 1u
@@ -71,7 +72,7 @@ struct cpu_op {
     uint8_t numerics;
 };
 
-#define CPU_OP_COUNT 57u
+#define CPU_OP_COUNT 59u
 extern const cpu_op tni_cpu_ops[CPU_OP_COUNT];
 
 // The table's row for a node that the device claims, or null.

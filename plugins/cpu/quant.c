@@ -321,7 +321,17 @@ void tni_cpu_emit_integers_as_floats(cpu_build *build, const cpu_node *node) {
     plain.out_scale = 0.0f;
     plain.post_count = 0;
     plain.outputs = product;
-    plain.emit(build, &plain);
+    switch (node->kind) {
+    case CPU_KIND_CONV:
+        tni_cpu_emit_conv(build, &plain);
+        break;
+    case CPU_KIND_GEMM:
+        tni_cpu_emit_gemm(build, &plain);
+        break;
+    default:
+        tni_cpu_emit_matmul(build, &plain);
+        break;
+    }
     cpu_node posts = *node;
     posts.outputs = rest;
     if (node->post_count > 0) {
