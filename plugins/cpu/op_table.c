@@ -6,7 +6,7 @@
 
 #include "build.h"
 
-const cpu_op tni_cpu_ops[CPU_OP_COUNT] = {
+const cpu_op tni_cpu_ops[] = {
     {{"", "Abs", 13, 6},
      .kind = CPU_KIND_ACT,
      .variant = CPU_ACT_ABS,
@@ -537,3 +537,5 @@ const cpu_op tni_cpu_ops[CPU_OP_COUNT] = {
      .input_max = 2,
      .numerics = TN_NUMERICS_EXACT},
 };
+
+_Static_assert(sizeof tni_cpu_ops / sizeof tni_cpu_ops[0] == CPU_OP_COUNT, "count in ops.h");
