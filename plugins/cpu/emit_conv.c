@@ -4,6 +4,8 @@
 #include "choose.h"
 #include "window.h"
 
+#include <string.h>
+
 // A convolution as the library describes it.
 typedef struct conv_shape {
     cpu_window window;
@@ -117,6 +119,7 @@ static uint32_t candidates(const cpu_build *build, const conv_shape *shape,
                            const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out_descs) {
     const cpu_window *w = &shape->window;
     uint32_t count = 0;
+    out_descs[1] = NULL;
     if (desc_create(build, shape, dnnl_convolution_direct, attr, &out_descs[0]) == dnnl_success) {
         count = 1;
     }
@@ -171,11 +174,57 @@ static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
     return TN_NONE;
 }
 
+// What the library computes of a node: the product and the first of its posts.
+typedef struct conv_choice {
+    dnnl_primitive_attr_t attr;
+    dnnl_primitive_desc_t descs[2];
+    uint32_t count; // of algorithms
+    uint32_t fused; // posts
+    uint32_t sum;   // of these the one that adds a tensor, or TN_NONE
+} conv_choice;
+
+static void choice_deinit(conv_choice *c) {
+    (void)dnnl_primitive_desc_destroy(c->descs[0]);
+    (void)dnnl_primitive_desc_destroy(c->descs[1]);
+    (void)dnnl_primitive_attr_destroy(c->attr);
+    *c = (conv_choice){.sum = TN_NONE};
+}
+
+static uint32_t is_slow(const_dnnl_primitive_desc_t desc) {
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) ==
+               dnnl_success &&
+           name != NULL && strncmp(name, "ref", 3) == 0;
+}
+
+// For combinations that no fast kernel has the library offers its reference, a thousand times
+// slower: then fewer posts are fused.
+static uint32_t try_choice(cpu_build *build, const cpu_node *node, const conv_shape *shape,
+                           uint32_t posts, conv_choice *out) {
+    cpu_node part = *node;
+    uint32_t all = 0;
+    choice_deinit(out);
+    part.post_count = posts;
+    out->sum = sum_post(build, &part);
+    out->fused = posts;
+    out->attr = attr_create(build, &part, out->sum, &all);
+    out->count = all ? candidates(build, shape, out->attr, out->descs) : 0;
+    return out->count > 0 && (posts == 0 || !is_slow(out->descs[0]));
+}
+
+static void choose(cpu_build *build, const cpu_node *node, const conv_shape *shape,
+                   conv_choice *out) {
+    const uint32_t sum = sum_post(build, node);
+    *out = (conv_choice){.sum = TN_NONE};
+    (void)(try_choice(build, node, shape, node->post_count, out) ||
+           (sum != TN_NONE && try_choice(build, node, shape, sum, out)) ||
+           try_choice(build, node, shape, 0, out));
+}
+
 uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
     const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
-    dnnl_primitive_desc_t descs[2] = {NULL, NULL};
-    uint32_t fused = 0;
     uint64_t time_ns = 0;
+    conv_choice choice;
     conv_shape shape;
     if (tni_cpu_is_integer_product(build, node) || !describe(build, node, bias, &shape)) {
         return 0;
@@ -183,14 +232,14 @@ uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
     if (build->program->images == CPU_IMAGES_BLOCKED) {
         block_channels(build, &shape);
     }
-    dnnl_primitive_attr_t attr = attr_create(build, node, sum_post(build, node), &fused);
-    const uint32_t count = fused ? candidates(build, &shape, attr, descs) : 0;
-    if (count > 0) {
-        (void)tni_cpu_choose(build, descs, count, &time_ns);
+    choose(build, node, &shape, &choice);
+    if (choice.count > 0) {
+        (void)tni_cpu_choose(build, choice.descs, choice.count, &time_ns);
+        // Posts that follow as steps read and write the result once more each.
+        time_ns += (uint64_t)(node->post_count - choice.fused) *
+                   (uint64_t)tni_cpu_value(build, node->outputs[0])->count;
     }
-    (void)dnnl_primitive_desc_destroy(descs[0]);
-    (void)dnnl_primitive_desc_destroy(descs[1]);
-    (void)dnnl_primitive_attr_destroy(attr);
+    choice_deinit(&choice);
     return time_ns;
 }
 
@@ -238,42 +287,35 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
     if (build->program->images == CPU_IMAGES_BLOCKED) {
         block_channels(build, &shape);
     }
-    uint32_t fused = 0;
-    const uint32_t sum = sum_post(build, node);
-    dnnl_primitive_attr_t attr = attr_create(build, node, sum, &fused);
-    dnnl_primitive_desc_t descs[2] = {NULL, NULL};
-    uint32_t count = fused ? candidates(build, &shape, attr, descs) : 0;
-    uint32_t out = node->outputs[0];
-    if (count == 0 && build->status == TN_OK) {
-        // Posts that the library does not have follow as steps.
-        fused = 0;
-        (void)dnnl_primitive_attr_destroy(attr);
-        uint32_t ignored = 0;
-        attr = attr_create(build, NULL, TN_NONE, &ignored);
-        count = candidates(build, &shape, attr, descs);
-        const cpu_value *y = tni_cpu_value(build, out);
-        out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims) : out;
-    }
-    if (build->status == TN_OK && count == 0) {
+    conv_choice choice;
+    choose(build, node, &shape, &choice);
+    if (build->status == TN_OK && choice.count == 0) {
         (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED,
                                  "the library has no such convolution");
     }
+    const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
+    const uint32_t out = choice.fused < node->post_count
+                             ? tni_cpu_value_new(build, y.dtype, y.rank, y.dims)
+                             : node->outputs[0];
     if (build->status == TN_OK) {
-        const uint32_t best = tni_cpu_choose(build, descs, count, NULL);
+        const uint32_t best = tni_cpu_choose(build, choice.descs, choice.count, NULL);
         if (shape.src.data_type == dnnl_bf16) {
             build->out->numerics = TN_NUMERICS_REDUCED;
         } else if (best == 1 && build->out->numerics < TN_NUMERICS_WINOGRAD) {
             build->out->numerics = TN_NUMERICS_WINOGRAD;
         }
-        const uint32_t summed = fused && sum != TN_NONE ? node->posts[sum].value : TN_NONE;
-        emit_with(build, node, &shape, descs[best], bias, summed, out);
-        if (!fused && node->post_count > 0) {
-            tni_cpu_emit_posts(build, node, out);
+        emit_with(build, node, &shape, choice.descs[best], bias,
+                  choice.sum != TN_NONE ? node->posts[choice.sum].value : TN_NONE, out);
+        cpu_node rest = *node;
+        rest.post_count -= choice.fused;
+        for (uint32_t i = 0; i < rest.post_count; ++i) {
+            rest.posts[i] = node->posts[i + choice.fused];
+        }
+        if (rest.post_count > 0) {
+            tni_cpu_emit_posts(build, &rest, out);
         }
     }
-    (void)dnnl_primitive_desc_destroy(descs[0]);
-    (void)dnnl_primitive_desc_destroy(descs[1]);
-    (void)dnnl_primitive_attr_destroy(attr);
+    choice_deinit(&choice);
 }
 
 // Weights are [in, out / groups, ...]: the library wants them as if out came first.
