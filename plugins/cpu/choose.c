@@ -95,8 +95,8 @@ static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_strea
 // Turns about, so that what disturbs the machine disturbs all.
 static uint32_t measure(const cpu_program *program, const dnnl_primitive_desc_t *descs,
                         uint32_t count, dnnl_stream_t stream, uint64_t *out_time_ns) {
-    trial trials[2];
-    uint64_t least[2] = {UINT64_MAX, UINT64_MAX};
+    trial trials[CPU_CANDIDATES];
+    uint64_t least[CPU_CANDIDATES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     uint32_t ready = 0;
     uint32_t best = 0;
     for (; ready < count; ++ready) {

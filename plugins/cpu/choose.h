@@ -6,6 +6,9 @@
 
 #include "build.h"
 
+// More implementations than this of one layer are not looked at.
+#define CPU_CANDIDATES 4u
+
 // The index of the descriptor that runs fastest; 0 where there is one, or nothing could be
 // measured. out_time_ns: null, or how long it takes, which is measured for one as well; 0 where
 // that failed.

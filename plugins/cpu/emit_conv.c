@@ -82,18 +82,39 @@ static void block_channels(const cpu_build *build, conv_shape *shape) {
     }
 }
 
-static dnnl_status_t desc_create(const cpu_build *build, const conv_shape *shape,
-                                 dnnl_alg_kind_t alg, const_dnnl_primitive_attr_t attr,
-                                 dnnl_primitive_desc_t *out_desc) {
+static uint32_t is_reference(const_dnnl_primitive_desc_t desc) {
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) ==
+               dnnl_success &&
+           name != NULL && strncmp(name, "ref", 3) == 0;
+}
+
+// Adds the library's implementations of an algorithm, but its reference only where there is no
+// other. Returns how many there are then.
+static uint32_t add_descs(const cpu_build *build, const conv_shape *shape, dnnl_alg_kind_t alg,
+                          const_dnnl_primitive_attr_t attr, uint32_t most, uint32_t count,
+                          dnnl_primitive_desc_t *out_descs) {
     dnnl_convolution_desc_t conv;
-    *out_desc = NULL;
-    const dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+    dnnl_primitive_desc_iterator_t each = NULL;
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
         &conv, dnnl_forward_inference, alg, &shape->src, &shape->weights,
         shape->has_bias ? &shape->bias : NULL, &shape->dst, shape->window.strides,
         shape->window.dilates, shape->window.before, shape->window.after);
-    return status != dnnl_success
-               ? status
-               : dnnl_primitive_desc_create(out_desc, &conv, attr, build->program->engine, NULL);
+    if (status == dnnl_success) {
+        status =
+            dnnl_primitive_desc_iterator_create(&each, &conv, attr, build->program->engine, NULL);
+    }
+    while (status == dnnl_success && count < most) {
+        dnnl_primitive_desc_t desc = dnnl_primitive_desc_iterator_fetch(each);
+        if (desc == NULL || (count > 0 && is_reference(desc))) {
+            (void)dnnl_primitive_desc_destroy(desc);
+            break;
+        }
+        out_descs[count++] = desc;
+        status = dnnl_primitive_desc_iterator_next(each);
+    }
+    (void)dnnl_primitive_desc_iterator_destroy(each);
+    return count;
 }
 
 static dnnl_primitive_attr_t attr_create(cpu_build *build, const cpu_node *node,
@@ -113,27 +134,28 @@ static dnnl_primitive_attr_t attr_create(cpu_build *build, const cpu_node *node,
     return attr;
 }
 
-// The algorithms that may compute it; the first is always there where one is. In a layout of the
-// library's own choice Winograd is none of them: it would have to be copied to and from.
+static uint32_t may_transform(const cpu_build *build, const conv_shape *shape) {
+    const cpu_window *w = &shape->window;
+    return w->axes == 2 && w->kernel[0] == 3 && w->kernel[1] == 3 && w->strides[0] == 1 &&
+                   w->strides[1] == 1 && w->dilates[0] == 0 && w->dilates[1] == 0 &&
+                   build->program->precision != TN_PRECISION_STRICT &&
+                   shape->plain_weights.ndims == shape->src.ndims
+               ? 1u
+               : 0u;
+}
+
+// What may compute it, the library's first choice first; without measuring that alone. In a layout
+// of the library's own choice Winograd is none of them: it would have to be copied to and from.
 static uint32_t candidates(const cpu_build *build, const conv_shape *shape,
                            const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out_descs) {
-    const cpu_window *w = &shape->window;
-    uint32_t count = 0;
-    out_descs[1] = NULL;
-    if (desc_create(build, shape, dnnl_convolution_direct, attr, &out_descs[0]) == dnnl_success) {
-        count = 1;
+    const uint32_t measures = (build->program->flags & TN_COMPILE_FAST) == 0;
+    const uint32_t count = add_descs(build, shape, dnnl_convolution_direct, attr, 1, 0, out_descs);
+    if (count == 0 || !measures || build->program->images != CPU_IMAGES_BLOCKED ||
+        is_reference(out_descs[0]) || !may_transform(build, shape)) {
+        return count;
     }
-    const uint32_t three_by_three = w->axes == 2 && w->kernel[0] == 3 && w->kernel[1] == 3 &&
-                                    w->strides[0] == 1 && w->strides[1] == 1 &&
-                                    w->dilates[0] == 0 && w->dilates[1] == 0;
-    if (count == 1 && three_by_three && build->program->images == CPU_IMAGES_BLOCKED &&
-        build->program->precision != TN_PRECISION_STRICT &&
-        (build->program->flags & TN_COMPILE_FAST) == 0 &&
-        shape->plain_weights.ndims == shape->src.ndims &&
-        desc_create(build, shape, dnnl_convolution_winograd, attr, &out_descs[1]) == dnnl_success) {
-        count = 2;
-    }
-    return count;
+    return add_descs(build, shape, dnnl_convolution_winograd, attr, CPU_CANDIDATES, count,
+                     out_descs);
 }
 
 static const dnnl_memory_desc_t *md_of(const_dnnl_primitive_desc_t desc, dnnl_query_t what) {
@@ -177,24 +199,18 @@ static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
 // What the library computes of a node: the product and the first of its posts.
 typedef struct conv_choice {
     dnnl_primitive_attr_t attr;
-    dnnl_primitive_desc_t descs[2];
+    dnnl_primitive_desc_t descs[CPU_CANDIDATES];
     uint32_t count; // of algorithms
     uint32_t fused; // posts
     uint32_t sum;   // of these the one that adds a tensor, or TN_NONE
 } conv_choice;
 
 static void choice_deinit(conv_choice *c) {
-    (void)dnnl_primitive_desc_destroy(c->descs[0]);
-    (void)dnnl_primitive_desc_destroy(c->descs[1]);
+    for (uint32_t i = 0; i < c->count; ++i) {
+        (void)dnnl_primitive_desc_destroy(c->descs[i]);
+    }
     (void)dnnl_primitive_attr_destroy(c->attr);
     *c = (conv_choice){.sum = TN_NONE};
-}
-
-static uint32_t is_slow(const_dnnl_primitive_desc_t desc) {
-    const char *name = NULL;
-    return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) ==
-               dnnl_success &&
-           name != NULL && strncmp(name, "ref", 3) == 0;
 }
 
 // For combinations that no fast kernel has the library offers its reference, a thousand times
@@ -209,7 +225,7 @@ static uint32_t try_choice(cpu_build *build, const cpu_node *node, const conv_sh
     out->fused = posts;
     out->attr = attr_create(build, &part, out->sum, &all);
     out->count = all ? candidates(build, shape, out->attr, out->descs) : 0;
-    return out->count > 0 && (posts == 0 || !is_slow(out->descs[0]));
+    return out->count > 0 && (posts == 0 || !is_reference(out->descs[0]));
 }
 
 static void choose(cpu_build *build, const cpu_node *node, const conv_shape *shape,
@@ -237,7 +253,7 @@ uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
         (void)tni_cpu_choose(build, choice.descs, choice.count, &time_ns);
         // Posts that follow as steps read and write the result once more each.
         time_ns += (uint64_t)(node->post_count - choice.fused) *
-                   (uint64_t)tni_cpu_value(build, node->outputs[0])->count;
+                   (uint64_t)tni_cpu_value(build, node->outputs[0])->count / 3;
     }
     choice_deinit(&choice);
     return time_ns;
@@ -266,8 +282,11 @@ void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node) {
         return;
     }
     if (tni_cpu_integer_attr(build, node, scales, scale_count, 2, &attr) &&
-        tni_cpu_ok(build, desc_create(build, &shape, dnnl_convolution_direct, attr, &desc),
-                   "convolution of integers")) {
+        add_descs(build, &shape, dnnl_convolution_direct, attr, 1, 0, &desc) == 0) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED,
+                                 "the library has no such convolution of integers");
+    }
+    if (build->status == TN_OK) {
         emit_with(build, &integers, &shape, desc, units, TN_NONE, node->outputs[0]);
     }
     (void)dnnl_primitive_desc_destroy(desc);
@@ -301,7 +320,7 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
         const uint32_t best = tni_cpu_choose(build, choice.descs, choice.count, NULL);
         if (shape.src.data_type == dnnl_bf16) {
             build->out->numerics = TN_NUMERICS_REDUCED;
-        } else if (best == 1 && build->out->numerics < TN_NUMERICS_WINOGRAD) {
+        } else if (best > 0 && build->out->numerics < TN_NUMERICS_WINOGRAD) {
             build->out->numerics = TN_NUMERICS_WINOGRAD;
         }
         emit_with(build, node, &shape, choice.descs[best], bias,
