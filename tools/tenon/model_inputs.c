@@ -2,6 +2,8 @@
 // Inputs of models: from files, of given shapes, random.
 #include "model_inputs.h"
 
+#include "seeded_random.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,14 +140,6 @@ void model_inputs_free(model_inputs *inputs) {
     *inputs = (model_inputs){0};
 }
 
-static uint64_t next_random(uint64_t *state) {
-    *state += 0x9e3779b97f4a7c15u; // splitmix64
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 // How random elements of a type are made: width bytes of random bits under keep, with set on top.
 // Narrow real types are +-[0.5, 1) (or the like) with all bits of the fraction, so that none is so
 // small that the processor would be slow on it; integers are in [0, 2), packed ones each.
@@ -181,7 +175,7 @@ static void fill_random(const tn_tensor_view *view, uint64_t seed) {
     uint32_t width = single ? 4 : wide ? 8 : form.width;
     uint64_t state = seed;
     for (uint64_t i = 0; width > 0 && i < view->size_bytes / width; i++) {
-        uint64_t bits = next_random(&state);
+        uint64_t bits = seeded_random(&state);
         double real = (double)(bits >> 11) / 4503599627370496.0 - 1.0;
         float narrow = (float)real;
         uint64_t other = (bits & form.keep) | form.set; // little-endian
