@@ -5,7 +5,6 @@
 #include "seeded_random.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +143,7 @@ static bool resample(resampling *r, uint64_t seed, bench_ratio *out_ratio) {
         uint64_t random = seed;
         memcpy(r->drawn_base, r->base, r->base_count * sizeof(*r->base));
         memcpy(r->drawn_other, r->other, r->other_count * sizeof(*r->other));
-        *out_ratio = (bench_ratio){.ratio = drawn_ratio(r), .p_value = 1};
+        *out_ratio = (bench_ratio){.ratio = drawn_ratio(r), .p_value = -1};
         for (uint32_t i = 0; i < BENCH_RESAMPLES; i++) {
             draw(r, &random);
             r->ratios[i] = drawn_ratio(r);
@@ -202,6 +201,9 @@ bool bench_ratio_of_samples(const uint64_t *base, uint64_t base_count, const uin
 }
 
 int bench_ratio_sign(const bench_ratio *ratio) {
+    if (ratio->p_value >= 0.05) {
+        return 0;
+    }
     return ratio->high < 1 ? -1 : ratio->low > 1 ? 1 : 0;
 }
 
@@ -209,20 +211,12 @@ const char *bench_level_text(bench_level level) {
     return level == BENCH_HIGH ? "high" : level == BENCH_MEDIUM ? "medium" : "low";
 }
 
-static void doubt(bench_trust *trust, bench_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-// Adds a reason, and takes the level down to it.
-static void doubt(bench_trust *trust, bench_level level, const char *format, ...) {
+// Adds a reason, and takes the level down: to medium, or where it is bad, to low.
+static void doubt(bench_trust *trust, bool bad, const char *reason) {
+    bench_level level = bad ? BENCH_LOW : BENCH_MEDIUM;
     size_t used = strlen(trust->reason);
-    va_list arguments;
-    if (used > 0 && used + 3 < sizeof(trust->reason)) {
-        memcpy(trust->reason + used, "; ", 3);
-        used += 2;
-    }
-    va_start(arguments, format);
-    vsnprintf(trust->reason + used, sizeof(trust->reason) - used, format, arguments);
-    va_end(arguments);
+    snprintf(trust->reason + used, sizeof(trust->reason) - used, "%s%s", used > 0 ? "; " : "",
+             reason);
     trust->level = level < trust->level ? level : trust->level;
 }
 
@@ -232,24 +226,26 @@ void bench_trust_of(const bench_summary *summary, double load_average, uint32_t 
     double spread = 100 * (double)summary->mad_ns / median;
     double drift = 100 * fabs(summary->halves - 1);
     double busy = load_average / (core_count > 0 ? core_count : 1);
+    char text[128];
     *out_trust = (bench_trust){.level = BENCH_HIGH};
     if (spread > 2) {
-        doubt(out_trust, spread > 6 ? BENCH_LOW : BENCH_MEDIUM,
-              "half of the runs are more than %.1f %% off the median", spread);
+        snprintf(text, sizeof(text), "half of the runs are more than %.1f %% off the median",
+                 spread);
+        doubt(out_trust, spread > 6, text);
     }
     if (drift > 2) {
-        doubt(out_trust, drift > 6 ? BENCH_LOW : BENCH_MEDIUM,
-              "the second half of the runs was %.1f %% %s than the first", drift,
-              summary->halves > 1 ? "slower" : "faster");
+        snprintf(text, sizeof(text), "the second half of the runs was %.1f %% %s than the first",
+                 drift, summary->halves > 1 ? "slower" : "faster");
+        doubt(out_trust, drift > 6, text);
     }
     if (busy > 0.5) {
-        doubt(out_trust, busy > 1 ? BENCH_LOW : BENCH_MEDIUM,
-              "the machine was busy when it began (load %.1f on %u cores)", load_average,
-              core_count);
+        snprintf(text, sizeof(text), "the machine was busy when it began (load %.1f on %u cores)",
+                 load_average, core_count);
+        doubt(out_trust, busy > 1, text);
     }
     if (summary->count < 30) {
-        doubt(out_trust, summary->count < 10 ? BENCH_LOW : BENCH_MEDIUM, "%llu runs are few",
-              (unsigned long long)summary->count);
+        snprintf(text, sizeof(text), "%llu runs are few", (unsigned long long)summary->count);
+        doubt(out_trust, summary->count < 10, text);
     }
     if (out_trust->level == BENCH_HIGH) {
         snprintf(out_trust->reason, sizeof(out_trust->reason),

@@ -29,7 +29,7 @@ typedef struct bench_ratio {
     double ratio;
     double low;
     double high;
-    double p_value; // that chance alone gives such a difference; 1 where it was not computed
+    double p_value; // that chance alone gives such a difference; negative: not computed
 } bench_ratio;
 
 // Samples at one place were taken together: resamples pairs for the interval, and flips the signs
@@ -40,7 +40,8 @@ bool bench_ratio_of_pairs(const uint64_t *base, const uint64_t *other, uint64_t 
 // The same for samples taken apart: each side is resampled on its own, and there is no p-value.
 bool bench_ratio_of_samples(const uint64_t *base, uint64_t base_count, const uint64_t *other,
                             uint64_t other_count, uint64_t seed, bench_ratio *out_ratio);
-// -1: other takes less · 1: base takes less · 0: nothing that chance would not explain.
+// -1: other takes less · 1: base takes less · 0: nothing that chance would not explain, because the
+// interval contains 1 or the p-value is not below 0.05 (as it cannot be with fewer than 6 pairs).
 int bench_ratio_sign(const bench_ratio *ratio);
 
 typedef enum bench_level { BENCH_LOW, BENCH_MEDIUM, BENCH_HIGH } bench_level;

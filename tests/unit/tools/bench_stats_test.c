@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Percentiles against counted ranks, intervals and p-values against samples of known difference,
 // and what takes trust away.
-#include "bench_stats.h"
+#include "tools/tenon/bench_stats.h"
 
-#include "seeded_random.h"
+#include "tools/tenon/seeded_random.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -129,6 +129,8 @@ static void ratio_of_pairs__of_one_pair_says_nothing(void **state) {
     assert_true(bench_ratio_of_pairs(&base, &other, 1, 1, &ratio));
     assert_float_equal(ratio.ratio, 3, 1e-12);
     assert_float_equal(ratio.p_value, 1, 1e-12);
+    assert_true(ratio.low > 1); // all resamples are this pair
+    assert_int_equal(bench_ratio_sign(&ratio), 0);
 }
 
 static void ratio_of_samples__may_differ_in_number(void **state) {
@@ -139,6 +141,7 @@ static void ratio_of_samples__may_differ_in_number(void **state) {
     fill_pairs(base, other, 2, 3);
     assert_true(bench_ratio_of_samples(base, PAIRS, other, PAIRS / 2, 1, &ratio));
     assert_true(ratio.low > 1.5 && ratio.high < 2.5);
+    assert_true(ratio.p_value < 0);
     assert_int_equal(bench_ratio_sign(&ratio), 1);
     assert_true(bench_ratio_of_samples(base, PAIRS, base, PAIRS, 1, &ratio));
     assert_int_equal(bench_ratio_sign(&ratio), 0);
