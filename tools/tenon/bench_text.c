@@ -14,15 +14,15 @@ static void print_what(const bench_side *side, const bench_machine *machine) {
     printf("  %u thread%s%s\n", side->common.threads, side->common.threads == 1 ? "" : "s",
            side->options.precise ? "  precise" : "");
     if (machine != NULL) {
-        printf("%smachine%s  %s, %u cores  %s\n", cli_bold(), cli_plain(), machine->cpu,
+        printf("%smachine%s  %s, %u cores\n         %s\n", cli_bold(), cli_plain(), machine->cpu,
                machine->core_count, machine->features);
     }
 }
 
 static void print_phases(const bench_side *side) {
     char text[6][CLI_TEXT_BYTES];
-    printf("%sphases%s   host %s  load %s  compile %s  prepare %s  first run %s  (load to first "
-           "result %s)\n",
+    printf("%sphases%s   host %s  load %s  compile %s  prepare %s  first run %s\n"
+           "         load to first result %s\n",
            cli_bold(), cli_plain(), cli_time_text(side->host_ns, text[0]),
            cli_time_text(side->load_ns, text[1]), cli_time_text(side->compile_ns, text[2]),
            cli_time_text(side->prepare_ns, text[3]), cli_time_text(side->first_run_ns, text[4]),
@@ -32,8 +32,8 @@ static void print_phases(const bench_side *side) {
 static void print_steady(const bench_side *side) {
     const bench_summary *s = &side->summary;
     char text[6][CLI_TEXT_BYTES];
-    printf("%ssteady%s   p50 %s  p90 %s  p95 %s  p99 %s  max %s  (%llu runs after %llu, nearest "
-           "rank)  %.1f runs/s\n",
+    printf("%ssteady%s   p50 %s  p90 %s  p95 %s  p99 %s  max %s  (nearest rank)\n"
+           "         %llu runs after %llu to warm up, %.1f a second\n",
            cli_bold(), cli_plain(), cli_time_text(s->p50_ns, text[0]),
            cli_time_text(s->p90_ns, text[1]), cli_time_text(s->p95_ns, text[2]),
            cli_time_text(s->p99_ns, text[3]), cli_time_text(s->max_ns, text[4]),
@@ -41,23 +41,22 @@ static void print_steady(const bench_side *side) {
            s->mean_ns > 0 ? 1e9 / s->mean_ns : 0);
 }
 
-static void print_part(const bench_split *split, const char *name, uint64_t ns) {
+static void print_part(const bench_split *split, const char *head, const char *name, uint64_t ns) {
     char text[CLI_TEXT_BYTES];
     double wall = split->wall_ns > 0 ? (double)split->wall_ns : 1;
-    printf("  %s %s (%.1f %%)", name, cli_time_text(ns / (split->runs > 0 ? split->runs : 1), text),
-           100 * (double)ns / wall);
+    uint64_t runs = split->runs > 0 ? split->runs : 1;
+    printf("%s%-5s%s    %-14s %10s  %5.1f %%\n", cli_bold(), head, cli_plain(), name,
+           cli_time_text(ns / runs, text), 100 * (double)ns / wall);
 }
 
 static void print_split(const bench_side *side) {
     const bench_split *s = &side->split;
-    printf("%ssplit%s  ", cli_bold(), cli_plain());
-    print_part(s, "kernels", s->kernels_ns);
-    print_part(s, "data movement", s->movement_ns);
-    print_part(s, "queueing", s->queueing_ns);
-    print_part(s, "waits", s->waits_ns);
-    print_part(s, "pre and post", s->pre_post_ns);
-    print_part(s, "unattributed", bench_unattributed_ns(s));
-    putchar('\n');
+    print_part(s, "split", "kernels", s->kernels_ns);
+    print_part(s, "", "data movement", s->movement_ns);
+    print_part(s, "", "waits", s->waits_ns);
+    print_part(s, "", "pre and post", s->pre_post_ns);
+    print_part(s, "", "queueing", s->queueing_ns);
+    print_part(s, "", "unattributed", bench_unattributed_ns(s));
 }
 
 static void print_memory(const bench_side *side) {
@@ -67,8 +66,8 @@ static void print_memory(const bench_side *side) {
                          ? side->rss_peak_bytes - side->rss_before_bytes
                          : 0;
     char text[5][CLI_TEXT_BYTES];
-    printf("%smemory%s   peak RSS %s%s, %s above before load  host arena %s  device arenas %s  "
-           "packed weights %s\n",
+    printf("%smemory%s   peak RSS %s%s, %s above before load\n"
+           "         host arena %s  device arenas %s  packed weights %s\n",
            cli_bold(), cli_plain(), cli_bytes_text(side->rss_peak_bytes, text[0]),
            side->options.versus ? " (with the other side)" : "", cli_bytes_text(above, text[1]),
            cli_bytes_text(stats.host_arena_bytes, text[2]),
@@ -141,8 +140,8 @@ static const char *no_winner(const bench_ratio *r) {
 static void print_versus(const bench_session *session) {
     const bench_ratio *r = &session->ratio;
     int sign = bench_ratio_sign(r);
-    printf("%sversus%s   the second takes %.3f times as long as the first (95 %% interval %.3f to "
-           "%.3f, p %.4f, %llu pairs in random order)\n",
+    printf("%sversus%s   the second takes %.3f times as long as the first\n"
+           "         95 %% interval %.3f to %.3f, p %.4f, %llu pairs in random order\n",
            cli_bold(), cli_plain(), r->ratio, r->low, r->high, r->p_value,
            (unsigned long long)session->base.samples.count);
     printf("         %s\n", sign == 0  ? no_winner(r)

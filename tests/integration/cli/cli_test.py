@@ -298,7 +298,7 @@ class Others(unittest.TestCase):
     def test_help_and_version(self):
         self.assertIn("usage:", tenon("--help").stdout)
         self.assertRegex(tenon("--version").stdout, r"^tenon \d+\.\d+\.\d+\n$")
-        for command in ("run", "inspect", "save", "plugins", "doctor"):
+        for command in ("run", "bench", "compare", "inspect", "save", "plugins", "doctor"):
             result = tenon(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)
