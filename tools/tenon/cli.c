@@ -315,3 +315,29 @@ bool cli_parse_shape(const char *text, int64_t *dims, uint32_t *out_rank) {
     }
     return true;
 }
+
+bool cli_parse_bytes(const char *text, size_t size, uint64_t *out_bytes) {
+    static const struct {
+        const char *unit;
+        uint64_t bytes;
+    } units[] = {{"", 1},
+                 {"kB", 1000},
+                 {"MB", 1000000},
+                 {"GB", 1000000000},
+                 {"KiB", 1ull << 10},
+                 {"MiB", 1ull << 20},
+                 {"GiB", 1ull << 30}};
+    const size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 19 || digits > size) {
+        return false;
+    }
+    const uint64_t number = strtoull(text, NULL, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strlen(units[i].unit) == size - digits &&
+            strncmp(text + digits, units[i].unit, size - digits) == 0) {
+            *out_bytes = number * units[i].bytes;
+            return number > 0 && *out_bytes / number == units[i].bytes;
+        }
+    }
+    return false;
+}

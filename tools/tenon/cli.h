@@ -68,6 +68,10 @@ void cli_devices_free(cli_devices *devices);
 // "1x3xN" with sizes for all: at most TN_MAX_RANK of them. Returns false when it is none.
 bool cli_parse_shape(const char *text, int64_t *dims, uint32_t *out_rank);
 
+// The first size characters: a number of bytes, with kB, MB, GB, KiB, MiB or GiB. Returns false for
+// others, and for 0.
+bool cli_parse_bytes(const char *text, size_t size, uint64_t *out_bytes);
+
 // Complains about an argument nobody knows; returns CLI_USAGE.
 int cli_unknown(const cli_args *args, const char *argument);
 
@@ -119,5 +123,7 @@ int cli_save(cli_args *args);
 int cli_plugins(cli_args *args);
 int cli_doctor(cli_args *args);
 int cli_calibrate(cli_args *args);
+int cli_bench(cli_args *args);
+int cli_compare(cli_args *args);
 
 #endif // TENON_TOOLS_CLI_H

@@ -2,38 +2,12 @@
 // Caps on what weights may take on devices, as words: "DEVICE=SIZE,...".
 #include "plan_session.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-// A number with a unit, or "own". Returns false for anything else, and for 0: that would be "own".
+// A size, or "own". Returns false for anything else, and for 0: that would be "own".
 static bool parse_size(const char *text, size_t size, uint64_t *out_bytes) {
-    static const struct {
-        const char *unit;
-        uint64_t bytes;
-    } units[] = {{"", 1},
-                 {"kB", 1000},
-                 {"MB", 1000000},
-                 {"GB", 1000000000},
-                 {"KiB", 1ull << 10},
-                 {"MiB", 1ull << 20},
-                 {"GiB", 1ull << 30}};
     *out_bytes = 0;
-    if (size == 3 && strncmp(text, "own", 3) == 0) {
-        return true;
-    }
-    const size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 19 || digits > size) {
-        return false;
-    }
-    const uint64_t number = strtoull(text, NULL, 10);
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strlen(units[i].unit) == size - digits &&
-            strncmp(text + digits, units[i].unit, size - digits) == 0) {
-            *out_bytes = number * units[i].bytes;
-            return number > 0 && *out_bytes / number == units[i].bytes;
-        }
-    }
-    return false;
+    return (size == 3 && strncmp(text, "own", 3) == 0) || cli_parse_bytes(text, size, out_bytes);
 }
 
 static plan_cap *find_cap(plan_rules *rules, const char *device, size_t size) {

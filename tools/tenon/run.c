@@ -12,32 +12,12 @@
 
 static const char command[] = "run";
 
-static void add_pair(cli_args *args, const char *option, const char **list, uint32_t *count) {
-    const char *value = cli_value(args, option);
-    if (value == NULL) {
-        return;
-    }
-    if (strchr(value, '=') == NULL || *count == CLI_MAX_LIST) {
-        cli_message(command, "%s takes NAME=VALUE, at most %u times; \"%s\" is not that", option,
-                    CLI_MAX_LIST, value);
-        args->failed = CLI_USAGE;
-        return;
-    }
-    list[(*count)++] = value;
-}
-
 // Options with a value. Returns false when argument is none of them.
 static bool take_valued(cli_args *args, run_options *o, const char *argument) {
-    if (strcmp(argument, "--input") == 0) {
-        add_pair(args, argument, o->inputs, &o->input_count);
-    } else if (strcmp(argument, "--shape") == 0) {
-        add_pair(args, argument, o->shapes, &o->shape_count);
-    } else if (strcmp(argument, "--output") == 0) {
+    if (strcmp(argument, "--output") == 0) {
         o->output_dir = cli_value(args, argument);
     } else if (strcmp(argument, "--trace") == 0) {
         o->trace = cli_value(args, argument);
-    } else if (strcmp(argument, "--seed") == 0) {
-        o->seed = cli_number(args, argument, 0, UINT64_MAX / 2);
     } else if (strcmp(argument, "--deadline-ms") == 0) {
         o->deadline_ms = cli_number(args, argument, 1, 86400000);
     } else if (strcmp(argument, "--memory-mb") == 0) {
@@ -47,13 +27,14 @@ static bool take_valued(cli_args *args, run_options *o, const char *argument) {
     } else if (strcmp(argument, "--top") == 0) {
         o->top = cli_number(args, argument, 0, 1000);
     } else {
-        return plan_rules_take(args, &o->rules, argument);
+        return input_options_take(args, &o->inputs, argument) ||
+               plan_rules_take(args, &o->rules, argument);
     }
     return true;
 }
 
 static int parse(cli_args *args, run_options *o) {
-    *o = (run_options){.seed = 1, .repeat = 1, .top = 5};
+    *o = (run_options){.inputs.seed = 1, .repeat = 1, .top = 5};
     for (const char *argument = cli_next(args); argument != NULL; argument = cli_next(args)) {
         if (strcmp(argument, "--precise") == 0) {
             o->precise = true;
@@ -100,139 +81,11 @@ static int compile(run_session *s) {
     return code;
 }
 
-// The part after "NAME=" of the entry for name, or null.
-static const char *find_pair(const char *const *list, uint32_t count, const char *name) {
-    size_t size = strlen(name);
-    for (uint32_t i = 0; i < count; i++) {
-        if (strncmp(list[i], name, size) == 0 && list[i][size] == '=') {
-            return list[i] + size + 1;
-        }
-    }
-    return NULL;
-}
-
-// Every NAME= must be an input of the model.
-static int check_names(const run_session *s, const char *const *list, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        bool known = false;
-        for (uint32_t k = 0; k < tn_model_input_count(s->model) && !known; k++) {
-            tn_tensor_desc desc = {.struct_size = sizeof(desc),
-                                   .struct_type = TN_STRUCT_TENSOR_DESC};
-            known = tn_model_input_get(s->model, k, &desc) == TN_OK &&
-                    find_pair(&list[i], 1, desc.name) != NULL;
-        }
-        if (!known) {
-            cli_message(command, "the model has no input for \"%s\"; see tenon inspect", list[i]);
-            return CLI_USAGE;
-        }
-    }
-    return CLI_OK;
-}
-
-// Reads the given inputs and decides every input's shape.
-static int gather_inputs(run_session *s, tensor *tensors, tn_input_shape *shapes,
-                         int64_t (*dims)[TN_MAX_RANK]) {
-    const run_options *o = &s->options;
-    char text[TENSOR_TEXT_BYTES];
-    for (uint32_t i = 0; i < tn_model_input_count(s->model); i++) {
-        tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
-        if (tn_model_input_get(s->model, i, &desc) != TN_OK) {
-            return CLI_INTERNAL;
-        }
-        const char *file = find_pair(o->inputs, o->input_count, desc.name);
-        const char *shape = find_pair(o->shapes, o->shape_count, desc.name);
-        uint32_t rank = desc.rank == TN_RANK_UNKNOWN ? 0 : desc.rank;
-        for (uint32_t k = 0; k < rank; k++) {
-            dims[i][k] = desc.dims[k] < 0 ? 1 : desc.dims[k];
-        }
-        if (file != NULL) {
-            if (!tensor_read(file, &tensors[i], text)) {
-                cli_message(command, "%s", text);
-                return CLI_USAGE;
-            }
-            if (tensors[i].dtype != desc.dtype) {
-                cli_message(command, "input %s is %s, the file has %s", desc.name,
-                            tn_dtype_text(desc.dtype), tn_dtype_text(tensors[i].dtype));
-                return CLI_USAGE;
-            }
-            rank = tensors[i].rank;
-            memcpy(dims[i], tensors[i].dims, sizeof(dims[i]));
-        } else if (shape != NULL && !cli_parse_shape(shape, dims[i], &rank)) {
-            cli_message(command, "\"%s\" is not a shape like 1x3x224x224", shape);
-            return CLI_USAGE;
-        }
-        shapes[i] = (tn_input_shape){i, rank, dims[i]};
-    }
-    return CLI_OK;
-}
-
-static uint64_t next_random(uint64_t *state) {
-    *state += 0x9e3779b97f4a7c15u; // splitmix64
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-// Uniform in [-1, 1) for real types, [0, 2) for integers.
-static void fill_random(const tn_tensor_view *view, uint64_t seed) {
-    uint32_t bytes = tensor_element_bytes(view->dtype);
-    uint64_t state = seed;
-    for (uint64_t i = 0; bytes > 0 && i < view->size_bytes / bytes; i++) {
-        uint64_t bits = next_random(&state);
-        double real = (double)(bits >> 11) / 4503599627370496.0 - 1.0;
-        float single = (float)real;
-        uint64_t integer = bits & 1;
-        uint16_t half = (uint16_t)((bits & 0x83ff) | 0x3800); // +-[0.5, 1)
-        const void *from = view->dtype == TN_DTYPE_FLOAT     ? (const void *)&single
-                           : view->dtype == TN_DTYPE_DOUBLE  ? (const void *)&real
-                           : view->dtype == TN_DTYPE_FLOAT16 ? (const void *)&half
-                                                             : (const void *)&integer;
-        memcpy((uint8_t *)view->data + i * bytes, from, bytes);
-    }
-}
-
-static int write_inputs(run_session *s, const tensor *tensors) {
-    tn_error error;
-    for (uint32_t i = 0; i < tn_model_input_count(s->model); i++) {
-        tn_error_init(&error);
-        if (tensors[i].data != NULL) {
-            tn_status status =
-                tn_request_write(s->request, i, tensors[i].data, tensors[i].size_bytes, &error);
-            if (status != TN_OK) {
-                return cli_fail(command, &error, status);
-            }
-            continue;
-        }
-        tn_tensor_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_TENSOR_DESC};
-        tn_tensor_view view = {.struct_size = sizeof(view), .struct_type = TN_STRUCT_TENSOR_VIEW};
-        if (tn_model_input_get(s->model, i, &desc) == TN_OK &&
-            (desc.kind != TN_VALUE_TENSOR || desc.dtype == TN_DTYPE_STRING)) {
-            cli_message(command,
-                        "input \"%s\" is no tensor of numbers: only the embedding "
-                        "API can set it",
-                        desc.name);
-            return CLI_USAGE;
-        }
-        if (tn_request_input(s->request, i, &view) != TN_OK) {
-            return CLI_INTERNAL;
-        }
-        fill_random(&view, s->options.seed + i);
-    }
-    return CLI_OK;
-}
-
 static int prepare(run_session *s) {
-    uint32_t count = tn_model_input_count(s->model);
-    tensor *tensors = calloc((size_t)count + 1, sizeof(*tensors));
-    tn_input_shape *shapes = calloc((size_t)count + 1, sizeof(*shapes));
-    int64_t(*dims)[TN_MAX_RANK] = calloc((size_t)count + 1, sizeof(*dims));
+    model_inputs inputs;
     tn_error error;
     tn_error_init(&error);
-    int code = tensors == NULL || shapes == NULL || dims == NULL ? CLI_ENVIRONMENT : CLI_OK;
-    if (code == CLI_OK) {
-        code = gather_inputs(s, tensors, shapes, dims);
-    }
+    int code = model_inputs_gather(command, s->model, &s->options.inputs, &inputs);
     if (code == CLI_OK) {
         uint64_t begin = cli_now_ns();
         tn_request_config config;
@@ -240,17 +93,14 @@ static int prepare(run_session *s) {
         config.background = s->background;
         tn_status status = tn_request_create(s->compiled, &config, &s->request, &error);
         if (status == TN_OK) {
-            status = tn_request_prepare(s->request, shapes, count, &error);
+            status = tn_request_prepare(s->request, inputs.shapes, inputs.count, &error);
         }
         s->prepare_ns = cli_now_ns() - begin;
-        code = status == TN_OK ? write_inputs(s, tensors) : cli_fail(command, &error, status);
+        code = status == TN_OK
+                   ? model_inputs_write(command, s->model, &s->options.inputs, &inputs, s->request)
+                   : cli_fail(command, &error, status);
     }
-    for (uint32_t i = 0; tensors != NULL && i < count; i++) {
-        tensor_deinit(&tensors[i]);
-    }
-    free(tensors);
-    free(shapes);
-    free(dims);
+    model_inputs_free(&inputs);
     return code;
 }
 
@@ -399,10 +249,7 @@ static int run_session_steps(run_session *s) {
     if (status != TN_OK) {
         return cli_fail(command, &error, status);
     }
-    code = check_names(s, s->options.inputs, s->options.input_count);
-    if (code == CLI_OK) {
-        code = check_names(s, s->options.shapes, s->options.shape_count);
-    }
+    code = model_inputs_check(command, s->model, &s->options.inputs);
     int (*const steps[])(run_session *) = {compile,       prepare,     run_all,
                                            write_outputs, write_trace, run_report};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && code == CLI_OK; i++) {

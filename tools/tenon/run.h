@@ -3,22 +3,18 @@
 #ifndef TENON_TOOLS_RUN_H
 #define TENON_TOOLS_RUN_H
 
+#include "model_inputs.h"
 #include "plan_session.h"
-#include "tensor_file.h"
 
 typedef struct run_options {
     const char *model;
-    const char *inputs[CLI_MAX_LIST]; // NAME=FILE
-    const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
     const char *output_dir;
     const char *trace;
     plan_rules rules;
-    uint32_t input_count;
-    uint32_t shape_count;
+    input_options inputs;
     bool precise;
     bool relaxed;
     bool fast_compile;
-    uint64_t seed;
     uint64_t deadline_ms;
     uint64_t memory_mb;
     uint64_t repeat;

@@ -191,7 +191,7 @@ typedef struct tn_run_stats {
     uint64_t run_ns;
     uint64_t transfer_ns; // host time in copies
     uint64_t wait_ns;     // host time in waits
-    uint64_t kernel_ns;   // host time in inline programs; device time is the profile interface's
+    uint64_t kernel_ns;   // host time in programs that run on a thread of the host's
     uint64_t prepare_ns;
     uint64_t host_arena_bytes;
     uint64_t device_arena_bytes;
@@ -201,6 +201,17 @@ typedef struct tn_run_stats {
     uint64_t replanned_regions;
     uint64_t state_bytes;     // written into states, or to bring them where the run needs them
     uint64_t states_in_place; // of the states, those that a plugin updates where they lie
+    // Where the thread of the run was, besides: together with transfer_ns, wait_ns and kernel_ns,
+    // less the three worker_ parts, they make up the run but for its beginning and end.
+    uint64_t submit_ns;         // handing programs to devices that work on their own
+    uint64_t dispatch_ns;       // between the calls: order, fences, nodes the host carries out
+    uint64_t host_copy_ns;      // copies that are no transfers: states, tensors between stages
+    uint64_t region_prepare_ns; // of prepared_regions
+    // Of transfer_ns, wait_ns and kernel_ns: on threads of devices, while the run's did something
+    // else, or waited.
+    uint64_t worker_transfer_ns;
+    uint64_t worker_wait_ns;
+    uint64_t worker_kernel_ns;
 } tn_run_stats;
 
 // Of the run before, if the last one did not begin. TN_ERROR_INVALID_STATE not prepared, or running

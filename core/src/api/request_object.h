@@ -37,7 +37,8 @@ struct tn_request {
     tni_flow_run *walk;     // keeps what its regions were prepared for
     uint64_t prepare_ns;
     uint64_t run_ns;
-    tn_status last; // what the last run ended with
+    uint64_t state_ns; // of run_ns, bringing and keeping states
+    tn_status last;    // what the last run ended with
     tni_request_state state;
     uint64_t deadline_ns;
     tn_request_done_fn done;

@@ -17,15 +17,18 @@ static void allow(tn_request *request) {
 static tn_status go(tn_request *request, uint64_t deadline_ns, tn_error *error) {
     uint64_t begin = tni_clock_ns();
     tn_status status = tni_request_states_bring(request, error);
+    request->state_ns = request->states != NULL ? tni_clock_ns() - begin : 0;
     if (status == TN_OK) {
         status = request->prepared != NULL
                      ? tni_execution_run(request->prepared->execution, deadline_ns, error)
                      : tni_flow_run_go(request->stages, deadline_ns, error);
     }
+    uint64_t ran = tni_clock_ns();
     if (status == TN_OK) {
         status = tni_request_states_commit(request, error);
     }
     request->run_ns = tni_clock_ns() - begin;
+    request->state_ns += request->states != NULL ? begin + request->run_ns - ran : 0;
     request->last = status;
     return status;
 }
@@ -149,6 +152,11 @@ static tn_run_stats stats_of_region(const tn_request *request) {
         .kernel_ns = atomic_load(&e->kernel_ns),
         .host_arena_bytes = s->spaces[0].arena_bytes,
         .replanned_regions = request->prepared->plan != NULL,
+        .submit_ns = e->submit_ns,
+        .dispatch_ns = e->dispatch_ns,
+        .worker_transfer_ns = atomic_load(&e->worker_transfer_ns),
+        .worker_wait_ns = atomic_load(&e->worker_wait_ns),
+        .worker_kernel_ns = atomic_load(&e->worker_kernel_ns),
     };
     for (uint32_t i = 1; i < s->space_count; i++) {
         stats.device_arena_bytes += s->spaces[i].arena_bytes;
@@ -175,6 +183,13 @@ static tn_run_stats stats_of_stages(const tn_request *request) {
         .host_arena_bytes = request->stages->store.live_bytes,
         .prepared_regions = c->prepared,
         .replanned_regions = c->replanned,
+        .submit_ns = c->submit_ns,
+        .dispatch_ns = c->dispatch_ns,
+        .host_copy_ns = c->copy_ns,
+        .region_prepare_ns = c->prepare_ns,
+        .worker_transfer_ns = c->worker_transfer_ns,
+        .worker_wait_ns = c->worker_wait_ns,
+        .worker_kernel_ns = c->worker_kernel_ns,
     };
 }
 
@@ -195,6 +210,7 @@ tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
         request->prepared != NULL ? stats_of_region(request) : stats_of_stages(request);
     stats.run_ns = request->run_ns;
     stats.prepare_ns = request->prepare_ns;
+    stats.host_copy_ns += request->state_ns;
     stats.state_bytes = request->state_bytes;
     stats.states_in_place = count_in_place(request);
     tni_struct_out(out_stats, &stats, sizeof(stats));

@@ -81,6 +81,12 @@ typedef struct tni_execution {
     atomic_uint_fast64_t wait_ns;
     atomic_uint_fast64_t transfer_ns;
     atomic_uint_fast64_t kernel_ns;
+    // Of these three, what was spent on threads of devices.
+    atomic_uint_fast64_t worker_wait_ns;
+    atomic_uint_fast64_t worker_transfer_ns;
+    atomic_uint_fast64_t worker_kernel_ns;
+    uint64_t submit_ns;   // the walking thread's alone, as is the next
+    uint64_t dispatch_ns; // of the walk, what is none of the above
     // Called last by tni_execution_destroy: lets go of what the schedule points into. May be null.
     void (*release)(void *user_data);
     void *release_user_data;
@@ -102,6 +108,9 @@ void tni_execution_destroy(tni_execution *execution);
 // drained · what a step failed with.
 TN_MUST_USE tn_status tni_execution_run(tni_execution *execution, uint64_t deadline_ns,
                                         tn_error *error);
+
+// Of the last run, what the thread that walked spent in calls: copies, waits, programs, submits.
+uint64_t tni_execution_own_ns(const tni_execution *execution);
 
 // Whether no device or worker can touch it any more. Any thread.
 bool tni_execution_drained(tni_execution *execution);

@@ -40,6 +40,33 @@ static void collect_failures(tni_execution *e) {
     }
 }
 
+static void forget_times(tni_execution *e) {
+    atomic_uint_fast64_t *times[] = {&e->transfer_bytes,  &e->wait_ns,
+                                     &e->transfer_ns,     &e->kernel_ns,
+                                     &e->worker_wait_ns,  &e->worker_transfer_ns,
+                                     &e->worker_kernel_ns};
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        atomic_store(times[i], 0);
+    }
+    e->submit_ns = 0;
+    e->dispatch_ns = 0;
+}
+
+// What the walking thread did since begin_ns besides calls that are counted on their own.
+static void count_dispatch(tni_execution *e, uint64_t begin_ns) {
+    uint64_t calls = tni_execution_own_ns(e);
+    uint64_t walk = tni_clock_ns() - begin_ns;
+    e->dispatch_ns = walk > calls ? walk - calls : 0;
+}
+
+uint64_t tni_execution_own_ns(const tni_execution *e) {
+    uint64_t all =
+        atomic_load(&e->transfer_ns) + atomic_load(&e->wait_ns) + atomic_load(&e->kernel_ns);
+    uint64_t workers = atomic_load(&e->worker_transfer_ns) + atomic_load(&e->worker_wait_ns) +
+                       atomic_load(&e->worker_kernel_ns);
+    return (all > workers ? all - workers : 0) + e->submit_ns;
+}
+
 static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *error) {
     const tni_schedule *s = e->schedule;
     if (!tni_execution_drained(e)) {
@@ -82,10 +109,7 @@ static tn_status begin_run(tni_execution *e, uint64_t deadline_ns, tn_error *err
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         atomic_store(counters[i], 0);
     }
-    atomic_store(&e->transfer_bytes, 0);
-    atomic_store(&e->wait_ns, 0);
-    atomic_store(&e->transfer_ns, 0);
-    atomic_store(&e->kernel_ns, 0);
+    forget_times(e);
     return TN_OK;
 }
 
@@ -173,6 +197,7 @@ tn_status tni_execution_run(tni_execution *e, uint64_t deadline_ns, tn_error *er
     }
     // Every fence is reached; what is left are the last instructions of workers and callbacks.
     (void)tni_execution_drain(e, tni_clock_deadline(ABORT_DRAIN_NS));
+    count_dispatch(e, begin);
     collect_failures(e);
     for (uint32_t i = 0; i < e->schedule->step_count; i++) {
         status = atomic_load(&e->steps[i].status);

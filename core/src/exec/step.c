@@ -164,7 +164,11 @@ static tn_status call_copy(tni_execution *e, uint32_t index, tn_error *error) {
         atomic_fetch_sub(&e->transfers, 1);
         atomic_fetch_sub(&e->transfer_bytes, info.size_bytes);
     }
-    atomic_fetch_add(&e->transfer_ns, tni_clock_ns() - begin);
+    uint64_t spent = tni_clock_ns() - begin;
+    atomic_fetch_add(&e->transfer_ns, spent);
+    if (has_worker(step->device)) {
+        atomic_fetch_add(&e->worker_transfer_ns, spent);
+    }
     tni_trace_add(e->trace, TN_TRACE_TRANSFER, step->device->host_index,
                   e->schedule->places[step->to].value, e->run, begin, info.size_bytes);
     return status;
@@ -193,8 +197,14 @@ static tn_status call_submit(tni_execution *e, uint32_t index, tn_error *error) 
     if (status != TN_OK) {
         atomic_fetch_sub(&e->submits, 1);
     }
+    uint64_t spent = tni_clock_ns() - begin;
     if (tni_device_is(step->device, TN_DEVICE_SYNCHRONOUS)) {
-        atomic_fetch_add(&e->kernel_ns, tni_clock_ns() - begin);
+        atomic_fetch_add(&e->kernel_ns, spent);
+        if (has_worker(step->device)) {
+            atomic_fetch_add(&e->worker_kernel_ns, spent);
+        }
+    } else if (!has_worker(step->device)) {
+        e->submit_ns += spent;
     }
     tni_trace_add(e->trace, TN_TRACE_SUBMIT, step->device->host_index, step->island, e->run, begin,
                   0);
@@ -263,7 +273,11 @@ static void run_job(void *user_data) {
     tni_step_state *state = user_data;
     tni_execution *e = state->execution;
     const tni_step *step = &e->schedule->steps[state->step];
+    uint64_t begin = step->host_waits.count > 0 ? tni_clock_ns() : 0;
     tn_status status = tni_host_waits(e, step->host_waits);
+    if (step->host_waits.count > 0) {
+        atomic_fetch_add(&e->worker_wait_ns, tni_clock_ns() - begin);
+    }
     if (status == TN_OK) {
         status = tni_failed_dependency(e, state->step);
     }

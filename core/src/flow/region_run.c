@@ -245,6 +245,11 @@ static void add_counts(tni_flow_run *run, tni_execution *e) {
     c->wait_ns += atomic_load(&e->wait_ns);
     c->transfer_ns += atomic_load(&e->transfer_ns);
     c->kernel_ns += atomic_load(&e->kernel_ns);
+    c->worker_wait_ns += atomic_load(&e->worker_wait_ns);
+    c->worker_transfer_ns += atomic_load(&e->worker_transfer_ns);
+    c->worker_kernel_ns += atomic_load(&e->worker_kernel_ns);
+    c->submit_ns += e->submit_ns;
+    c->own_ns += tni_execution_own_ns(e);
 }
 
 static uint64_t time_left(const tni_flow_run *run) {
@@ -271,7 +276,9 @@ static tn_status run_prepared(tni_flow_run *run, const tni_region *region,
         return tni_fail(error, TN_ERROR_BUSY, "run.busy",
                         "devices are still at work on a run that was given up");
     }
+    uint64_t begin = tni_clock_ns();
     bring_in(run, region, execution);
+    run->counts.copy_ns += tni_clock_ns() - begin;
     uint64_t last_run = execution->run;
     set_current(run, execution);
     tn_status status = tni_execution_run(execution, time_left(run), error);
@@ -279,9 +286,11 @@ static tn_status run_prepared(tni_flow_run *run, const tni_region *region,
     if (execution->run != last_run) {
         add_counts(run, execution); // one that did not begin has the counts of the run before
     }
+    begin = tni_clock_ns();
     for (uint32_t i = 0; i < region->output_count && status == TN_OK; i++) {
         status = take_output(run, region, prepared, i, error);
     }
+    run->counts.copy_ns += tni_clock_ns() - begin;
     return status;
 }
 

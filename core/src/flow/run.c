@@ -285,6 +285,9 @@ tn_status tni_flow_run_go(tni_flow_run *run, uint64_t deadline_ns, tn_error *err
     }
     clear_items(run->items, run->flow->model->value_count);
     tni_trace_add(run->context.trace, TN_TRACE_RUN, TN_NONE, TN_NONE, 0, start, 0);
+    uint64_t counted = run->counts.own_ns + run->counts.copy_ns + run->counts.prepare_ns;
+    uint64_t all = tni_clock_ns() - start;
+    run->counts.dispatch_ns = all > counted ? all - counted : 0;
     return status;
 }
 

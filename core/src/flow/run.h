@@ -37,6 +37,13 @@ typedef struct tni_flow_counts {
     uint64_t transfer_ns;
     uint64_t kernel_ns;
     uint64_t prepare_ns;
+    uint64_t worker_wait_ns;
+    uint64_t worker_transfer_ns;
+    uint64_t worker_kernel_ns;
+    uint64_t submit_ns;
+    uint64_t copy_ns; // between the store's tensors and regions
+    uint64_t own_ns;  // of the walking thread, in calls that regions count
+    uint64_t dispatch_ns;
 } tni_flow_counts;
 
 typedef struct tni_flow_run {

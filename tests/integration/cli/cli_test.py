@@ -59,10 +59,15 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
+def floats(name, dims, dtype=1):
+    """The ValueInfoProto of a tensor of floats, or of another type."""
+    tensor = field(1, dtype) + field(2, b"".join(field(1, field(1, d)) for d in dims))
+    return field(1, name) + field(2, field(1, tensor))
+
+
 def pair(name):
     """The ValueInfoProto of two floats."""
-    tensor = field(1, 1) + field(2, field(1, field(1, 2)))
-    return field(1, name) + field(2, field(1, tensor))
+    return floats(name, (2,))
 
 
 def node(op_type, inputs, output, domain=b"", name=b""):
@@ -155,6 +160,20 @@ class Run(unittest.TestCase):
         first = self.run_json("--seed", 7, "--fast-compile")["outputs"]
         self.assertEqual(first, self.run_json("--seed", 7, "--fast-compile")["outputs"])
         self.assertNotEqual(first, self.run_json("--seed", 8, "--fast-compile")["outputs"])
+
+    def test_random_inputs_of_narrow_types_are_ordinary_numbers(self):
+        for dtype in (10, 16):  # float16, bfloat16
+            path = WORK / "narrow.onnx"
+            graph = (field(2, b"g") + field(11, floats(b"x", (64,), dtype)) +
+                     field(1, node(b"Identity", [b"x"], b"y")) +
+                     field(12, floats(b"y", (64,), dtype)))
+            path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+            result = tenon("run", path, "--json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            output, = json.loads(result.stdout)["outputs"]
+            self.assertLess(output["min"], -0.5)
+            self.assertGreater(output["max"], 0.5)
+            self.assertLessEqual(output["max"], 1)
 
     def test_counts_equal_the_plan(self):
         report = self.run_json("--shape", "image=5x1x8x8", "--repeat", 2)
@@ -279,7 +298,7 @@ class Others(unittest.TestCase):
     def test_help_and_version(self):
         self.assertIn("usage:", tenon("--help").stdout)
         self.assertRegex(tenon("--version").stdout, r"^tenon \d+\.\d+\.\d+\n$")
-        for command in ("run", "inspect", "save", "plugins", "doctor"):
+        for command in ("run", "bench", "compare", "inspect", "save", "plugins", "doctor"):
             result = tenon(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout)

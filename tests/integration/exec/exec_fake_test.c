@@ -522,6 +522,31 @@ static void trace__holds_what_the_stats_say(void **state) {
     exec_close(&f);
 }
 
+// The walking thread is in one place at a time: what it is said to have done fits into the run.
+static void stats__split_the_time_of_the_run(void **state) {
+    (void)state;
+    for (uint32_t device = 0; device < FAKE_DEVICE_COUNT; device++) {
+        exec_fixture f;
+        exec_open(&f);
+        exec_build_alternating(&f, 5);
+        assert_int_equal(exec_compile(&f, device_names[device]), TN_OK);
+        exec_prepare(&f, 0);
+        exec_fill(&f, 0, -3.0f);
+        assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
+        tn_run_stats s = exec_stats(&f);
+        uint64_t all = s.transfer_ns + s.wait_ns + s.kernel_ns;
+        uint64_t workers = s.worker_transfer_ns + s.worker_wait_ns + s.worker_kernel_ns;
+        assert_true(workers <= all);
+        assert_true(s.dispatch_ns > 0);
+        assert_true(all - workers + s.submit_ns + s.dispatch_ns + s.host_copy_ns <= s.run_ns);
+        bool synchronous = device == FAKE_INLINE || device == FAKE_WORKER;
+        assert_int_equal(s.kernel_ns > 0, synchronous);
+        assert_int_equal(s.submit_ns > 0, !synchronous);
+        assert_int_equal(s.worker_kernel_ns, device == FAKE_WORKER ? s.kernel_ns : 0);
+        exec_close(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run__every_device_alone),
@@ -543,6 +568,7 @@ int main(void) {
         cmocka_unit_test(prepare__the_memory_cap_names_the_largest),
         cmocka_unit_test(shutdown__is_refused_while_in_use),
         cmocka_unit_test(trace__holds_what_the_stats_say),
+        cmocka_unit_test(stats__split_the_time_of_the_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

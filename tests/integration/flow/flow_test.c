@@ -68,6 +68,12 @@ static void if__on_asynchronous_devices_counts_as_planned(void **state) {
     assert_int_equal(stats.handovers, stats.planned_handovers);
     assert_int_equal(stats.host_waits, 1);
     assert_int_equal(stats.submits, 1);
+    assert_true(stats.host_copy_ns > 0);
+    assert_true(stats.dispatch_ns > 0);
+    assert_true(stats.region_prepare_ns > 0); // of the branch, in this first run
+    assert_true(stats.transfer_ns + stats.wait_ns + stats.submit_ns + stats.dispatch_ns +
+                    stats.host_copy_ns + stats.region_prepare_ns <=
+                stats.run_ns);
 }
 
 // Loop(limit, , x): v = v + v, collecting v, while the sum is below `stop`.
