@@ -145,14 +145,14 @@ static const cpu_chosen *decide(cpu_program *program, const dnnl_primitive_desc_
 }
 
 uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
-                        uint64_t *out_time_ns) {
+                        uint32_t variant, uint64_t *out_time_ns) {
     if (out_time_ns != NULL) {
         *out_time_ns = 0;
     }
     if (count < 2 && out_time_ns == NULL) {
         return 0;
     }
-    const uint64_t key = key_of(descs[0]);
+    const uint64_t key = mix(key_of(descs[0]), &variant, sizeof variant);
     const cpu_chosen *chosen = find(build->program, key);
     chosen = chosen != NULL ? chosen : decide(build->program, descs, count, key);
     if (chosen == NULL) {

@@ -11,9 +11,9 @@
 
 // The index of the descriptor that runs fastest; 0 where there is one, or nothing could be
 // measured. out_time_ns: null, or how long it takes, which is measured for one as well; 0 where
-// that failed.
+// that failed. variant: tells lists of descriptors apart that have the same tensors.
 uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
-                        uint64_t *out_time_ns);
+                        uint32_t variant, uint64_t *out_time_ns);
 
 // Decides how images lie in this program, by what all its convolutions take in either way and what
 // concatenations copy.

@@ -228,6 +228,21 @@ static uint32_t try_choice(cpu_build *build, const cpu_node *node, const conv_sh
     return out->count > 0 && (posts == 0 || !is_reference(out->descs[0]));
 }
 
+// How long the choice takes, with the posts that follow as steps: these read and write the result
+// once more each, at some tenths of a nanosecond an element. 0 where it cannot be measured.
+static uint64_t choice_time(cpu_build *build, const cpu_node *node, const conv_choice *c) {
+    uint64_t time_ns = 0;
+    if (c->count == 0) {
+        return 0;
+    }
+    (void)tni_cpu_choose(build, c->descs, c->count, c->fused, &time_ns);
+    return time_ns == 0
+               ? 0
+               : time_ns + (uint64_t)(node->post_count - c->fused) *
+                               (uint64_t)tni_cpu_value(build, node->outputs[0])->count * 2 / 5;
+}
+
+// As many posts as can be fused; or none, where that lets Winograd in and pays all the same.
 static void choose(cpu_build *build, const cpu_node *node, const conv_shape *shape,
                    conv_choice *out) {
     const uint32_t sum = sum_post(build, node);
@@ -235,11 +250,25 @@ static void choose(cpu_build *build, const cpu_node *node, const conv_shape *sha
     (void)(try_choice(build, node, shape, node->post_count, out) ||
            (sum != TN_NONE && try_choice(build, node, shape, sum, out)) ||
            try_choice(build, node, shape, 0, out));
+    if (out->count != 1 || out->fused == 0 || build->program->images != CPU_IMAGES_BLOCKED ||
+        (build->program->flags & TN_COMPILE_FAST) != 0 || !may_transform(build, shape)) {
+        return;
+    }
+    conv_choice bare = {.sum = TN_NONE};
+    if (try_choice(build, node, shape, 0, &bare) && bare.count > 1) {
+        const uint64_t fused_ns = choice_time(build, node, out);
+        const uint64_t bare_ns = choice_time(build, node, &bare);
+        if (bare_ns != 0 && bare_ns < fused_ns) {
+            const conv_choice better = bare;
+            bare = *out;
+            *out = better;
+        }
+    }
+    choice_deinit(&bare);
 }
 
 uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
     const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
-    uint64_t time_ns = 0;
     conv_choice choice;
     conv_shape shape;
     if (tni_cpu_is_integer_product(build, node) || !describe(build, node, bias, &shape)) {
@@ -249,12 +278,7 @@ uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node) {
         block_channels(build, &shape);
     }
     choose(build, node, &shape, &choice);
-    if (choice.count > 0) {
-        (void)tni_cpu_choose(build, choice.descs, choice.count, &time_ns);
-        // Posts that follow as steps read and write the result once more each.
-        time_ns += (uint64_t)(node->post_count - choice.fused) *
-                   (uint64_t)tni_cpu_value(build, node->outputs[0])->count / 3;
-    }
+    const uint64_t time_ns = choice_time(build, node, &choice);
     choice_deinit(&choice);
     return time_ns;
 }
@@ -317,7 +341,7 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
                              ? tni_cpu_value_new(build, y.dtype, y.rank, y.dims)
                              : node->outputs[0];
     if (build->status == TN_OK) {
-        const uint32_t best = tni_cpu_choose(build, choice.descs, choice.count, NULL);
+        const uint32_t best = tni_cpu_choose(build, choice.descs, choice.count, choice.fused, NULL);
         if (shape.src.data_type == dnnl_bf16) {
             build->out->numerics = TN_NUMERICS_REDUCED;
         } else if (best > 0 && build->out->numerics < TN_NUMERICS_WINOGRAD) {

@@ -45,7 +45,7 @@ typedef uint32_t cpu_binary;
 #define CPU_BINARY_COUNT 7u
 
 #define CPU_KEY_BLOCK 32
-#define CPU_QUERY_ROWS 4u
+#define CPU_QUERY_ROWS 8u
 #define CPU_NIBBLE_COLUMNS 32
 #define CPU_NIBBLE_ROWS 4u
 

@@ -37,17 +37,33 @@ static void pack_keys_loop(const float *keys, int64_t step, int64_t count, int64
         }                                                                                          \
     }
 
+// As many rows as there are registers for two sums each.
+#if CPU_SIMD_FLOATS >= 16
+#define WIDE 8
+#define wide_scores scores_8
+#define wide_sums sums_8
+#else
+#define WIDE 2
+#define wide_scores scores_2
+#define wide_sums sums_2
+#endif
+
 SCORES_TILE(1)
-SCORES_TILE(4)
+#if CPU_SIMD_FLOATS >= 16
+SCORES_TILE(8)
+#else
+SCORES_TILE(2)
+#endif
 
 static void scores_loop(const float *queries, int64_t step, uint32_t rows, const float *packed,
                         int64_t count, int64_t size, float *out, int64_t out_step) {
     for (int64_t begin = 0; begin < count; begin += CPU_KEY_BLOCK) {
-        if (rows == CPU_QUERY_ROWS) {
-            scores_4(queries, step, packed + begin * size, size, out + begin, out_step);
-            continue;
+        uint32_t r = 0;
+        for (; r + WIDE <= rows; r += WIDE) {
+            wide_scores(queries + r * step, step, packed + begin * size, size,
+                        out + r * out_step + begin, out_step);
         }
-        for (uint32_t r = 0; r < rows; ++r) {
+        for (; r < rows; ++r) {
             scores_1(queries + r * step, step, packed + begin * size, size,
                      out + r * out_step + begin, out_step);
         }
@@ -76,18 +92,23 @@ static void scores_loop(const float *queries, int64_t step, uint32_t rows, const
     }
 
 SUMS_TILE(1)
-SUMS_TILE(4)
+#if CPU_SIMD_FLOATS >= 16
+SUMS_TILE(8)
+#else
+SUMS_TILE(2)
+#endif
 
 static void weighted_sums_loop(const float *weights, int64_t weight_step, uint32_t rows,
                                const float *values, int64_t step, int64_t count, int64_t size,
                                float *out, int64_t out_step) {
     int64_t column = 0;
     for (; column + COLUMNS <= size; column += COLUMNS) {
-        if (rows == CPU_QUERY_ROWS) {
-            sums_4(weights, weight_step, values + column, step, count, out + column, out_step);
-            continue;
+        uint32_t r = 0;
+        for (; r + WIDE <= rows; r += WIDE) {
+            wide_sums(weights + r * weight_step, weight_step, values + column, step, count,
+                      out + r * out_step + column, out_step);
         }
-        for (uint32_t r = 0; r < rows; ++r) {
+        for (; r < rows; ++r) {
             sums_1(weights + r * weight_step, weight_step, values + column, step, count,
                    out + r * out_step + column, out_step);
         }
