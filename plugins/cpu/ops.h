@@ -81,4 +81,8 @@ const cpu_op *tni_cpu_find_op(const tn_graph_view *view, const tn_graph_node *no
 void tni_cpu_judge(const tn_graph_view *view, const tn_graph_node *node, const cpu_op *op,
                    tn_node_verdict *out_verdict);
 
+// Adds to a yes what the node costs, where the host's own estimate would be wrong.
+void tni_cpu_price(const tn_graph_view *view, const tn_graph_node *node, const cpu_op *op,
+                   tn_node_verdict *inout_verdict);
+
 #endif // TENON_CPU_OPS_H

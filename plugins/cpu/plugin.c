@@ -45,6 +45,7 @@ static void supports(const tn_helper_host *host, uint32_t device_index, const tn
     // The record is the first member of this plugin's row.
     const cpu_op *op = (const cpu_op *)(const void *)record;
     tni_cpu_judge(view, tn_view_node(view, node_index), op, out_verdict);
+    tni_cpu_price(view, tn_view_node(view, node_index), op, out_verdict);
 }
 
 tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {

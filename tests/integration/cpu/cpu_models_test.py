@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What plans with the plugin cpu must look like, and answers of ops that ONNX's tests show little of.
+
+    cpu_models_test.py TENON TENON_ONNX_SUITE PLUGIN_FOLDER WORK_FOLDER
+"""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+
+TENON, SUITE, PLUGINS, WORK = (pathlib.Path(a) for a in sys.argv[1:5])
+RNG = np.random.default_rng(7)
+FLOAT, UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
+
+
+def model(nodes, feeds, constants, output, shape, dtype, opset):
+    types = {np.dtype(np.uint8): UINT8, np.dtype(np.float32): FLOAT}
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info(n, types[v.dtype], v.shape) for n, v in feeds.items()],
+        [helper.make_tensor_value_info(output, dtype, shape)],
+        [v if isinstance(v, onnx.TensorProto) else numpy_helper.from_array(v, n)
+         for n, v in constants.items()])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    made.ir_version = 10
+    onnx.checker.check_model(made)
+    return made
+
+
+def write_case(name, nodes, feeds, constants, output, shape, dtype=FLOAT, opset=21):
+    """A case as tenon-onnx-suite reads it, with onnxruntime's answer."""
+    made = model(nodes, feeds, constants, output, shape, dtype, opset)
+    folder = WORK / "cases" / name / "test_data_set_0"
+    folder.mkdir(parents=True)
+    onnx.save(made, folder.parent / "model.onnx")
+    # Literally: optimised, it rounds what is multiplied with 4 bits to 8 bits.
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(made.SerializeToString(), options,
+                                           providers=["CPUExecutionProvider"])
+    answer, = session.run(None, feeds)
+    for i, (feed, value) in enumerate(feeds.items()):
+        (folder / f"input_{i}.pb").write_bytes(
+            numpy_helper.from_array(value, feed).SerializeToString())
+    (folder / "output_0.pb").write_bytes(
+        numpy_helper.from_array(answer, output).SerializeToString())
+
+
+def qlinear_constants(weights, scales):
+    return {"xs": np.float32(.02), "xz": np.uint8(120), "w": weights, "ws": scales,
+            "wz": np.zeros(scales.shape, weights.dtype), "ys": np.float32(.3), "yz": np.uint8(100)}
+
+
+class Answers(unittest.TestCase):
+    def test_quantised_ops_agree_with_onnxruntime(self):
+        shutil.rmtree(WORK / "cases", ignore_errors=True)
+        names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
+        image = RNG.integers(0, 255, (1, 5, 9, 9)).astype(np.uint8)
+        kernel = RNG.integers(-127, 127, (7, 5, 3, 3)).astype(np.int8)
+        rows = RNG.integers(0, 255, (3, 20)).astype(np.uint8)
+        matrix = RNG.integers(-127, 127, (20, 6)).astype(np.int8)
+        bias = RNG.integers(-500, 500, 7).astype(np.int32)
+        for kind, conv, product in (("one", np.float32(.01), np.float32(.01)),
+                                    ("each", np.linspace(.005, .015, 7, dtype=np.float32),
+                                     np.linspace(.005, .015, 6, dtype=np.float32))):
+            write_case(f"conv_{kind}",
+                       [helper.make_node("QLinearConv", names + ["b"], ["y"], pads=[1] * 4)],
+                       {"x": image}, {**qlinear_constants(kernel, conv), "b": bias}, "y",
+                       [1, 7, 9, 9], UINT8, 17)
+            write_case(f"matmul_{kind}", [helper.make_node("QLinearMatMul", names, ["y"])],
+                       {"x": rows}, qlinear_constants(matrix, product), "y", [3, 6], UINT8, 17)
+        for dtype, low in ((onnx.TensorProto.INT4, -8), (onnx.TensorProto.UINT4, 0)):
+            values = RNG.integers(low, low + 16, (64, 40))
+            zeros = RNG.integers(low, low + 16, (2, 40))
+            constants = {"w": helper.make_tensor("w", dtype, (64, 40), values.flatten()),
+                         "s": RNG.uniform(.01, .02, (2, 40)).astype(np.float32),
+                         "z": helper.make_tensor("z", dtype, (2, 40), zeros.flatten())}
+            for count in (1, 3, 9):
+                write_case(f"nibbles_{low}_{count}",
+                           [helper.make_node("DequantizeLinear", ["w", "s", "z"], ["f"], axis=0,
+                                             block_size=32),
+                            helper.make_node("MatMul", ["x", "f"], ["y"])],
+                           {"x": RNG.standard_normal((count, 64)).astype(np.float32)}, constants,
+                           "y", [count, 40])
+        result = subprocess.run([SUITE, WORK / "cases", "--device", "cpu:cpu", "--plugins",
+                                 PLUGINS, "--floor", "10", "--range", "1e-5"],
+                                capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+
+class Plans(unittest.TestCase):
+    """What is fused costs nothing: no device that is faster at passes over memory gets it."""
+
+    def test_activations_stay_with_their_products(self):
+        WORK.mkdir(parents=True, exist_ok=True)
+        nodes, constants, last = [], {}, "x"
+        for i in range(3):
+            constants[f"w{i}"] = RNG.standard_normal((64, 64, 3, 3)).astype(np.float32)
+            nodes += [helper.make_node("Conv", [last, f"w{i}"], [f"c{i}"], pads=[1] * 4),
+                      helper.make_node("Relu", [f"c{i}"], [f"r{i}"])]
+            last = f"r{i}"
+        image = np.zeros((1, 64, 224, 224), np.float32)
+        path = WORK / "convolutions.onnx"
+        onnx.save(model(nodes, {"x": image}, constants, last, image.shape, FLOAT, 17), path)
+        result = subprocess.run(
+            [TENON, "explain", path, "--device", "opencl,cpu", "--json", "--no-calibration",
+             "--no-plan-store", "--plugin-dir", PLUGINS, "--no-search"],
+            capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        devices = {i["device"] for i in json.loads(result.stdout)["islands"]}
+        self.assertEqual(devices, {"cpu:cpu"})
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=1)
