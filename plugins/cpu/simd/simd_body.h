@@ -32,7 +32,8 @@ static inline float round_small(float x) {
 // e^x: x = n ln 2 + r, a polynomial in r (Cody and Waite's split of ln 2), n into the exponent.
 // Below about -87.3 it is 0, above 88.7 infinity; NaN stays.
 static inline float exp_one(float x) {
-    const float limited = x > 88.37f ? 88.37f : (x < -87.33f ? -87.33f : x);
+    // In this order NaN becomes a number here, and NaN again at the end.
+    const float limited = x > 88.37f ? 88.37f : (x > -87.33f ? x : -87.33f);
     const float n = round_small(limited * 1.44269504f);
     const float r = (limited - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.98756915e-4f;
