@@ -2,11 +2,12 @@
 #
 # A thin wrapper: each target is one script or one CMake command. `make help` lists them.
 .POSIX:
-.PHONY: help setup demo build test test-long bench fuzz coverage docs format lint \
-	install clean
+.PHONY: help setup demo build test test-long bench bench-peers fuzz coverage docs format \
+	lint install clean
 
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
+PEERS =
 
 help:
 	@printf '%s\n' \
@@ -14,6 +15,7 @@ help:
 	  'make test        build, then run every test, again under sanitizers' \
 	  'make test-long   also ThreadSanitizer, clang builds and the slow tests' \
 	  'make bench       benchmarks' \
+	  'make bench-peers other runtimes from PyPI on the same models; PEERS="--quick --models yolo"' \
 	  'make fuzz        libFuzzer, FUZZ_SECONDS=60 for each target' \
 	  'make coverage    line coverage of the unit and integration tests' \
 	  'make docs        API reference from the public headers' \
@@ -44,6 +46,12 @@ test-long:
 bench:
 	@scripts/setup.sh
 	@scripts/bench.sh
+
+bench-peers:
+	@scripts/setup.sh
+	@bench/peers/run.sh $(PEERS)
+	@bench/peers/run.sh overhead
+	@bench/peers/run.sh bound
 
 fuzz:
 	@scripts/setup.sh --no-venv
