@@ -276,8 +276,11 @@ static uint32_t has_act(const cpu_node *node, cpu_act act) {
 
 // Whether a value is there before a node is emitted: what is added must have been computed.
 static uint32_t made_before(const cpu_build *build, uint32_t value, const cpu_node *node) {
-    const uint32_t maker = tni_cpu_value(build, value)->producer;
-    return maker == TN_NONE || &build->nodes[maker] < node ? 1u : 0u;
+    const cpu_value *v = tni_cpu_value(build, value);
+    if (v->quant.value != TN_NONE) {
+        return made_before(build, v->quant.value, node); // its floats are made when they are read
+    }
+    return v->producer == TN_NONE || &build->nodes[v->producer] < node ? 1u : 0u;
 }
 
 // Lets the maker of a node's input do what the node does, and write the node's result.
