@@ -136,10 +136,12 @@ void tni_cpu_rule_quantized_sum(cpu_build *build, cpu_node *node) {
         (act != NULL && !tni_cpu_read_once(build, act->inputs[0]))) {
         return;
     }
-    const int64_t count = tni_cpu_value(build, node->outputs[0])->count;
-    if (tni_cpu_value(build, sum->inputs[0])->count != count ||
-        tni_cpu_value(build, sum->inputs[1])->count != count) {
-        return;
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    for (uint32_t i = 0; i < 2; ++i) {
+        const cpu_value *x = tni_cpu_value(build, sum->inputs[i]);
+        if (x->count != y->count || x->rank != y->rank) {
+            return; // it is broadcast, or has other axes
+        }
     }
     const uint32_t relu = act != NULL && act->variant == CPU_ACT_RELU;
     node->kind = CPU_KIND_OTHER;
