@@ -44,6 +44,7 @@ typedef struct cpu_value {
     int64_t offset_bytes;
     dnnl_memory_desc_t layout;
     uint32_t same; // the same elements in another layout, or TN_NONE: a list
+    uint32_t twin; // 1: of such a list, and not the value that nodes name
     cpu_quant quant;
 } cpu_value;
 

@@ -301,6 +301,10 @@ void tni_cpu_alias(cpu_build *build, uint32_t value, uint32_t of, const dnnl_mem
                    int64_t offset_bytes) {
     if (build->status == TN_OK) {
         const cpu_value *source = tni_cpu_value(build, of);
+        if (source->twin) {
+            // Whoever still reads the original may be given this copy of it.
+            build->out->storages[source->storage].fixed = 1;
+        }
         place(build, value, source->storage, source->offset_bytes + offset_bytes, layout);
     }
 }
@@ -326,6 +330,7 @@ static uint32_t twin(cpu_build *build, uint32_t value) {
     const cpu_value v = *tni_cpu_value(build, value);
     const uint32_t made = tni_cpu_value_new(build, v.dtype, v.rank, v.dims);
     if (made != TN_NONE) {
+        tni_cpu_value(build, made)->twin = 1;
         tni_cpu_value(build, made)->same = tni_cpu_value(build, value)->same;
         tni_cpu_value(build, value)->same = made;
     }
@@ -497,13 +502,15 @@ void tni_cpu_define_sum(cpu_build *build, uint32_t value, uint32_t summed,
     if (build->status != TN_OK || tni_cpu_define_over(build, value, summed, layout)) {
         return;
     }
+    const uint32_t known = build->value_count;
     const uint32_t there = tni_cpu_as(build, summed, layout);
     if (there == TN_NONE) {
         return;
     }
-    // A copy in another layout belongs to nobody: the result may take its place.
+    // A copy that was made just now belongs to nobody: the result may take its place. One that was
+    // there may be what this very node reads.
     cpu_storage *storage = &build->out->storages[tni_cpu_value(build, there)->storage];
-    if (there != summed && storage->home == CPU_HOME_WORKSPACE && storage->pending == 0 &&
+    if (there >= known && storage->home == CPU_HOME_WORKSPACE &&
         tni_cpu_value(build, value)->output_port == TN_NONE) {
         forget_twin(build, summed, there);
         place(build, value, tni_cpu_value(build, there)->storage,
