@@ -185,9 +185,33 @@ static void emit_with(cpu_build *build, const cpu_node *node, const conv_shape *
     tni_cpu_step_primitive(build, desc, b == TN_NONE ? 3 : 4, args);
 }
 
-// The post that is a sum with a tensor of the result's shape, or TN_NONE.
-static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
+// Whether some window along an axis of the input's size has no element of it under its kernel.
+static uint32_t misses_input(const cpu_window *w, uint32_t axis, int64_t size, int64_t out_size) {
+    const int64_t step = w->dilates[axis] + 1;
+    if (w->before[axis] < 0 || w->before[axis] / w->strides[axis] > 4096 ||
+        out_size - 1 > (size - 1 + w->before[axis]) / w->strides[axis]) {
+        return 1; // strange, or the last one begins behind the end
+    }
+    for (int64_t i = 0; i < out_size && i * w->strides[axis] < w->before[axis]; ++i) {
+        const int64_t missing = w->before[axis] - i * w->strides[axis];
+        const int64_t skipped = (missing + step - 1) / step;
+        if (skipped >= w->kernel[axis] || skipped * step - missing >= size) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+// The post that is a sum with a tensor of the result's shape, or TN_NONE. Where a window lies
+// wholly in padding the library computes such sums wrong, or runs into invalid memory.
+static uint32_t sum_post(const cpu_build *build, const cpu_node *node, const cpu_window *window) {
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
     const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    for (uint32_t i = 0; i < window->axes; ++i) {
+        if (misses_input(window, i, x->dims[i + 2], y->dims[i + 2])) {
+            return TN_NONE;
+        }
+    }
     for (uint32_t i = 0; i < node->post_count; ++i) {
         if (node->posts[i].act == CPU_ACT_NONE) {
             return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
@@ -221,7 +245,7 @@ static uint32_t try_choice(cpu_build *build, const cpu_node *node, const conv_sh
     uint32_t all = 0;
     choice_deinit(out);
     part.post_count = posts;
-    out->sum = sum_post(build, &part);
+    out->sum = sum_post(build, &part, &shape->window);
     out->fused = posts;
     out->attr = attr_create(build, &part, out->sum, &all);
     out->count = all ? candidates(build, shape, out->attr, out->descs) : 0;
@@ -245,7 +269,7 @@ static uint64_t choice_time(cpu_build *build, const cpu_node *node, const conv_c
 // As many posts as can be fused; or none, where that lets Winograd in and pays all the same.
 static void choose(cpu_build *build, const cpu_node *node, const conv_shape *shape,
                    conv_choice *out) {
-    const uint32_t sum = sum_post(build, node);
+    const uint32_t sum = sum_post(build, node, &shape->window);
     *out = (conv_choice){.sum = TN_NONE};
     (void)(try_choice(build, node, shape, node->post_count, out) ||
            (sum != TN_NONE && try_choice(build, node, shape, sum, out)) ||
