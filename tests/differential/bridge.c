@@ -17,6 +17,8 @@ typedef struct bridge {
     tn_request *request;
     tn_input_shape shapes[MAX_INPUTS];
     uint32_t shape_count;
+    uint32_t precision; // of models that are loaded later
+    uint32_t compile_flags;
     char text[TEXT_BYTES];
 } bridge;
 
@@ -31,8 +33,9 @@ typedef struct bridge_tensor {
 
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT bridge *bridge_open(const char *plugin_folder);
+EXPORT bridge *bridge_open(const char *plugin_folder, uint32_t worker_count);
 EXPORT void bridge_close(bridge *b);
+EXPORT void bridge_configure(bridge *b, uint32_t precision, uint32_t compile_flags);
 EXPORT int32_t bridge_load(bridge *b, const void *model, uint64_t size_bytes, const char *device);
 EXPORT int32_t bridge_shape(bridge *b, uint32_t rank, const int64_t *dims);
 EXPORT int32_t bridge_prepare(bridge *b);
@@ -53,7 +56,7 @@ static int32_t keep(bridge *b, const char *where, tn_status status, const tn_err
     return status;
 }
 
-bridge *bridge_open(const char *plugin_folder) {
+bridge *bridge_open(const char *plugin_folder, uint32_t worker_count) {
     tn_error error = fresh_error();
     tn_host_config config;
     bridge *b = calloc(1, sizeof(*b));
@@ -64,6 +67,7 @@ bridge *bridge_open(const char *plugin_folder) {
     config.search_dirs = &plugin_folder;
     config.search_dir_count = 1;
     config.search = 0;
+    config.worker_count = worker_count;
     if (tn_host_create(&config, &b->host, &error) != TN_OK) {
         free(b);
         return NULL;
@@ -103,6 +107,12 @@ int32_t bridge_invalid_data(void) {
     return TN_ERROR_INVALID_DATA;
 }
 
+// TN_PRECISION_ and TN_COMPILE_ for models that are loaded from now on.
+void bridge_configure(bridge *b, uint32_t precision, uint32_t compile_flags) {
+    b->precision = precision;
+    b->compile_flags = compile_flags;
+}
+
 // The bytes of the model stay the caller's until unload.
 int32_t bridge_load(bridge *b, const void *model, uint64_t size_bytes, const char *device) {
     tn_error error = fresh_error();
@@ -112,6 +122,8 @@ int32_t bridge_load(bridge *b, const void *model, uint64_t size_bytes, const cha
     config.devices = &device;
     config.device_count = 1;
     config.policy = TN_COMPILE_NO_FALLBACK;
+    config.precision = b->precision;
+    config.compile_flags = b->compile_flags;
     tn_status status = tn_model_load_memory(b->host, model, size_bytes, NULL, &b->model, &error);
     if (status != TN_OK) {
         return keep(b, "load", status, &error);

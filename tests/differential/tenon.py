@@ -25,11 +25,12 @@ class Contradiction(Failed):
 
 
 class Tenon:
-    def __init__(self, bridge, plugins, device="reference:cpu"):
+    def __init__(self, bridge, plugins, device="reference:cpu", workers=0):
         self.library = ctypes.CDLL(str(bridge))
         self.library.bridge_open.restype = ctypes.c_void_p
         self.library.bridge_text.restype = ctypes.c_char_p
-        self.handle = ctypes.c_void_p(self.library.bridge_open(str(plugins).encode()))
+        self.handle = ctypes.c_void_p(self.library.bridge_open(str(plugins).encode(),
+                                                               ctypes.c_uint32(workers)))
         if not self.handle:
             raise OSError("no Tenon host")
         self.device = device.encode()
@@ -48,6 +49,11 @@ class Tenon:
         shape = tuple(tensor.dims[i] for i in range(tensor.rank))
         raw = ctypes.string_at(tensor.data, tensor.size_bytes) if tensor.size_bytes else b""
         return np.frombuffer(raw, helper.tensor_dtype_to_np_dtype(tensor.dtype)).reshape(shape)
+
+    def configure(self, precision, compile_flags):
+        """For models that are loaded from now on."""
+        self.library.bridge_configure(self.handle, ctypes.c_uint32(precision),
+                                      ctypes.c_uint32(compile_flags))
 
     def load(self, model_bytes):
         """Makes this the model that execute runs, until unload."""
