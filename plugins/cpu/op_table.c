@@ -346,7 +346,7 @@ const cpu_op tni_cpu_ops[] = {
      .input_max = 9,
      .constants = 0xf6,
      .numerics = TN_NUMERICS_ROUNDED},
-    {{"", "QLinearMatMul", 10, 10},
+    {{"", "QLinearMatMul", 21, 10},
      .kind = CPU_KIND_QLINEAR,
      .variant = CPU_KIND_MATMUL,
      .emit = tni_cpu_emit_matmul,

@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 from onnx import numpy_helper
 
+import cpu_ops_integers  # noqa: F401 - its generators list themselves
+import cpu_ops_rows  # noqa: F401
 from cpu_graph import BATCH, Graph, ancestors
 from cpu_ops import STEPS
 from tenon import Failed, Refused, Tenon
