@@ -68,7 +68,7 @@ static const command commands[] = {
      "  --precise           no algebraic rewrites, no narrower types\n"
      "  --fast-compile      no algorithms are chosen by measuring: a shorter compile, and the\n"
      "                      same results in every process\n"
-     "  --relaxed           narrower types inside are allowed, where they are faster\n"
+     "  --relaxed           narrower types inside are allowed (not faster everywhere)\n"
      "  --deadline-ms N     give the run up after N ms (exit 1)\n"
      "  --memory-mb N       refuse to use more for tensors and workspaces\n"
      "  --repeat N          run N times, report the last (default 1)\n"
