@@ -18,7 +18,8 @@ from tenon import Failed, Refused, Tenon
 
 PRECISIONS = {"written": 0, "strict": 2}
 FAST = 1
-SMALLEST_SHARE = 0.7  # of the graphs must have been the plugin's as a whole
+SMALLEST_SHARE = 0.9  # of the graphs must have been the plugin's as a whole
+SMALLEST_NODES = 4  # for each graph, on average, that the plugin ran and that agreed
 LARGEST = 1e4  # of values that are compared: above, errors say little
 TOLERANCE = 1e-4
 
@@ -169,8 +170,13 @@ class Run:
         print(f"{total} graphs in {seconds:.0f} s: {dict(self.outcomes)}")
         for text, count in self.refusals.most_common(40 if self.args.verbose else 6):
             print(f"  {count} {text}")
-        print(f"ops: {len(self.ops)}: {' '.join(sorted(self.ops))}")
-        return self.outcomes["same"] >= SMALLEST_SHARE * total and not self.failures
+        nodes = sum(self.ops.values())
+        print(f"{nodes} nodes of {len(self.ops)} ops: {' '.join(sorted(self.ops))}")
+        enough = self.outcomes["same"] >= SMALLEST_SHARE * total and nodes >= SMALLEST_NODES * total
+        if not enough:
+            print(f"too little: {SMALLEST_SHARE:.0%} of the graphs and {SMALLEST_NODES} nodes for "
+                  "each are due")
+        return enough and not self.failures
 
 
 def write_case(folder, model, used, results, truth):
