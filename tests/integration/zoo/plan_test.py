@@ -49,19 +49,6 @@ def tenon(*args, **kwargs):
     return json.loads(answer.stdout)
 
 
-def tenon(*args, **kwargs):
-    for _ in range(3):
-        answer = subprocess.run(
-            [TENON, *map(str, args), "--json", "--no-search", "--plugin-dir", PLUGINS, "--plugin",
-             FAKE, "--plugin", PACED / "paced_npu.so", "--plugin", PACED / "paced_cpu.so"],
-            capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, **kwargs)
-        if answer.returncode == 0 or CHECK_BROKE_OFF not in answer.stderr:
-            break
-    if answer.returncode != 0:
-        raise AssertionError(f"{args}: {answer.returncode} {answer.stderr}")
-    return json.loads(answer.stdout)
-
-
 def devices():
     """What each name of SETS stands for here, or nothing where there is no such device."""
     found = {}
