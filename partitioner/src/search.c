@@ -11,7 +11,7 @@
 // with two labels and 100 with four.
 static uint64_t default_budget(const tnp_graph *g) {
     uint64_t size = (uint64_t)g->op_count + g->edge_count + 1;
-    uint64_t per_size = g->label_count <= 2 ? 130u : 250u * g->label_count;
+    uint64_t per_size = g->label_count <= 2 ? 130u : 215u * g->label_count;
     return 30000000u * (uint64_t)200 / (200 + size) + size * per_size;
 }
 
