@@ -90,7 +90,9 @@ struct cpu_build {
     uint32_t value_capacity;
     cpu_node *nodes; // in order
     uint32_t node_count;
-    uint32_t current; // node that is being emitted
+    uint32_t current;   // node that is being emitted
+    void *trial_memory; // choose.c
+    uint64_t trial_bytes;
     tn_status status;
     tn_error *error;
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measuring algorithms: each runs on memory of its own, and the least of a few times counts.
+// Measuring algorithms: they run in turn, and the least of a few times counts.
 #include "choose.h"
 
 #include <string.h>
 
+// The first run warms the caches, and counts where the others would cost more than they tell.
 #define TIMED_RUNS 4u
+#define LONG_RUN_NS 400000u
+// A candidate that is this many eighths of the best one is not run again.
+#define HOPELESS_EIGHTHS 10u
 #define TRIAL_ARGS 5u
 
 // FNV-1a over what the library says a primitive is.
@@ -31,57 +35,85 @@ static uint64_t key_of(const_dnnl_primitive_desc_t desc) {
 typedef struct trial {
     dnnl_primitive_t primitive;
     dnnl_exec_arg_t args[TRIAL_ARGS];
-    void *buffers[TRIAL_ARGS];
-    uint64_t bytes[TRIAL_ARGS];
     uint32_t count;
 } trial;
 
-static uint32_t add_arg(const cpu_program *program, trial *t, int arg,
-                        const dnnl_memory_desc_t *md) {
-    const tn_helper_host *host = &program->host;
-    if (md == NULL || md->ndims == 0) {
-        return 1;
+typedef struct trial_part {
+    int arg;
+    const dnnl_memory_desc_t *layout;
+    uint64_t offset; // in the memory of trials
+} trial_part;
+
+// Where the tensors of a trial lie; returns how many bytes they need.
+static uint64_t trial_parts(const_dnnl_primitive_desc_t desc, trial_part *out_parts,
+                            uint32_t *out_count) {
+    const trial_part all[TRIAL_ARGS] = {
+        {DNNL_ARG_SRC, dnnl_primitive_desc_query_md(desc, dnnl_query_src_md, 0), 0},
+        {DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0), 0},
+        {DNNL_ARG_BIAS, dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1), 0},
+        {DNNL_ARG_DST, dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0), 0},
+        {DNNL_ARG_SCRATCHPAD,
+         dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, DNNL_ARG_SCRATCHPAD), 0}};
+    uint64_t end = 0;
+    *out_count = 0;
+    for (uint32_t i = 0; i < TRIAL_ARGS; ++i) {
+        const uint64_t bytes = all[i].layout == NULL || all[i].layout->ndims == 0
+                                   ? 0
+                                   : dnnl_memory_desc_get_size(all[i].layout);
+        if (bytes > 0) {
+            out_parts[*out_count] = all[i];
+            out_parts[(*out_count)++].offset = end;
+            end += (bytes + 63) / 64 * 64;
+        }
     }
-    const uint64_t bytes = dnnl_memory_desc_get_size(md);
-    if (bytes == 0) {
-        return 1;
+    return end;
+}
+
+static uint32_t trial_init(const cpu_build *build, const_dnnl_primitive_desc_t desc, trial *t) {
+    trial_part parts[TRIAL_ARGS];
+    uint32_t count = 0;
+    memset(t, 0, sizeof *t);
+    (void)trial_parts(desc, parts, &count);
+    uint32_t made = dnnl_primitive_create(&t->primitive, desc) == dnnl_success;
+    for (uint32_t i = 0; i < count && made; ++i) {
+        t->args[i].arg = parts[i].arg;
+        made = dnnl_memory_create(&t->args[i].memory, parts[i].layout, build->program->engine,
+                                  (char *)build->trial_memory + parts[i].offset) == dnnl_success;
+        t->count += made;
     }
-    void *buffer = host->services->alloc(host->context, bytes, 64);
-    if (buffer == NULL) {
-        return 0;
-    }
-    memset(buffer, 0, bytes);
-    t->buffers[t->count] = buffer;
-    t->bytes[t->count] = bytes;
-    t->args[t->count].arg = arg;
-    const uint32_t made =
-        dnnl_memory_create(&t->args[t->count].memory, md, program->engine, buffer) == dnnl_success;
-    ++t->count;
     return made;
 }
 
-static uint32_t trial_init(const cpu_program *program, const_dnnl_primitive_desc_t desc, trial *t) {
-    memset(t, 0, sizeof *t);
-    return dnnl_primitive_create(&t->primitive, desc) == dnnl_success &&
-           add_arg(program, t, DNNL_ARG_SRC,
-                   dnnl_primitive_desc_query_md(desc, dnnl_query_src_md, 0)) &&
-           add_arg(program, t, DNNL_ARG_WEIGHTS,
-                   dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0)) &&
-           add_arg(program, t, DNNL_ARG_BIAS,
-                   dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 1)) &&
-           add_arg(program, t, DNNL_ARG_DST,
-                   dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0)) &&
-           add_arg(program, t, DNNL_ARG_SCRATCHPAD,
-                   dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, DNNL_ARG_SCRATCHPAD));
-}
-
-static void trial_deinit(const cpu_program *program, trial *t) {
-    const tn_helper_host *host = &program->host;
+static void trial_deinit(const trial *t) {
     for (uint32_t i = 0; i < t->count; ++i) {
         (void)dnnl_memory_destroy(t->args[i].memory);
-        host->services->free(host->context, t->buffers[i], t->bytes[i], 64);
     }
     (void)dnnl_primitive_destroy(t->primitive);
+}
+
+// Memory that trials share, one after the other: fresh pages would take longer than most layers.
+static uint32_t reserve(cpu_build *build, uint64_t bytes) {
+    const tn_helper_host *host = &build->program->host;
+    if (bytes <= build->trial_bytes) {
+        return 1;
+    }
+    tni_cpu_choose_done(build);
+    build->trial_memory = host->services->alloc(host->context, bytes, 64);
+    if (build->trial_memory == NULL) {
+        return 0;
+    }
+    build->trial_bytes = bytes;
+    memset(build->trial_memory, 0, bytes);
+    return 1;
+}
+
+void tni_cpu_choose_done(cpu_build *build) {
+    const tn_helper_host *host = &build->program->host;
+    if (build->trial_memory != NULL) {
+        host->services->free(host->context, build->trial_memory, build->trial_bytes, 64);
+    }
+    build->trial_memory = NULL;
+    build->trial_bytes = 0;
 }
 
 static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_stream_t stream) {
@@ -92,28 +124,57 @@ static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_strea
     return status == dnnl_success ? host->services->clock_ns(host->context) - begin : UINT64_MAX;
 }
 
-// Turns about, so that what disturbs the machine disturbs all.
-static uint32_t measure(const cpu_program *program, const dnnl_primitive_desc_t *descs,
-                        uint32_t count, dnnl_stream_t stream, uint64_t *out_time_ns) {
+// Turns about, so that what disturbs the machine disturbs all. Long runs need fewer repeats, and
+// who is far behind gets none. Fills least by candidate; returns the best.
+static uint32_t race(const cpu_program *program, const trial *trials, uint32_t count,
+                     dnnl_stream_t stream, uint64_t *least) {
+    uint32_t best = 0;
+    for (uint32_t run = 0; run < TIMED_RUNS; ++run) {
+        const uint64_t before = least[best];
+        const uint32_t last = run > 1 && before < UINT64_MAX && before > LONG_RUN_NS;
+        for (uint32_t i = 0; i < count && !last; ++i) {
+            // One alone is asked only how long it takes: its neighbours' sums even that out.
+            const uint32_t hopeless =
+                run > 0 && least[i] / HOPELESS_EIGHTHS > before / 8 && i != best;
+            const uint32_t known = run > 0 && count == 1 && before > LONG_RUN_NS;
+            if (hopeless || known) {
+                continue;
+            }
+            const uint64_t took = time_once(program, &trials[i], stream);
+            least[i] = took < least[i] ? took : least[i];
+        }
+        for (uint32_t i = 0; i < count; ++i) {
+            best = least[i] < least[best] ? i : best;
+        }
+    }
+    return best;
+}
+
+static uint32_t measure(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
+                        dnnl_stream_t stream, uint64_t *out_time_ns) {
     trial trials[CPU_CANDIDATES];
+    trial_part parts[TRIAL_ARGS];
     uint64_t least[CPU_CANDIDATES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    uint64_t bytes = 0;
+    uint32_t part_count = 0;
     uint32_t ready = 0;
     uint32_t best = 0;
-    for (; ready < count; ++ready) {
-        if (!trial_init(program, descs[ready], &trials[ready])) {
-            trial_deinit(program, &trials[ready]);
+    for (uint32_t i = 0; i < count; ++i) {
+        const uint64_t needs = trial_parts(descs[i], parts, &part_count);
+        bytes = needs > bytes ? needs : bytes;
+    }
+    const uint32_t reserved = reserve(build, bytes);
+    for (; reserved && ready < count; ++ready) {
+        if (!trial_init(build, descs[ready], &trials[ready])) {
+            trial_deinit(&trials[ready]);
             break;
         }
     }
-    for (uint32_t run = 0; ready == count && run < TIMED_RUNS; ++run) {
-        for (uint32_t i = 0; i < count; ++i) {
-            const uint64_t took = time_once(program, &trials[i], stream);
-            least[i] = run > 0 && took < least[i] ? took : least[i];
-        }
+    if (ready == count) {
+        best = race(build->program, trials, count, stream, least);
     }
     for (uint32_t i = 0; i < ready; ++i) {
-        best = least[i] < least[best] ? i : best;
-        trial_deinit(program, &trials[i]);
+        trial_deinit(&trials[i]);
     }
     *out_time_ns = least[best] == UINT64_MAX ? 0 : least[best];
     return best;
@@ -128,8 +189,9 @@ static const cpu_chosen *find(const cpu_program *program, uint64_t key) {
     return NULL;
 }
 
-static const cpu_chosen *decide(cpu_program *program, const dnnl_primitive_desc_t *descs,
+static const cpu_chosen *decide(cpu_build *build, const dnnl_primitive_desc_t *descs,
                                 uint32_t count, uint64_t key) {
+    cpu_program *program = build->program;
     dnnl_stream_t stream = NULL;
     cpu_chosen *made = tn_helper_alloc(&program->host, sizeof *made);
     if (made == NULL ||
@@ -138,7 +200,7 @@ static const cpu_chosen *decide(cpu_program *program, const dnnl_primitive_desc_
         return NULL;
     }
     *made = (cpu_chosen){.next = program->chosen, .key = key};
-    made->choice = measure(program, descs, count, stream, &made->time_ns);
+    made->choice = measure(build, descs, count, stream, &made->time_ns);
     program->chosen = made;
     (void)dnnl_stream_destroy(stream);
     return made;
@@ -154,7 +216,7 @@ uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, ui
     }
     const uint64_t key = mix(key_of(descs[0]), &variant, sizeof variant);
     const cpu_chosen *chosen = find(build->program, key);
-    chosen = chosen != NULL ? chosen : decide(build->program, descs, count, key);
+    chosen = chosen != NULL ? chosen : decide(build, descs, count, key);
     if (chosen == NULL) {
         return 0;
     }

@@ -15,6 +15,9 @@
 uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
                         uint32_t variant, uint64_t *out_time_ns);
 
+// Gives back what measuring needed.
+void tni_cpu_choose_done(cpu_build *build);
+
 // Decides how images lie in this program, by what all its convolutions take in either way and what
 // concatenations copy.
 void tni_cpu_choose_images(cpu_build *build);
