@@ -35,7 +35,7 @@ typedef struct explain_report {
     const plan_session *session;
     const tn_compiled *compiled;
     tn_plan_summary plan;
-    bool counted; // stats are there: the model could be prepared
+    bool counted; // stats are there: the model could be prepared, and has one stage
     tn_run_stats stats;
     explain_gain *gains; // owned, best first
     uint32_t gain_count;

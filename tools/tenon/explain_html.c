@@ -201,6 +201,8 @@ static void put_numbers(const page *p) {
         fprintf(p->out, ", <b>%u</b> host waits, <b>%u</b> transfers of <b>%s</b>",
                 r->stats.planned_host_waits, r->stats.planned_transfers,
                 cli_bytes_text(r->stats.planned_transfer_bytes, text[2]));
+    } else if (r->plan.stage_count > 1) {
+        fputs("; host waits and transfers are known once it has run", p->out);
     }
     fputs("</p>\n", p->out);
 }

@@ -129,7 +129,7 @@ static json_t *gains_json(const explain_report *r) {
     return list;
 }
 
-// Counts are there only when the model could be prepared.
+// Counts are there only when the model could be prepared, and has one stage.
 static json_t *counts_json(const explain_report *r) {
     const tn_run_stats *s = &r->stats;
     return !r->counted ? json_null()

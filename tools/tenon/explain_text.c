@@ -41,6 +41,8 @@ static void print_head(const explain_report *r) {
         printf(", %u host waits, %u transfers of %s", r->stats.planned_host_waits,
                r->stats.planned_transfers,
                cli_bytes_text(r->stats.planned_transfer_bytes, text[0]));
+    } else if (p->stage_count > 1) {
+        printf("; host waits and transfers are known once it has run");
     }
     printf("\npredicted %s%s%s, at least %s: gap %.3f %%", cli_bold(),
            time_text(p->cost_ns, text[1]), cli_plain(), time_text(p->lower_bound_ns, text[2]),

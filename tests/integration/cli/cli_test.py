@@ -519,6 +519,24 @@ class Explain(unittest.TestCase):
                 self.assertEqual(hint["reason"], "DYNAMIC_SHAPE")
                 self.assertEqual(hint["hint"], "give the model fixed sizes for image")
 
+    def test_counts_of_stages_are_not_known(self):
+        """How many elements are not zero only a run tells: what it hands over is not 0 until then."""
+        model = WORK / "stages.onnx"
+        graph = field(2, b"g") + field(11, pair(b"x"))
+        for op, before, after in ((b"Relu", b"x", b"a"), (b"NonZero", b"a", b"i"),
+                                  (b"Abs", b"i", b"y")):
+            graph += field(1, node(op, [before], after))
+        graph += field(12, floats(b"y", (), 7))
+        model.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 17)))
+        answer = tenon("explain", model, "--device", "reference", "--json")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        told = json.loads(answer.stdout)
+        self.assertGreater(told["plan"]["stages"], 1)
+        self.assertIsNone(told["planned"])
+        text = tenon("explain", model, "--device", "reference").stdout
+        self.assertIn("are known once it has run", text)
+        self.assertNotIn("0 transfers", text)
+
     def test_memory_is_capped(self):
         """The reference takes constants; its weights are 8 bytes of one Add."""
         model = WORK / "capped.onnx"
