@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a network's convolutions and matrix products take with oneDNN's own primitives: one behind
-// the other, each in the layouts that it likes, by the algorithm that is fastest on this machine of
-// those that are asked for here, with nothing in between. No strict bound: an implementation that
-// is not asked for may be faster. Speaks the lines of tenon_loop.c ("ready", "run", "stats"). bound.py
-// writes the list of layers.
+// the other, each in the layouts that it likes, by the algorithm that is fastest on this machine
+// of those that are asked for here, with nothing in between. No strict bound: an implementation
+// that is not asked for may be faster. Speaks the lines of tenon_loop.c ("ready", "run", "stats").
+// bound.py writes the list of layers.
 //
 //     bound LAYERS      conv COUNT N C H W OC KH KW OH OW SH SW PH PW PH2 PW2 GROUPS
 //                       matmul COUNT BATCH M K N      (BATCH 1: the second factor is a weight)
