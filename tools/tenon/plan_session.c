@@ -209,29 +209,51 @@ static int add_pins(const plan_session *s, const plan_rule *rule, tn_pin *pins, 
     return CLI_OK;
 }
 
-static bool is_without(const plan_rules *rules, const char *id) {
-    for (uint32_t i = 0; i < rules->without.count; i++) {
-        if (strcmp(rules->without.ids[i], id) == 0) {
+// Whether a list names the device, or the plugin that all of whose devices it means.
+static bool names(const cli_devices *list, const char *id) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        size_t size = strlen(list->ids[i]);
+        if (strncmp(list->ids[i], id, size) == 0 && (id[size] == '\0' || id[size] == ':')) {
             return true;
         }
     }
     return false;
 }
 
-// The devices that the rules leave: those named, or all of the host's.
-static void list_devices(plan_session *s, const plan_rules *rules) {
-    s->id_count = 0;
-    for (uint32_t i = 0; i < rules->devices.count; i++) {
-        if (!is_without(rules, rules->devices.ids[i])) {
-            s->ids[s->id_count++] = rules->devices.ids[i];
+// A name that fits nothing would leave out nothing, and nobody would know.
+static int check_without(const plan_session *s, const cli_devices *list) {
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (tn_host_device_find(s->host, list->ids[i]) == TN_NONE) {
+            cli_message(s->command, "there is no device \"%s\" to do without; see tenon plugins",
+                        list->ids[i]);
+            return CLI_USAGE;
         }
     }
-    for (uint32_t i = 0; rules->devices.count == 0 && i < tn_host_device_count(s->host); i++) {
-        const char *id = plan_device_text(s, i);
-        if (rules->without.count > 0 && !is_without(rules, id) && s->id_count < CLI_MAX_LIST) {
+    return CLI_OK;
+}
+
+// The devices that the rules leave: those named, or all of the host's.
+static int list_devices(plan_session *s, const plan_rules *rules) {
+    bool all = rules->devices.count == 0;
+    uint32_t count = all ? tn_host_device_count(s->host) : rules->devices.count;
+    int code = check_without(s, &rules->without);
+    s->id_count = 0;
+    if (code != CLI_OK || (all && rules->without.count == 0)) {
+        return code;
+    }
+    for (uint32_t i = 0; i < count && s->id_count < CLI_MAX_LIST; i++) {
+        // A plugin's name stands for its first device. What is none is left for tn_compile to name.
+        uint32_t index = all ? i : tn_host_device_find(s->host, rules->devices.ids[i]);
+        const char *id = index == TN_NONE ? rules->devices.ids[i] : plan_device_text(s, index);
+        if (!names(&rules->without, id)) {
             s->ids[s->id_count++] = id;
         }
     }
+    if (s->id_count == 0) {
+        cli_message(s->command, "the rules leave no device");
+        return CLI_USAGE;
+    }
+    return CLI_OK;
 }
 
 int plan_compile(plan_session *session, const plan_rules *rules, const tn_compile_config *config,
@@ -244,6 +266,7 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
     for (uint32_t i = 0; i < rules->count && code == CLI_OK; i++) {
         code = add_pins(s, &rules->rules[i], pins, &count);
     }
+    code = code == CLI_OK ? list_devices(s, rules) : code;
     if (code == CLI_OK) {
         tn_compile_config ruled = *config;
         tn_device_cap caps[CLI_MAX_LIST];
@@ -252,9 +275,8 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
         for (uint32_t i = 0; i < config->pin_count; i++) {
             pins[count++] = config->pins[i];
         }
-        list_devices(s, rules);
         // Devices left out must not come back for what the others refuse.
-        bool strict = rules->no_fallback || (rules->without.count > 0 && s->id_count > 0);
+        bool strict = rules->no_fallback || rules->without.count > 0;
         ruled.devices = s->ids;
         ruled.device_count = s->id_count;
         ruled.policy |= strict ? TN_COMPILE_NO_FALLBACK : 0;

@@ -407,6 +407,26 @@ class Explain(unittest.TestCase):
         without = self.ask("--without", "fake:alpha", command="whatif")
         self.assertEqual({m["to"] for m in without["moved"]} | {"fake:beta"}, {"fake:beta"})
 
+    def test_devices_left_out_by_the_name_of_their_plugin(self):
+        devices = ("--device", "fake:alpha,reference")
+        other = ("--plugin", TENON.parents[1] / "lib/tenon/plugins/reference.so")
+        self.assertEqual(self.places("--without", "fake", *devices, *other), {"reference:cpu"})
+        self.assertEqual(self.places("--without", "reference:cpu", *devices, *other),
+                         {"fake:alpha"})
+
+    def places(self, *args):
+        answer = tenon("explain", self.MODEL, *self.HOST, "--json", *args)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return {n["device"] for n in json.loads(answer.stdout)["nodes"]}
+
+    def test_devices_left_out_that_are_none(self):
+        for command in ("explain", "whatif"):
+            for names, word in (("fake:nowhere", '"fake:nowhere"'), ("fak", '"fak"'),
+                                ("fake:alpha,fake:beta", "no device"), ("fake", "no device")):
+                answer = tenon(command, self.MODEL, *self.HOST, *self.BOTH, "--without", names)
+                self.assertEqual(answer.returncode, 2, (names, answer.stdout))
+                self.assertIn(word, answer.stderr)
+
     def links(self, name, *pairs, **more):
         path = WORK / name
         path.write_text(json.dumps({"schema_version": 1, "pairs": pairs, **more}))
