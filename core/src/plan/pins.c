@@ -28,17 +28,25 @@ static bool speaks_for(const tni_model *model, uint32_t node, uint32_t pinned) {
     return false;
 }
 
+static tn_status fail(const tni_plan *plan, const tni_verdict_set *set, uint32_t place,
+                      tn_error *error) {
+    const uint32_t index = plan->region->nodes[place];
+    const tni_node *node = &plan->model->nodes[index];
+    char why[96];
+    tni_option_text(&set->options[place], why, sizeof(why));
+    return tni_fail_node(error, TN_ERROR_UNSUPPORTED, "plan.pin", index, TN_NONE,
+                         "node \"%.*s\" (%.*s) is pinned to %s, which does not take it: %s",
+                         (int)node->name.size_bytes, node->name.data == NULL ? "" : node->name.data,
+                         (int)node->op_type.size_bytes, node->op_type.data, set->device->id, why);
+}
+
 static tn_status apply(tni_plan *plan, const tni_pin *pin, uint32_t place, tn_error *error) {
     for (uint32_t k = 0; k < plan->set_count; k++) {
         tni_verdict_set *set = &plan->sets[k];
         bool named = set->device == pin->device;
         const tni_option *option = &set->options[place];
         if (named && pin->kind == TN_PIN_TO && !option->possible) {
-            char why[96];
-            tni_option_text(option, why, sizeof(why));
-            return tni_fail_node(
-                error, TN_ERROR_UNSUPPORTED, "plan.pin", plan->region->nodes[place], TN_NONE,
-                "a node is pinned to %s, which does not take it: %s", set->device->id, why);
+            return fail(plan, set, place, error);
         }
         if (named && pin->kind == TN_PIN_ASSUME && !option->possible) {
             set->options[place] = (tni_option){.possible = true, .origin = TN_COST_UNKNOWN};
