@@ -11,6 +11,7 @@
 #define MAX_LANES 64u
 #define LANE_WIDTH 260
 #define BOX_WIDTH 210
+#define BOX_LETTERS 30u
 #define ROW_HEIGHT 64
 #define BOX_HEIGHT 44
 #define TOP 60
@@ -72,6 +73,18 @@ static int lane_x(uint32_t lane) {
     return 20 + (int)lane * LANE_WIDTH;
 }
 
+// The beginning, where all does not fit; whole characters of it.
+static void put_text_in_box(FILE *out, const char *text) {
+    char clipped[BOX_LETTERS + 1];
+    size_t size = strlen(text) > BOX_LETTERS ? BOX_LETTERS - 2 : strlen(text);
+    while (text[size] != '\0' && ((unsigned char)text[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    snprintf(clipped, sizeof(clipped), "%.*s", (int)size, text);
+    put_text(out, clipped);
+    fputs(text[size] != '\0' ? "..." : "", out);
+}
+
 static void put_box(const page *p, uint32_t lane, uint32_t row, const char *title,
                     const char *second, bool marked) {
     fprintf(p->out,
@@ -82,9 +95,7 @@ static void put_box(const page *p, uint32_t lane, uint32_t row, const char *titl
     fprintf(p->out, "<text x='%d' y='%d' class='b'>", lane_x(lane) + 9, row_y(row) + 18);
     put_text(p->out, title);
     fprintf(p->out, "</text><text x='%d' y='%d'>", lane_x(lane) + 9, row_y(row) + 35);
-    char clipped[31];
-    snprintf(clipped, sizeof(clipped), "%s", second);
-    put_text(p->out, clipped);
+    put_text_in_box(p->out, second);
     fputs("</text><title>", p->out);
     put_text(p->out, second);
     fputs("</title></g>\n", p->out);
