@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tenon explain`: where everything would run, what that costs, and why.
 #include "explain.h"
+#include "model_inputs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,7 @@ typedef struct explain_options {
     plan_rules rules;
     const char *model;
     const char *html;
-    const char *shapes[CLI_MAX_LIST]; // NAME=AxBxC
-    uint32_t shape_count;
+    input_options inputs; // their shapes alone
     bool plan_only;
     bool gain;
     bool dot;
@@ -36,10 +36,10 @@ static int parse(cli_args *args, explain_options *o) {
         }
         if (strcmp(argument, "--html") == 0) {
             o->html = cli_value(args, argument);
-        } else if (strcmp(argument, "--shape") == 0 && o->shape_count < CLI_MAX_LIST) {
+        } else if (strcmp(argument, "--shape") == 0 && o->inputs.shape_count < CLI_MAX_LIST) {
             const char *shape = cli_value(args, argument);
-            o->shapes[o->shape_count] = shape;
-            o->shape_count += shape != NULL;
+            o->inputs.shapes[o->inputs.shape_count] = shape;
+            o->inputs.shape_count += shape != NULL;
         } else if (argument[0] != '-' && o->model == NULL) {
             o->model = argument;
         } else {
@@ -57,9 +57,10 @@ static int parse(cli_args *args, explain_options *o) {
 static bool input_shape(const explain_options *o, const tn_tensor_desc *desc, int64_t *dims,
                         uint32_t *out_rank) {
     size_t size = strlen(desc->name);
-    for (uint32_t i = 0; i < o->shape_count; i++) {
-        if (strncmp(o->shapes[i], desc->name, size) == 0 && o->shapes[i][size] == '=') {
-            return cli_parse_shape(o->shapes[i] + size + 1, dims, out_rank);
+    for (uint32_t i = 0; i < o->inputs.shape_count; i++) {
+        const char *shape = o->inputs.shapes[i];
+        if (strncmp(shape, desc->name, size) == 0 && shape[size] == '=') {
+            return cli_parse_shape(shape + size + 1, dims, out_rank);
         }
     }
     *out_rank = desc->rank == TN_RANK_UNKNOWN ? 0 : desc->rank;
@@ -225,6 +226,7 @@ int cli_explain(cli_args *args) {
     if (code == CLI_OK) {
         s.model_path = o.model;
         code = plan_open(&s, args->options);
+        code = code == CLI_OK ? model_inputs_check(command, s.model, &o.inputs) : code;
         if (code == CLI_OK) {
             code = explain(&o, args->options, &s);
         }
