@@ -61,6 +61,7 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
 void plan_rules_free(plan_rules *rules) {
     cli_devices_free(&rules->devices);
     cli_devices_free(&rules->without);
+    cli_devices_free(&rules->without_in_file);
     free(rules->text);
     rules->text = NULL;
     rules->count = 0;
@@ -79,10 +80,12 @@ static int read_line(const char *command, plan_rules *rules, char *line) {
     }
     char *first = strtok_r(NULL, " \t\r", &rest);
     if (first != NULL && strcmp(word, "device") == 0) {
-        return cli_parse_devices(command, word, first, &rules->devices);
+        // The command line's stay.
+        return rules->devices.count > 0 ? CLI_OK
+                                        : cli_parse_devices(command, word, first, &rules->devices);
     }
     if (first != NULL && strcmp(word, "without") == 0) {
-        return cli_parse_devices(command, word, first, &rules->without);
+        return cli_parse_devices(command, word, first, &rules->without_in_file);
     }
     char *device = strtok_r(NULL, " \t\r", &rest);
     bool pin = strcmp(word, "pin") == 0;
@@ -232,20 +235,25 @@ static int check_without(const plan_session *s, const cli_devices *list) {
     return CLI_OK;
 }
 
+static bool leaves_out(const plan_rules *rules) {
+    return rules->without.count > 0 || rules->without_in_file.count > 0;
+}
+
 // The devices that the rules leave: those named, or all of the host's.
 static int list_devices(plan_session *s, const plan_rules *rules) {
     bool all = rules->devices.count == 0;
     uint32_t count = all ? tn_host_device_count(s->host) : rules->devices.count;
     int code = check_without(s, &rules->without);
+    code = code == CLI_OK ? check_without(s, &rules->without_in_file) : code;
     s->id_count = 0;
-    if (code != CLI_OK || (all && rules->without.count == 0)) {
+    if (code != CLI_OK || (all && !leaves_out(rules))) {
         return code;
     }
     for (uint32_t i = 0; i < count && s->id_count < CLI_MAX_LIST; i++) {
         // A plugin's name stands for its first device. What is none is left for tn_compile to name.
         uint32_t index = all ? i : tn_host_device_find(s->host, rules->devices.ids[i]);
         const char *id = index == TN_NONE ? rules->devices.ids[i] : plan_device_text(s, index);
-        if (!names(&rules->without, id)) {
+        if (!names(&rules->without, id) && !names(&rules->without_in_file, id)) {
             s->ids[s->id_count++] = id;
         }
     }
@@ -276,7 +284,7 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
             pins[count++] = config->pins[i];
         }
         // Devices left out must not come back for what the others refuse.
-        bool strict = rules->no_fallback || rules->without.count > 0;
+        bool strict = rules->no_fallback || leaves_out(rules);
         ruled.devices = s->ids;
         ruled.device_count = s->id_count;
         ruled.policy |= strict ? TN_COMPILE_NO_FALLBACK : 0;

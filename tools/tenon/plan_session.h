@@ -27,8 +27,9 @@ typedef struct plan_rules {
     uint32_t cap_count;
     cli_devices devices; // none: the host chooses
     cli_devices without;
-    const char *policy; // file of rules, or null
-    char *text;         // owned: what rules of a file point into
+    cli_devices without_in_file; // and without these
+    const char *policy;          // file of rules, or null
+    char *text;                  // owned: what rules of a file point into
     bool no_fallback;
     bool concurrent; // devices work at the same time
 } plan_rules;
@@ -51,7 +52,8 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument);
 int plan_rules_complete(const char *command, const char *model, plan_rules *rules);
 // Adds the rules of a file: lines "pin NODES DEVICE", "forbid NODES DEVICE", "device A,B",
 // "without A,B", "memory DEVICE SIZE", "no-fallback", "# ...". A file that is not there is no error
-// unless required. Once a plan_rules. CLI_OK or an exit code after a message.
+// unless required. Devices that the rules name already stay, those of the file do not count. Once a
+// plan_rules. CLI_OK or an exit code after a message.
 int plan_rules_read(const char *command, const char *path, bool required, plan_rules *rules);
 void plan_rules_free(plan_rules *rules);
 // Adds caps "DEVICE=SIZE,...": SIZE is a number of bytes, with kB, MB, GB, KiB, MiB or GiB, or

@@ -158,6 +158,10 @@ static void join_rules(whatif *w) {
         w->changed.devices = w->base.devices;
         w->changed.devices.text = NULL; // stays the base's
     }
+    if (w->changed.without_in_file.count == 0) {
+        w->changed.without_in_file = w->base.without_in_file;
+        w->changed.without_in_file.text = NULL; // stays the base's
+    }
     plan_memory_join(&w->base, &w->changed);
     w->changed.no_fallback |= w->base.no_fallback;
 }

@@ -419,6 +419,29 @@ class Explain(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         return {n["device"] for n in json.loads(answer.stdout)["nodes"]}
 
+    def test_devices_left_out_by_a_file_stay_out(self):
+        rules = WORK / "without.plan"
+        rules.write_text("device fake:beta\nwithout fake:alpha\n")
+        three = ("--device", "fake:alpha,fake:beta,reference", "--policy", rules,
+                 "--plugin", TENON.parents[1] / "lib/tenon/plugins/reference.so")
+        self.assertEqual(self.places("--without", "fake:beta", *three), {"reference:cpu"})
+        beside = pathlib.Path(str(self.MODEL) + ".plan")
+        beside.write_text("without fake:alpha\n")
+        try:
+            told = self.ask("--pin", "0=fake:beta", command="whatif")
+        finally:
+            beside.unlink()
+        self.assertEqual(told["moved"], [])
+
+    def test_explain_names_what_does_not_fit(self):
+        for args, word in ((("--shape", "y=1"), '"y=1"'),
+                           (("--pin", "neg1=null:null", "--device", "fake:alpha,null",
+                             "--plugin", TENON.parents[1] / "lib/tenon/plugins/null.so"),
+                            'node "neg1" (Neg) is pinned to null:null')):
+            answer = tenon("explain", self.MODEL, *self.HOST, *args)
+            self.assertEqual(answer.returncode, 2, answer.stdout)
+            self.assertIn(word, answer.stderr)
+
     def test_devices_left_out_that_are_none(self):
         for command in ("explain", "whatif"):
             for names, word in (("fake:nowhere", '"fake:nowhere"'), ("fak", '"fak"'),
