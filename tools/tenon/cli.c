@@ -271,32 +271,56 @@ void cli_progress_end(cli_progress *progress) {
     }
 }
 
-int cli_parse_devices(const char *command, const char *option, const char *list,
-                      cli_devices *out_devices) {
-    cli_devices_free(out_devices);
-    out_devices->text = strdup(list);
-    if (out_devices->text == NULL) {
+static int add_device(const char *command, const char *option, const char *id, size_t size,
+                      cli_devices *devices) {
+    if (devices->count == CLI_MAX_LIST) {
+        cli_message(command, "%s names more than %u devices", option, CLI_MAX_LIST);
+        return CLI_USAGE;
+    }
+    char *copy = strndup(id, size);
+    if (copy == NULL) {
         cli_message(command, "out of memory");
         return CLI_ENVIRONMENT;
     }
-    char *rest = NULL;
-    for (char *one = strtok_r(out_devices->text, ",", &rest); one != NULL;
-         one = strtok_r(NULL, ",", &rest)) {
-        if (out_devices->count == CLI_MAX_LIST) {
-            cli_message(command, "%s names more than %u devices", option, CLI_MAX_LIST);
-            return CLI_USAGE;
-        }
-        out_devices->ids[out_devices->count++] = one;
-    }
-    if (out_devices->count == 0) {
-        cli_message(command, "%s names no device", option);
-        return CLI_USAGE;
-    }
+    devices->ids[devices->count++] = copy;
     return CLI_OK;
 }
 
+int cli_add_devices(const char *command, const char *option, const char *list,
+                    cli_devices *devices) {
+    uint32_t before = devices->count;
+    int code = CLI_OK;
+    for (const char *at = list; *at != '\0' && code == CLI_OK;) {
+        size_t size = strcspn(at, ",");
+        code = size > 0 ? add_device(command, option, at, size, devices) : CLI_OK;
+        at += size + (at[size] == ',');
+    }
+    if (code == CLI_OK && devices->count == before) {
+        cli_message(command, "%s names no device", option);
+        code = CLI_USAGE;
+    }
+    return code;
+}
+
+int cli_parse_devices(const char *command, const char *option, const char *list,
+                      cli_devices *out_devices) {
+    cli_devices_free(out_devices);
+    return cli_add_devices(command, option, list, out_devices);
+}
+
+int cli_copy_devices(const char *command, const cli_devices *from, cli_devices *devices) {
+    int code = CLI_OK;
+    for (uint32_t i = 0; i < from->count && code == CLI_OK; i++) {
+        code =
+            add_device(command, "all lists together", from->ids[i], strlen(from->ids[i]), devices);
+    }
+    return code;
+}
+
 void cli_devices_free(cli_devices *devices) {
-    free(devices->text);
+    for (uint32_t i = 0; i < devices->count; i++) {
+        free(devices->ids[i]);
+    }
     *devices = (cli_devices){0};
 }
 

@@ -55,14 +55,18 @@ const char *cli_next(cli_args *args);
 const char *cli_value(cli_args *args, const char *option);
 // A count from 0 to max, or args->failed.
 uint64_t cli_number(cli_args *args, const char *option, uint64_t min, uint64_t max);
-// "DEVICE,DEVICE": ids in a copy of the list. CLI_OK or an exit code after a message.
 typedef struct cli_devices {
-    char *text; // owned
-    const char *ids[CLI_MAX_LIST];
+    char *ids[CLI_MAX_LIST]; // owned
     uint32_t count;
 } cli_devices;
+// "DEVICE,DEVICE" behind those that are there; or instead of them. What was added stays for
+// cli_devices_free after an error too. CLI_OK or an exit code after a message.
+int cli_add_devices(const char *command, const char *option, const char *list,
+                    cli_devices *devices);
 int cli_parse_devices(const char *command, const char *option, const char *list,
                       cli_devices *out_devices);
+// The same devices once more. CLI_OK or an exit code after a message.
+int cli_copy_devices(const char *command, const cli_devices *from, cli_devices *devices);
 void cli_devices_free(cli_devices *devices);
 
 // "1x3xN" with sizes for all: at most TN_MAX_RANK of them. Returns false when it is none.

@@ -27,18 +27,17 @@ static void take_rule(cli_args *args, plan_rules *rules, const char *argument, t
     }
 }
 
-static void take_list(cli_args *args, const char *argument, cli_devices *out_devices) {
-    const char *list = cli_value(args, argument);
-    if (list != NULL) {
-        args->failed = cli_parse_devices(args->command, argument, list, out_devices);
-    }
-}
-
 bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
     if (strcmp(argument, "--device") == 0) {
-        take_list(args, argument, &rules->devices);
+        const char *list = cli_value(args, argument);
+        args->failed = list != NULL
+                           ? cli_parse_devices(args->command, argument, list, &rules->devices)
+                           : args->failed;
     } else if (strcmp(argument, "--without") == 0) {
-        take_list(args, argument, &rules->without);
+        const char *list = cli_value(args, argument);
+        args->failed = list != NULL
+                           ? cli_add_devices(args->command, argument, list, &rules->without)
+                           : args->failed;
     } else if (strcmp(argument, "--no-fallback") == 0) {
         rules->no_fallback = true;
     } else if (strcmp(argument, "--concurrent") == 0) {
@@ -61,14 +60,14 @@ bool plan_rules_take(cli_args *args, plan_rules *rules, const char *argument) {
 void plan_rules_free(plan_rules *rules) {
     cli_devices_free(&rules->devices);
     cli_devices_free(&rules->without);
-    cli_devices_free(&rules->without_in_file);
     free(rules->text);
     rules->text = NULL;
     rules->count = 0;
 }
 
-// One line of a rule file, which is changed: "pin NODES DEVICE" becomes "NODES=DEVICE".
-static int read_line(const char *command, plan_rules *rules, char *line) {
+// One line of a rule file, which is changed: "pin NODES DEVICE" becomes "NODES=DEVICE". named: the
+// command line names devices, and those of the file do not count.
+static int read_line(const char *command, plan_rules *rules, bool named, char *line) {
     char *rest = NULL;
     char *word = strtok_r(line, " \t\r", &rest);
     if (word == NULL || word[0] == '#') {
@@ -80,12 +79,10 @@ static int read_line(const char *command, plan_rules *rules, char *line) {
     }
     char *first = strtok_r(NULL, " \t\r", &rest);
     if (first != NULL && strcmp(word, "device") == 0) {
-        // The command line's stay.
-        return rules->devices.count > 0 ? CLI_OK
-                                        : cli_parse_devices(command, word, first, &rules->devices);
+        return named ? CLI_OK : cli_add_devices(command, word, first, &rules->devices);
     }
     if (first != NULL && strcmp(word, "without") == 0) {
-        return cli_parse_devices(command, word, first, &rules->without_in_file);
+        return cli_add_devices(command, word, first, &rules->without);
     }
     char *device = strtok_r(NULL, " \t\r", &rest);
     bool pin = strcmp(word, "pin") == 0;
@@ -128,11 +125,12 @@ int plan_rules_read(const char *command, const char *path, bool required, plan_r
         return CLI_USAGE;
     }
     rules->text = text;
+    bool named = rules->devices.count > 0;
     int code = CLI_OK;
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL && code == CLI_OK;
          line = strtok_r(NULL, "\n", &rest)) {
-        code = read_line(command, rules, line);
+        code = read_line(command, rules, named, line);
     }
     if (code != CLI_OK) {
         cli_message(command, "%s: bad rule", path);
@@ -235,25 +233,20 @@ static int check_without(const plan_session *s, const cli_devices *list) {
     return CLI_OK;
 }
 
-static bool leaves_out(const plan_rules *rules) {
-    return rules->without.count > 0 || rules->without_in_file.count > 0;
-}
-
 // The devices that the rules leave: those named, or all of the host's.
 static int list_devices(plan_session *s, const plan_rules *rules) {
     bool all = rules->devices.count == 0;
     uint32_t count = all ? tn_host_device_count(s->host) : rules->devices.count;
     int code = check_without(s, &rules->without);
-    code = code == CLI_OK ? check_without(s, &rules->without_in_file) : code;
     s->id_count = 0;
-    if (code != CLI_OK || (all && !leaves_out(rules))) {
+    if (code != CLI_OK || (all && rules->without.count == 0)) {
         return code;
     }
     for (uint32_t i = 0; i < count && s->id_count < CLI_MAX_LIST; i++) {
         // A plugin's name stands for its first device. What is none is left for tn_compile to name.
         uint32_t index = all ? i : tn_host_device_find(s->host, rules->devices.ids[i]);
         const char *id = index == TN_NONE ? rules->devices.ids[i] : plan_device_text(s, index);
-        if (!names(&rules->without, id) && !names(&rules->without_in_file, id)) {
+        if (!names(&rules->without, id)) {
             s->ids[s->id_count++] = id;
         }
     }
@@ -284,7 +277,7 @@ int plan_compile(plan_session *session, const plan_rules *rules, const tn_compil
             pins[count++] = config->pins[i];
         }
         // Devices left out must not come back for what the others refuse.
-        bool strict = rules->no_fallback || leaves_out(rules);
+        bool strict = rules->no_fallback || rules->without.count > 0;
         ruled.devices = s->ids;
         ruled.device_count = s->id_count;
         ruled.policy |= strict ? TN_COMPILE_NO_FALLBACK : 0;

@@ -27,9 +27,8 @@ typedef struct plan_rules {
     uint32_t cap_count;
     cli_devices devices; // none: the host chooses
     cli_devices without;
-    cli_devices without_in_file; // and without these
-    const char *policy;          // file of rules, or null
-    char *text;                  // owned: what rules of a file point into
+    const char *policy; // file of rules, or null
+    char *text;         // owned: what rules of a file point into
     bool no_fallback;
     bool concurrent; // devices work at the same time
 } plan_rules;

@@ -150,20 +150,17 @@ static int report(const whatif *w, const cli_options *options) {
 }
 
 // The changed plan obeys the base's rules too, unless it names its own devices.
-static void join_rules(whatif *w) {
+static int join_rules(whatif *w) {
     for (uint32_t i = 0; i < w->base.count && w->changed.count < CLI_MAX_LIST; i++) {
         w->changed.rules[w->changed.count++] = w->base.rules[i];
     }
-    if (w->changed.devices.count == 0) {
-        w->changed.devices = w->base.devices;
-        w->changed.devices.text = NULL; // stays the base's
-    }
-    if (w->changed.without_in_file.count == 0) {
-        w->changed.without_in_file = w->base.without_in_file;
-        w->changed.without_in_file.text = NULL; // stays the base's
-    }
+    int code = w->changed.devices.count > 0
+                   ? CLI_OK
+                   : cli_copy_devices(command, &w->base.devices, &w->changed.devices);
+    code = code == CLI_OK ? cli_copy_devices(command, &w->base.without, &w->changed.without) : code;
     plan_memory_join(&w->base, &w->changed);
     w->changed.no_fallback |= w->base.no_fallback;
+    return code;
 }
 
 static int compile_both(whatif *w) {
@@ -190,7 +187,9 @@ int cli_whatif(cli_args *args) {
         code = link_file_read(command, w.link_path, &w.links);
     }
     if (code == CLI_OK) {
-        join_rules(&w);
+        code = join_rules(&w);
+    }
+    if (code == CLI_OK) {
         code = plan_open(&w.session, args->options);
         code = code == CLI_OK ? compile_both(&w) : code;
         code = code == CLI_OK ? report(&w, args->options) : code;

@@ -421,10 +421,17 @@ class Explain(unittest.TestCase):
 
     def test_devices_left_out_by_a_file_stay_out(self):
         rules = WORK / "without.plan"
-        rules.write_text("device fake:beta\nwithout fake:alpha\n")
+        rules.write_text("device fake:nowhere\nwithout fake:alpha\n")
         three = ("--device", "fake:alpha,fake:beta,reference", "--policy", rules,
                  "--plugin", TENON.parents[1] / "lib/tenon/plugins/reference.so")
         self.assertEqual(self.places("--without", "fake:beta", *three), {"reference:cpu"})
+        # Lists add up: in a file line by line, on the command line option by option.
+        rules.write_text("device fake:alpha\ndevice fake:beta,reference\n"
+                         "without fake:alpha\nwithout fake:beta\n")
+        self.assertEqual(self.places(*three[2:]), {"reference:cpu"})
+        rules.write_text("")
+        self.assertEqual(self.places("--without", "fake:beta", "--without", "fake:alpha", *three),
+                         {"reference:cpu"})
         beside = pathlib.Path(str(self.MODEL) + ".plan")
         beside.write_text("without fake:alpha\n")
         try:
