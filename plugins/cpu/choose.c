@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-// The first run warms the caches, and counts where the others would cost more than they tell.
+// The first run warms the caches and does not count. One counted run is too few: a layer that is
+// disturbed then costs every later run of the program.
 #define TIMED_RUNS 4u
-#define LONG_RUN_NS 400000u
-// A candidate that is this many eighths of the best one is not run again.
-#define HOPELESS_EIGHTHS 10u
+// Who takes so many times what the best takes is not run again.
+#define HOPELESS 2u
 #define TRIAL_ARGS 5u
 
 // FNV-1a over what the library says a primitive is.
@@ -124,27 +124,24 @@ static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_strea
     return status == dnnl_success ? host->services->clock_ns(host->context) - begin : UINT64_MAX;
 }
 
-// Turns about, so that what disturbs the machine disturbs all. Long runs need fewer repeats, and
-// who is far behind gets none. Fills least by candidate; returns the best.
+// Turns about, so that what disturbs the machine disturbs all. Fills out_took with each one's
+// least, of those that were far behind that of their last run; returns the best.
 static uint32_t race(const cpu_program *program, const trial *trials, uint32_t count,
-                     dnnl_stream_t stream, uint64_t *least) {
+                     dnnl_stream_t stream, uint64_t *out_took) {
+    uint32_t out[CPU_CANDIDATES] = {0};
     uint32_t best = 0;
     for (uint32_t run = 0; run < TIMED_RUNS; ++run) {
-        const uint64_t before = least[best];
-        const uint32_t last = run > 1 && before < UINT64_MAX && before > LONG_RUN_NS;
-        for (uint32_t i = 0; i < count && !last; ++i) {
-            // One alone is asked only how long it takes: its neighbours' sums even that out.
-            const uint32_t hopeless =
-                run > 0 && least[i] / HOPELESS_EIGHTHS > before / 8 && i != best;
-            const uint32_t known = run > 0 && count == 1 && before > LONG_RUN_NS;
-            if (hopeless || known) {
-                continue;
+        for (uint32_t i = 0; i < count; ++i) {
+            if (!out[i]) {
+                const uint64_t took = time_once(program, &trials[i], stream);
+                out_took[i] = run > 1 && out_took[i] < took ? out_took[i] : took;
             }
-            const uint64_t took = time_once(program, &trials[i], stream);
-            least[i] = took < least[i] ? took : least[i];
         }
         for (uint32_t i = 0; i < count; ++i) {
-            best = least[i] < least[best] ? i : best;
+            best = !out[i] && out_took[i] < out_took[best] ? i : best;
+        }
+        for (uint32_t i = 0; i < count; ++i) {
+            out[i] |= out_took[i] / HOPELESS > out_took[best];
         }
     }
     return best;
@@ -154,7 +151,7 @@ static uint32_t measure(cpu_build *build, const dnnl_primitive_desc_t *descs, ui
                         dnnl_stream_t stream, uint64_t *out_time_ns) {
     trial trials[CPU_CANDIDATES];
     trial_part parts[TRIAL_ARGS];
-    uint64_t least[CPU_CANDIDATES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    uint64_t took[CPU_CANDIDATES] = {0};
     uint64_t bytes = 0;
     uint32_t part_count = 0;
     uint32_t ready = 0;
@@ -171,12 +168,12 @@ static uint32_t measure(cpu_build *build, const dnnl_primitive_desc_t *descs, ui
         }
     }
     if (ready == count) {
-        best = race(build->program, trials, count, stream, least);
+        best = race(build->program, trials, count, stream, took);
     }
     for (uint32_t i = 0; i < ready; ++i) {
         trial_deinit(&trials[i]);
     }
-    *out_time_ns = least[best] == UINT64_MAX ? 0 : least[best];
+    *out_time_ns = took[best] == UINT64_MAX ? 0 : took[best];
     return best;
 }
 
