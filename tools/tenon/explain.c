@@ -102,6 +102,8 @@ static int count_run(const explain_options *o, const plan_session *s, tn_compile
                           tn_request_stats(request, &report->stats) == TN_OK;
         if (status != TN_OK) {
             cli_message(command, "no counts: %s", error.text);
+        } else if (report->counted) {
+            code = explain_find_waits(request, report);
         }
     }
     tn_request_destroy(request);
@@ -212,6 +214,7 @@ static int explain(const explain_options *o, const cli_options *common, plan_ses
         code = tell(o, common, &report);
     }
     free(report.gains);
+    free(report.waits);
     tn_compiled_release(compiled);
     return code;
 }

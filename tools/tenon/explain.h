@@ -7,6 +7,7 @@
 
 #define EXPLAIN_HINT_BYTES 256u
 #define EXPLAIN_HINTS 4u
+#define EXPLAIN_WAITS_BYTES 256u
 
 // Refusals for one reason, with the same numbers.
 typedef struct explain_hint {
@@ -37,6 +38,8 @@ typedef struct explain_report {
     tn_plan_summary plan;
     bool counted; // stats are there: the model could be prepared, and has one stage
     tn_run_stats stats;
+    tn_planned_wait *waits; // owned, in the order of the run; 0 unless counted
+    uint32_t wait_count;
     explain_gain *gains; // owned, best first
     uint32_t gain_count;
     bool with_gains;
@@ -48,6 +51,13 @@ bool explain_transfer(const explain_report *report, uint32_t transfer,
                       tn_planned_transfer *out_transfer);
 // TN_COST_ of a node's cost on the device that runs it; TN_NONE where it has none.
 uint32_t explain_cost_origin(const explain_report *report, uint32_t node);
+// Fills waits from a request that stats were read from. CLI_OK or an exit code after a message.
+// explain_waits.c
+int explain_find_waits(const tn_request *request, explain_report *report);
+// How often a host thread waits before an island (TN_NONE: at the end), and in text for what: "for
+// island 2, the copy of island 3's results". text is "" when it does not wait.
+uint32_t explain_waits_before(const explain_report *report, uint32_t island, char *text,
+                              size_t capacity);
 // "Conv x4, Relu x3, ...": the op types of some nodes, most frequent first.
 void explain_op_text(const plan_session *session, const uint32_t *nodes, uint32_t count, char *text,
                      size_t capacity);

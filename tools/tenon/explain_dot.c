@@ -24,6 +24,7 @@ static const char *colour(uint32_t device) {
 static void print_island(const explain_report *r, uint32_t index, bool folded) {
     tn_island_desc island;
     char ops[160];
+    char waits[EXPLAIN_WAITS_BYTES];
     if (!explain_island(r, index, &island)) {
         return;
     }
@@ -31,7 +32,13 @@ static void print_island(const explain_report *r, uint32_t index, bool folded) {
     printf("  subgraph cluster_%u {\n    style=filled; color=\"%s\"; label=\"%u: ", index,
            colour(island.device), index);
     print_quoted(plan_device_text(r->session, island.device));
-    printf("\";\n");
+    if (explain_waits_before(r, index, waits, sizeof(waits)) > 0) {
+        printf("\\nthe host waits ");
+        print_quoted(waits);
+        printf("\"; pencolor=\"#c00000\"; penwidth=3;\n");
+    } else {
+        printf("\";\n");
+    }
     if (folded) {
         printf("    i%u [label=\"%u nodes\\n", index, island.node_count);
         print_quoted(ops);
@@ -62,12 +69,25 @@ static void print_end(const explain_report *r, uint32_t index, bool folded, bool
     }
 }
 
+// The host's two ends.
+static void print_host(const explain_report *r) {
+    char waits[EXPLAIN_WAITS_BYTES];
+    printf("  host_in [label=\"host\"]; host_out [label=\"host");
+    if (explain_waits_before(r, TN_NONE, waits, sizeof(waits)) > 0) {
+        printf("\\nwaits ");
+        print_quoted(waits);
+        printf("\", color=\"#c00000\", penwidth=\"3");
+    }
+    printf("\"];\n");
+}
+
 void explain_print_dot(const explain_report *report) {
     bool folded = tn_model_node_count(report->session->model) > MAX_NODES_DRAWN;
     tn_planned_transfer t;
     char text[CLI_TEXT_BYTES];
     puts("digraph plan {\n  compound=true; node [shape=box, style=\"filled,rounded\", "
-         "fillcolor=white];\n  host_in [label=\"host\"]; host_out [label=\"host (waits)\"];");
+         "fillcolor=white];");
+    print_host(report);
     for (uint32_t i = 0; i < report->plan.island_count; i++) {
         print_island(report, i, folded);
     }

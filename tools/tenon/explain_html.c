@@ -101,11 +101,31 @@ static void put_box(const page *p, uint32_t lane, uint32_t row, const char *titl
     fputs("</title></g>\n", p->out);
 }
 
+// A red tag on the upper edge of a box before which a host thread stops.
+static void put_waits(const page *p, uint32_t lane, uint32_t row, uint32_t count,
+                      const char *what) {
+    if (count == 0) {
+        return;
+    }
+    fprintf(p->out,
+            "<g><rect x='%d' y='%d' width='%d' height='14' rx='4' fill='#c00000'/>"
+            "<text x='%d' y='%d' class='w'>host waits",
+            lane_x(lane) + 9, row_y(row) - 11, count > 1 ? 92 : 68, lane_x(lane) + 13,
+            row_y(row) + 2);
+    if (count > 1) {
+        fprintf(p->out, " x%u", count);
+    }
+    fprintf(p->out, "</text><title>host waits: %u, ", count);
+    put_text(p->out, what);
+    fputs("</title></g>\n", p->out);
+}
+
 static void put_islands(page *p) {
     const explain_report *r = p->report;
     tn_island_desc island;
     char title[128];
     char ops[160];
+    char what[EXPLAIN_WAITS_BYTES];
     put_box(p, 0, 0, "inputs", "the host submits", false);
     for (uint32_t i = 0; i < r->plan.island_count; i++) {
         if (!explain_island(r, i, &island)) {
@@ -114,14 +134,14 @@ static void put_islands(page *p) {
         explain_op_text(r->session, island.nodes, island.node_count, ops, sizeof(ops));
         snprintf(title, sizeof(title), "%u: %u node%s", i, island.node_count,
                  island.node_count == 1 ? "" : "s");
-        put_box(p, lane_of(p, island.device), i + 1, title, ops, false);
+        uint32_t waits = explain_waits_before(r, i, what, sizeof(what));
+        put_box(p, lane_of(p, island.device), i + 1, title, ops, waits > 0);
+        put_waits(p, lane_of(p, island.device), i + 1, waits, what);
     }
-    char waits[64] = "the host takes them";
-    if (r->counted) {
-        snprintf(waits, sizeof(waits), "host waits: %u", r->stats.planned_host_waits);
-    }
-    put_box(p, 0, r->plan.island_count + 1, "outputs", waits,
-            r->counted && r->stats.planned_host_waits > 0);
+    uint32_t row = r->plan.island_count + 1;
+    uint32_t waits = explain_waits_before(r, TN_NONE, what, sizeof(what));
+    put_box(p, 0, row, "outputs", "the host takes them", waits > 0);
+    put_waits(p, 0, row, waits, what);
 }
 
 // Lane and row of an end of a transfer.
@@ -250,7 +270,8 @@ int explain_write_html(const explain_report *report, const char *path) {
     put_text(p.out, report->session->model_path);
     fputs("</title><style>body{font:14px system-ui,sans-serif;margin:24px;color:#222}"
           "svg text{font:12px system-ui,sans-serif}svg .b{font-weight:600}"
-          "svg .h{font-size:15px;font-weight:600}td{padding:2px 14px 2px 0}"
+          "svg .h{font-size:15px;font-weight:600}"
+          "svg .w{font-size:10px;font-weight:600;fill:#fff}td{padding:2px 14px 2px 0}"
           "</style></head><body><h1>",
           p.out);
     put_text(p.out, report->session->model_path);

@@ -41,6 +41,22 @@ static json_t *transfers_json(const explain_report *r) {
     return list;
 }
 
+// null where runs are not laid out before they run.
+static json_t *waits_json(const explain_report *r) {
+    if (!r->counted || r->wait_count != r->stats.planned_host_waits) {
+        return json_null();
+    }
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < r->wait_count; i++) {
+        const tn_planned_wait *wait = &r->waits[i];
+        json_array_append_new(list, json_pack("{s:o, s:o, s:b}", "before_island",
+                                              island_json(wait->before_island), "on_island",
+                                              island_json(wait->on_island), "on_copy",
+                                              wait->on_copy != 0));
+    }
+    return list;
+}
+
 static json_t *alternatives_json(const explain_report *r) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < tn_compiled_alternative_count(r->compiled); i++) {
@@ -165,6 +181,9 @@ int explain_print_json(const explain_report *report) {
         "tenon", tn_version_text(), "model", report->session->model_path, "plan", plan, "planned",
         counts_json(report), "islands", islands_json(report), "transfers", transfers_json(report),
         "alternatives", alternatives_json(report), "nodes", nodes_json(report));
+    if (document != NULL) {
+        json_object_set_new(document, "waits", waits_json(report));
+    }
     if (document != NULL && report->with_gains) {
         json_object_set_new(document, "gains", gains_json(report));
     }

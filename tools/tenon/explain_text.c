@@ -86,6 +86,13 @@ static void print_head(const explain_report *r) {
     }
 }
 
+static void print_wait(const explain_report *r, uint32_t island) {
+    char what[EXPLAIN_WAITS_BYTES];
+    if (explain_waits_before(r, island, what, sizeof(what)) > 0) {
+        printf("       %sthe host waits %s%s\n", cli_bad(), what, cli_plain());
+    }
+}
+
 static void print_islands(const explain_report *r) {
     tn_island_desc island;
     char ops[160];
@@ -93,6 +100,7 @@ static void print_islands(const explain_report *r) {
     for (uint32_t i = 0; i < r->plan.island_count && i < ISLANDS_SHOWN; i++) {
         if (explain_island(r, i, &island)) {
             explain_op_text(r->session, island.nodes, island.node_count, ops, sizeof(ops));
+            print_wait(r, i);
             printf("  %3u  %-20s %5u node%s  %2u in %2u out  %s\n", i,
                    plan_device_text(r->session, island.device), island.node_count,
                    island.node_count == 1 ? " " : "s", island.input_count, island.output_count,
@@ -102,6 +110,7 @@ static void print_islands(const explain_report *r) {
     if (r->plan.island_count > ISLANDS_SHOWN) {
         printf("  ... and %u more (--json has all)\n", r->plan.island_count - ISLANDS_SHOWN);
     }
+    print_wait(r, TN_NONE);
 }
 
 static void print_alternatives(const explain_report *r) {

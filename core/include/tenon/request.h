@@ -218,6 +218,25 @@ typedef struct tn_run_stats {
 // · TN_ERROR_INVALID_ARGUMENT bad struct.
 TN_API TN_MUST_USE tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats);
 
+// One of the places where a run makes a host thread wait (docs/guide/counting.md). Islands are
+// those of tn_compiled_island_get.
+typedef struct tn_planned_wait {
+    uint32_t struct_size;
+    uint32_t struct_type;
+    uint32_t before_island; // whose start, or whose inputs' copy, it holds up; TN_NONE: the end
+    uint32_t on_island;     // whose result is waited for; TN_NONE: an input's copy
+    uint32_t on_copy;       // 1: until that result is copied; 0: until it is there
+    uint32_t reserved;
+} tn_planned_wait;
+
+// In the order of the run; tn_run_stats.planned_host_waits of them. Says where a run waits before
+// there was one. TN_ERROR_INVALID_STATE not prepared, or running · TN_ERROR_NOT_FOUND the model has
+// several stages, which are laid out as they run, or these shapes have a plan of their own
+// (replanned_regions), with islands of its own · TN_ERROR_INVALID_ARGUMENT bad struct, or index out
+// of range.
+TN_API TN_MUST_USE tn_status tn_request_planned_wait_get(const tn_request *request, uint32_t index,
+                                                         tn_planned_wait *out_wait);
+
 #ifdef __cplusplus
 }
 #endif

@@ -198,6 +198,31 @@ static uint64_t count_in_place(const tn_request *request) {
     return kept != NULL ? kept->external_count / 2 : 0;
 }
 
+tn_status tn_request_planned_wait_get(const tn_request *request, uint32_t index,
+                                      tn_planned_wait *out_wait) {
+    if (request == NULL || !tni_request_is_prepared(request) ||
+        request->state != TNI_REQUEST_IDLE) {
+        return TN_ERROR_INVALID_STATE;
+    }
+    if (!tni_struct_ok(out_wait, TN_STRUCT_PLANNED_WAIT, sizeof(tn_struct_header))) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    if (request->prepared == NULL || request->prepared->plan != NULL) {
+        return TN_ERROR_NOT_FOUND;
+    }
+    tni_host_wait one;
+    if (!tni_schedule_wait_get(request->prepared->execution->schedule, index, &one)) {
+        return TN_ERROR_INVALID_ARGUMENT;
+    }
+    const tn_planned_wait wait = {
+        .before_island = one.before_island,
+        .on_island = one.on_island,
+        .on_copy = one.on_copy,
+    };
+    tni_struct_out(out_wait, &wait, sizeof(wait));
+    return TN_OK;
+}
+
 tn_status tn_request_stats(const tn_request *request, tn_run_stats *out_stats) {
     if (request == NULL || !tni_request_is_prepared(request) ||
         request->state != TNI_REQUEST_IDLE) {

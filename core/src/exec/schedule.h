@@ -111,6 +111,16 @@ void tni_schedule_destroy(tni_schedule *schedule); // null is ignored
 // Fills waits, bridges, before and counts (waits.c).
 TN_MUST_USE tn_status tni_schedule_waits(tni_schedule *schedule);
 
+// One host wait. Islands are of the plan; TN_NONE where there is none.
+typedef struct tni_host_wait {
+    uint32_t before_island; // whose start, or whose inputs' copy, it holds up
+    uint32_t on_island;     // whose result is waited for
+    bool on_copy;
+} tni_host_wait;
+
+// The index-th of counts.host_waits, in the order of the run (wait_list.c); false: out of range.
+bool tni_schedule_wait_get(const tni_schedule *schedule, uint32_t index, tni_host_wait *out_wait);
+
 // Assigns offsets and arena sizes (memory_plan.c): memory is shared only where the later writer
 // starts after everybody who touched the earlier occupant is known to have finished. TN_OK ·
 // TN_ERROR_LIMIT_EXCEEDED the arenas together exceed cap_bytes (0: the host's exceeds what the

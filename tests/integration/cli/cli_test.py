@@ -526,6 +526,12 @@ class Explain(unittest.TestCase):
         self.assertIn("<svg", drawn)
         self.assertNotIn("http-equiv", drawn)
         self.assertNotIn("src=", drawn)  # needs nothing else
+        told = json.loads(tenon("explain", self.MODEL, *self.HOST, *self.BOTH, "--json").stdout)
+        places = {wait["before_island"] for wait in told["waits"]}
+        self.assertEqual(len(told["waits"]), told["planned"]["host_waits"])
+        self.assertIn(None, places)  # the end
+        self.assertEqual(drawn.count("class='w'>host waits"), len(places))
+        self.assertEqual(text.stdout.count("the host waits for"), len(places))
         whatif = tenon("whatif", self.MODEL, *self.HOST, *self.BOTH, "--move", "1=fake:beta")
         self.assertEqual(whatif.returncode, 0, whatif.stderr)
         self.assertIn("->", whatif.stdout)

@@ -122,6 +122,21 @@ tn_run_stats exec_stats(const exec_fixture *f) {
     return stats;
 }
 
+// As many as are planned, in the order of the run, and each for something that went before.
+static bool waits_are_told(const exec_fixture *f, uint32_t count) {
+    tn_planned_wait wait = {.struct_size = sizeof(wait), .struct_type = TN_STRUCT_PLANNED_WAIT};
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (tn_request_planned_wait_get(f->request, i, &wait) != TN_OK ||
+            wait.before_island < before ||
+            (wait.on_island != TN_NONE && wait.on_island >= wait.before_island)) {
+            return false;
+        }
+        before = wait.before_island;
+    }
+    return tn_request_planned_wait_get(f->request, count, &wait) == TN_ERROR_INVALID_ARGUMENT;
+}
+
 bool exec_counts_agree(const exec_fixture *f, uint32_t runs_total) {
     tn_run_stats stats = exec_stats(f);
     uint32_t submits = 0;
@@ -139,7 +154,8 @@ bool exec_counts_agree(const exec_fixture *f, uint32_t runs_total) {
                  stats.transfers == stats.planned_transfers &&
                  stats.transfer_bytes == stats.planned_transfer_bytes &&
                  submits == stats.submits * runs_total && copies == stats.transfers * runs_total &&
-                 bytes == stats.transfer_bytes * runs_total;
+                 bytes == stats.transfer_bytes * runs_total &&
+                 (stats.replanned_regions > 0 || waits_are_told(f, stats.planned_host_waits));
     if (!agree) {
         print_message("handovers %u planned %u, waits %u planned %u, transfers %u planned %u; "
                       "run %u: submits %u of %u, copies %u\n",
