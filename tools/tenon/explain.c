@@ -125,6 +125,28 @@ bool explain_transfer(const explain_report *report, uint32_t transfer,
     return tn_compiled_transfer_get(report->compiled, transfer, out_transfer) == TN_OK;
 }
 
+static bool is_used(const explain_report *report, uint32_t device) {
+    tn_island_desc island;
+    for (uint32_t i = 0; i < report->plan.island_count; i++) {
+        if (explain_island(report, i, &island) && island.device == device) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool explain_alternative(const explain_report *report, uint32_t index,
+                         tn_plan_alternative *out_alternative) {
+    *out_alternative = (tn_plan_alternative){.struct_size = sizeof(*out_alternative),
+                                             .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
+    if (tn_compiled_alternative_get(report->compiled, index, out_alternative) != TN_OK) {
+        return false;
+    }
+    return out_alternative->kind == TN_ALTERNATIVE_WITHOUT
+               ? is_used(report, out_alternative->device)
+               : out_alternative->refused_nodes < tn_model_node_count(report->session->model);
+}
+
 uint32_t explain_cost_origin(const explain_report *report, uint32_t node) {
     tn_choice choice = {.struct_size = sizeof(choice), .struct_type = TN_STRUCT_CHOICE};
     tn_placement placement = {.struct_size = sizeof(placement), .struct_type = TN_STRUCT_PLACEMENT};

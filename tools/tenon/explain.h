@@ -49,6 +49,10 @@ typedef struct explain_report {
 bool explain_island(const explain_report *report, uint32_t island, tn_island_desc *out_desc);
 bool explain_transfer(const explain_report *report, uint32_t transfer,
                       tn_planned_transfer *out_transfer);
+// One of tn_compiled_alternative_count. False: it says nothing, since the device takes nothing, or
+// is left out and was not used.
+bool explain_alternative(const explain_report *report, uint32_t index,
+                         tn_plan_alternative *out_alternative);
 // TN_COST_ of a node's cost on the device that runs it; TN_NONE where it has none.
 uint32_t explain_cost_origin(const explain_report *report, uint32_t node);
 // Fills waits from a request that stats were read from. CLI_OK or an exit code after a message.

@@ -120,7 +120,8 @@ int explain_find_gains(plan_session *s, const plan_rules *rules, explain_report 
     for (uint32_t i = 0; i < tn_compiled_alternative_count(report->compiled); i++) {
         tn_plan_alternative one = {.struct_size = sizeof(one),
                                    .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
-        if (tn_compiled_alternative_get(report->compiled, i, &one) != TN_OK) {
+        if (tn_compiled_alternative_get(report->compiled, i, &one) != TN_OK ||
+            one.kind != TN_ALTERNATIVE_ALONE) {
             continue;
         }
         for (uint32_t node = 0; node < nodes && code == CLI_OK; node++) {

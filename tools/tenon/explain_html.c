@@ -241,15 +241,13 @@ static void put_numbers(const page *p) {
 static void put_alternatives(const page *p) {
     const explain_report *r = p->report;
     char text[CLI_TEXT_BYTES];
-    fputs("<h2>One device for all it takes</h2><table>\n", p->out);
+    tn_plan_alternative one;
+    fputs("<h2>Alternatives: one device for all it takes, or one less</h2><table>\n", p->out);
     for (uint32_t i = 0; i < tn_compiled_alternative_count(r->compiled); i++) {
-        tn_plan_alternative one = {.struct_size = sizeof(one),
-                                   .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
-        if (tn_compiled_alternative_get(r->compiled, i, &one) != TN_OK ||
-            one.refused_nodes >= tn_model_node_count(r->session->model)) {
+        if (!explain_alternative(r, i, &one)) {
             continue;
         }
-        fputs("<tr><td>", p->out);
+        fprintf(p->out, "<tr><td>%s", one.kind == TN_ALTERNATIVE_WITHOUT ? "all but " : "");
         put_text(p->out, plan_device_text(r->session, one.device));
         bool none = one.cost_ns == TN_COST_NO_PLAN;
         fprintf(p->out, "</td><td>%s</td><td>%.2f x the plan</td><td>%u nodes refused</td></tr>\n",

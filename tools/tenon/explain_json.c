@@ -65,7 +65,8 @@ static json_t *alternatives_json(const explain_report *r) {
         if (tn_compiled_alternative_get(r->compiled, i, &one) == TN_OK) {
             json_t *cost = one.cost_ns == TN_COST_NO_PLAN ? json_null() : json_integer(one.cost_ns);
             json_array_append_new(
-                list, json_pack("{s:s, s:o, s:i, s:i, s:i}", "device",
+                list, json_pack("{s:s, s:s, s:o, s:i, s:i, s:i}", "kind",
+                                one.kind == TN_ALTERNATIVE_WITHOUT ? "without" : "alone", "device",
                                 plan_device_text(r->session, one.device), "cost_estimate_ns", cost,
                                 "refused_nodes", (int)one.refused_nodes, "handovers",
                                 (int)one.handovers, "transfers", (int)one.transfers));

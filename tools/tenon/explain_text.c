@@ -114,19 +114,23 @@ static void print_islands(const explain_report *r) {
 }
 
 static void print_alternatives(const explain_report *r) {
+    static const char *const heads[] = {
+        "one device for all it takes, the rest where it costs least", "one device less"};
     char text[CLI_TEXT_BYTES];
-    printf("\n%salternatives%s  one device for all it takes, the rest where it costs least\n",
-           cli_bold(), cli_plain());
+    tn_plan_alternative one;
+    uint32_t kind = TN_NONE;
     for (uint32_t i = 0; i < tn_compiled_alternative_count(r->compiled); i++) {
-        tn_plan_alternative one = {.struct_size = sizeof(one),
-                                   .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
-        if (tn_compiled_alternative_get(r->compiled, i, &one) != TN_OK ||
-            one.refused_nodes >= tn_model_node_count(r->session->model)) {
-            continue; // a device that may take nothing is no alternative
+        if (!explain_alternative(r, i, &one) || one.kind > TN_ALTERNATIVE_WITHOUT) {
+            continue;
         }
-        printf("  %-20s ", plan_device_text(r->session, one.device));
+        if (one.kind != kind) {
+            printf("\n%salternatives%s  %s\n", cli_bold(), cli_plain(), heads[one.kind]);
+            kind = one.kind;
+        }
+        printf("  %s%-20s ", kind == TN_ALTERNATIVE_WITHOUT ? "without " : "",
+               plan_device_text(r->session, one.device));
         if (one.cost_ns == TN_COST_NO_PLAN) {
-            printf("no plan");
+            printf(kind == TN_ALTERNATIVE_WITHOUT ? "no plan with the others alone" : "no plan");
         } else {
             printf("%s, %.2fx of the plan, %u handovers", time_text(one.cost_ns, text),
                    r->plan.cost_ns > 0 ? (double)one.cost_ns / (double)r->plan.cost_ns : 1.0,

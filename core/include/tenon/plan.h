@@ -15,20 +15,31 @@ extern "C" {
 // index out of range · TN_ERROR_NOT_FOUND compiled without TN_COMPILE_EXPLAIN, or the node is the
 // host's or not planned before the first run.
 
-// One device for all it takes; what it refuses is where it costs least.
+// What else could have been planned: one device for all it takes, and what it refuses where it
+// costs least; or the best that a search finds with one device less.
+typedef uint32_t tn_alternative_kind;
+#define TN_ALTERNATIVE_ALONE 0u
+#define TN_ALTERNATIVE_WITHOUT 1u
+
 typedef struct tn_plan_alternative {
     uint32_t struct_size;
     uint32_t struct_type;
-    uint32_t device;        // index in the host
-    uint32_t refused_nodes; // of graph 0; the rest counts bodies as tn_plan_summary does
-    int64_t cost_ns; // TN_COST_NO_PLAN: no order keeps the claims whole, or weights do not fit
+    uint32_t device; // index in the host
+    // ALONE, of graph 0; the rest counts bodies as tn_plan_summary does.
+    uint32_t refused_nodes;
+    // TN_COST_NO_PLAN: no order keeps the claims whole, weights do not fit, or WITHOUT the device
+    // nobody takes a node.
+    int64_t cost_ns;
     uint32_t handovers;
     uint32_t transfers;
+    tn_alternative_kind kind;
+    uint32_t reserved;
 } tn_plan_alternative;
 
 #define TN_COST_NO_PLAN ((int64_t)-1)
 
-// One a device that was asked.
+// ALONE with every device that was asked; then, of three devices and more, WITHOUT each of them. A
+// device that the plan does not use can be left out at no cost.
 TN_API uint32_t tn_compiled_alternative_count(const tn_compiled *compiled);
 TN_API TN_MUST_USE tn_status tn_compiled_alternative_get(const tn_compiled *compiled,
                                                          uint32_t index,

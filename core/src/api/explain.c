@@ -39,9 +39,10 @@ uint32_t tn_compiled_alternative_count(const tn_compiled *compiled) {
     return why == NULL ? 0 : why->alternative_count;
 }
 
-static const tni_alternative *alternative_of(const tni_why *why, uint32_t device) {
+static const tni_alternative *alternative_of(const tni_why *why, const tni_alternative *like) {
     for (uint32_t i = 0; why != NULL && i < why->alternative_count; i++) {
-        if (why->alternatives[i].device->host_index == device) {
+        if (why->alternatives[i].device == like->device &&
+            why->alternatives[i].kind == like->kind) {
             return &why->alternatives[i];
         }
     }
@@ -49,7 +50,7 @@ static const tni_alternative *alternative_of(const tni_why *why, uint32_t device
 }
 
 static tni_estimate estimate_of(const void *user_data, const tni_plan *plan) {
-    const tni_alternative *one = alternative_of(plan->why, *(const uint32_t *)user_data);
+    const tni_alternative *one = alternative_of(plan->why, user_data);
     return one == NULL ? (tni_estimate){0}
                        : (tni_estimate){
                              .total = one->cost.total,
@@ -72,16 +73,17 @@ tn_status tn_compiled_alternative_get(const tn_compiled *compiled, uint32_t inde
     if (index >= first->alternative_count) {
         return TN_ERROR_INVALID_ARGUMENT;
     }
-    const uint32_t device = first->alternatives[index].device->host_index;
-    const tni_estimate all = tni_estimate_flow(compiled->flow, estimate_of, &device);
+    const tni_alternative *like = &first->alternatives[index];
+    const tni_estimate all = tni_estimate_flow(compiled->flow, estimate_of, like);
     tn_plan_alternative sum = {
-        .device = device,
+        .device = like->device->host_index,
+        .kind = like->kind,
         .cost_ns = all.none ? TN_COST_NO_PLAN : all.total,
         .handovers = all.handover_count,
         .transfers = all.copy_count,
     };
     for (uint32_t i = 0; i < stage_count(compiled); i++) {
-        const tni_alternative *one = alternative_of(why_at(compiled, i), device);
+        const tni_alternative *one = alternative_of(why_at(compiled, i), like);
         sum.refused_nodes += one != NULL ? one->refused_nodes : 0;
     }
     tni_struct_out(out_alternative, &sum, sizeof(sum));

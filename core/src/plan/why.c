@@ -47,8 +47,7 @@ static uint32_t prefer(const tnp_problem *p, uint32_t label, uint32_t *labels) {
     return refused;
 }
 
-// Handovers as they are counted everywhere: an inline device is at the host already.
-static uint32_t count_handovers(const tni_draft_plan *d, const tnp_plan *plan) {
+uint32_t tni_count_handovers(const tni_draft_plan *d, const tnp_plan *plan) {
     uint32_t count = 0;
     for (uint32_t i = 1; i < plan->segment_count; i++) {
         const tni_device *from = label_device(d, plan->segments[i - 1].label);
@@ -75,7 +74,7 @@ static tn_status price_alternatives(const tni_draft_plan *d, const tnp_allocator
         const tn_status fits =
             tni_caps_wanted(d) && solved == TNP_OK ? tni_caps_check(d, labels) : TN_OK;
         one->cost.total = solved == TNP_OK && fits == TN_OK ? plan.cost.total : TN_COST_NO_PLAN;
-        one->cost.handover_count = count_handovers(d, &plan);
+        one->cost.handover_count = tni_count_handovers(d, &plan);
         tnp_plan_deinit(allocator, &plan);
         if (fits == TN_ERROR_OUT_OF_MEMORY) {
             return fits;
@@ -128,14 +127,18 @@ static void keep_choices(const tni_draft_plan *d, const tnp_problem *p, const tn
 }
 
 static tn_status fill(const tni_draft_plan *d, const tnp_allocator *allocator, const tnp_problem *p,
-                      const tnp_plan *answer, tni_why *why) {
+                      const tnp_plan *answer, tni_why *why, tn_error *error) {
     const tni_alloc *alloc = &why->alloc;
+    const uint32_t devices = d->plan->set_count;
     uint64_t ops = (uint64_t)p->op_count + 1;
     uint32_t *labels = tni_alloc_array(alloc, ops, sizeof(*labels));
     tnp_choice *choices = tni_alloc_array(alloc, ops, sizeof(*choices));
     tn_status status = TN_ERROR_OUT_OF_MEMORY;
     if (labels != NULL && choices != NULL && tnp_choices(allocator, p, answer, choices) == TNP_OK) {
         status = price_alternatives(d, allocator, p, labels, why);
+    }
+    if (status == TN_OK && why->alternative_count > devices) {
+        status = tni_price_fewer(d, allocator, p, answer, why->alternatives + devices, error);
     }
     if (status == TN_OK) {
         for (uint32_t value = 0; value < d->plan->model->value_count; value++) {
@@ -160,7 +163,8 @@ tn_status tni_why_create(const tni_draft_plan *draft, const tnp_allocator *alloc
         return tni_fail_plain(error, TN_ERROR_OUT_OF_MEMORY, "an explanation");
     }
     why->alloc = *alloc;
-    why->alternative_count = draft->plan->set_count;
+    // Of two devices, one less is one alone.
+    why->alternative_count = draft->plan->set_count * (draft->plan->set_count > 2 ? 2u : 1u);
     why->choice_count = draft->region->node_count;
     why->transfer_capacity = problem->consumer_total; // one a consumer at most
     why->alternatives =
@@ -170,11 +174,12 @@ tn_status tni_why_create(const tni_draft_plan *draft, const tnp_allocator *alloc
     why->choices = tni_alloc_array(alloc, (uint64_t)why->choice_count + 1, sizeof(*why->choices));
     tn_status status = TN_ERROR_OUT_OF_MEMORY;
     if (why->alternatives != NULL && why->transfers != NULL && why->choices != NULL) {
-        status = fill(draft, allocator, problem, answer, why);
+        status = fill(draft, allocator, problem, answer, why, error);
     }
     if (status != TN_OK) {
         tni_why_destroy(why);
-        return tni_fail_plain(error, status, "an explanation");
+        return status == TN_ERROR_OUT_OF_MEMORY ? tni_fail_plain(error, status, "an explanation")
+                                                : status;
     }
     *out_why = why;
     return TN_OK;

@@ -5,8 +5,11 @@
 
 #include "plan/draft.h"
 
+#include "tenon/plan.h"
+
 typedef struct tni_alternative {
     const tni_device *device;
+    tn_alternative_kind kind;
     uint32_t refused_nodes;
     tnp_cost cost; // total TN_COST_NO_PLAN when there is none
 } tni_alternative;
@@ -40,9 +43,19 @@ typedef struct tni_why {
     uint32_t transfer_capacity;
 } tni_why;
 
-// TN_OK · TN_ERROR_OUT_OF_MEMORY. *out_why is null on failure; free with tni_why_destroy.
+// TN_OK · TN_ERROR_CANCELLED · TN_ERROR_OUT_OF_MEMORY. *out_why is null on failure; free with
+// tni_why_destroy.
 TN_MUST_USE tn_status tni_why_create(const tni_draft_plan *draft, const tnp_allocator *allocator,
                                      const tnp_problem *problem, const tnp_plan *answer,
                                      tni_why **out_why, tn_error *error);
 void tni_why_destroy(tni_why *why); // null is ignored
-#endif                              // TENON_PLAN_WHY_H
+
+// Fills one alternative a device: the plan without it (fewer.c). TN_OK · TN_ERROR_CANCELLED ·
+// TN_ERROR_OUT_OF_MEMORY.
+TN_MUST_USE tn_status tni_price_fewer(const tni_draft_plan *draft, const tnp_allocator *allocator,
+                                      const tnp_problem *problem, const tnp_plan *answer,
+                                      tni_alternative *out_alternatives, tn_error *error);
+// Handovers of a plan as they are counted everywhere: an inline device is at the host already.
+uint32_t tni_count_handovers(const tni_draft_plan *draft, const tnp_plan *plan);
+
+#endif // TENON_PLAN_WHY_H

@@ -152,61 +152,46 @@ static void explain__alternatives_and_transfers_add_up(void **state) {
     exec_close(&f);
 }
 
-static uint32_t island_device(const exec_fixture *f, uint32_t island) {
-    tn_island_desc desc = {.struct_size = sizeof(desc), .struct_type = TN_STRUCT_ISLAND_DESC};
-    assert_int_equal(tn_compiled_island_get(f->compiled, island, &desc), TN_OK);
-    return desc.device;
-}
-
-// The n-th wait of the trace.
-static tn_trace_event traced_wait(const exec_fixture *f, uint32_t n) {
-    tn_trace_event event = {.struct_size = sizeof(event), .struct_type = TN_STRUCT_TRACE_EVENT};
-    for (uint32_t i = 0; tn_host_trace_get(f->host, i, &event) == TN_OK; i++) {
-        if (event.kind == TN_TRACE_WAIT && n-- == 0) {
-            return event;
-        }
-    }
-    fail_msg("no such wait");
-    return event;
-}
-
-// What a device that only the host can wait for has made, the next one and the host wait for, where
-// the plan says and in its order.
-static void explain__waits_are_where_the_trace_has_them(void **state) {
+// Of three devices, each once left out: what the plan does not use costs nothing to leave out, what
+// nobody replaces leaves no plan, and anything else costs as if it had never been there.
+static void explain__one_device_less_is_priced(void **state) {
     (void)state;
-    static const char *const devices[] = {"fake:alpha", "fake:mute"};
+    static const char *const three[] = {"fake:alpha", "fake:beta", "fake:mute"};
     exec_fixture f;
-    tn_compile_config config;
-    tn_planned_wait wait = {.struct_size = sizeof(wait), .struct_type = TN_STRUCT_PLANNED_WAIT};
-    exec_open(&f);
+    open_priced(&f);
     fake_device(FAKE_ALPHA)->ops = FAKE_RELU;
+    fake_device(FAKE_BETA)->ops = FAKE_RELU;
     fake_device(FAKE_MUTE)->ops = FAKE_NEG;
-    exec_build_alternating(&f, 4);
-    tn_compile_config_init(&config);
-    config.devices = devices;
-    config.device_count = 2;
-    config.policy = TN_COMPILE_NO_FALLBACK;
-    assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
-    assert_int_equal(tn_request_create(f.compiled, NULL, &f.request, &f.error), TN_OK);
-    assert_int_equal(tn_request_planned_wait_get(f.request, 0, &wait), TN_ERROR_INVALID_STATE);
-    assert_int_equal(tn_request_prepare(f.request, NULL, 0, &f.error), TN_OK);
-    assert_int_equal(tn_host_trace_start(f.host, 4096, &f.error), TN_OK);
-    assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
-    assert_true(exec_counts_agree(&f, 1));
-    uint32_t at_islands = 0;
-    for (uint32_t i = 0; i < exec_stats(&f).host_waits; i++) {
-        assert_int_equal(tn_request_planned_wait_get(f.request, i, &wait), TN_OK);
-        at_islands += wait.before_island != TN_NONE;
-        if (wait.on_copy == 0) {
-            assert_int_equal(traced_wait(&f, i).device, island_device(&f, wait.on_island));
+    fake_device(FAKE_BETA)->cost_ns = 1;
+    int64_t costs[3] = {0};
+    for (uint32_t count = 3; count >= 2; count--) {
+        static const char *const pair[] = {"fake:alpha", "fake:mute"};
+        tn_compile_config config;
+        tn_compile_config_init(&config);
+        config.devices = count == 3 ? three : pair;
+        config.device_count = count;
+        config.policy = TN_COMPILE_EXPLAIN | TN_COMPILE_NO_FALLBACK;
+        assert_int_equal(tn_compile(f.model, &config, &f.compiled, &f.error), TN_OK);
+        if (count == 2) { // without beta, planned anew
+            assert_int_equal(tn_compiled_alternative_count(f.compiled), 2);
+            assert_int_equal(summary_of(&f).cost_ns, costs[1]);
+            break;
         }
+        assert_int_equal(tn_compiled_alternative_count(f.compiled), 6);
+        for (uint32_t i = 0; i < 3; i++) {
+            tn_plan_alternative one = {.struct_size = sizeof(one),
+                                       .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
+            assert_int_equal(tn_compiled_alternative_get(f.compiled, 3 + i, &one), TN_OK);
+            assert_int_equal(one.kind, TN_ALTERNATIVE_WITHOUT);
+            assert_int_equal(one.device, tn_host_device_find(f.host, three[i]));
+            costs[i] = one.cost_ns;
+        }
+        assert_int_equal(costs[0], summary_of(&f).cost_ns);
+        assert_true(costs[1] > costs[0]);
+        assert_int_equal(costs[2], TN_COST_NO_PLAN);
+        tn_compiled_release(f.compiled);
+        f.compiled = NULL;
     }
-    assert_in_range(at_islands, 1, 4);
-    assert_int_equal(wait.before_island, TN_NONE); // the last one
-    assert_int_equal(wait.on_island, 3);
-    wait.struct_type = TN_STRUCT_CHOICE;
-    assert_int_equal(tn_request_planned_wait_get(f.request, 0, &wait), TN_ERROR_INVALID_ARGUMENT);
-    tn_host_trace_stop(f.host);
     exec_close(&f);
 }
 
@@ -381,7 +366,7 @@ int main(void) {
         cmocka_unit_test(compile__bad_pins_are_named),
         cmocka_unit_test(compile__a_plan_only_is_no_program),
         cmocka_unit_test(explain__alternatives_and_transfers_add_up),
-        cmocka_unit_test(explain__waits_are_where_the_trace_has_them),
+        cmocka_unit_test(explain__one_device_less_is_priced),
         cmocka_unit_test(compile__concurrent_plans_overlap_devices),
         cmocka_unit_test(explain__nodes_off_their_cheapest_device_say_why),
         cmocka_unit_test(compile__a_time_limit_is_told),
