@@ -17,7 +17,8 @@ static uint64_t rounded(uint64_t bytes) {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-void *tni_cpu_arena_alloc(cpu_arena *arena, uint64_t size_bytes) {
+void *tni_cpu_arena_room(cpu_arena *arena, uint64_t size_bytes) {
+    const uint64_t usual = arena->least_bytes > CHUNK_BYTES ? arena->least_bytes : CHUNK_BYTES;
     const uint64_t header = rounded(sizeof(cpu_chunk));
     if (size_bytes > UINT64_MAX / 2) {
         return NULL;
@@ -25,7 +26,7 @@ void *tni_cpu_arena_alloc(cpu_arena *arena, uint64_t size_bytes) {
     const uint64_t wanted = rounded(size_bytes > 0 ? size_bytes : 1);
     cpu_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->size_bytes - chunk->used_bytes < wanted) {
-        const uint64_t room = wanted + header > CHUNK_BYTES ? wanted + header : CHUNK_BYTES;
+        const uint64_t room = wanted + header > usual ? wanted + header : usual;
         chunk = arena->host.services->alloc(arena->host.context, room, ALIGNMENT);
         if (chunk == NULL) {
             return NULL;
@@ -33,7 +34,7 @@ void *tni_cpu_arena_alloc(cpu_arena *arena, uint64_t size_bytes) {
         *chunk = (cpu_chunk){.size_bytes = room, .used_bytes = header};
         arena->total_bytes += room;
         // A chunk made for one large thing is full; the one before it may still have room.
-        if (arena->chunks != NULL && room > CHUNK_BYTES) {
+        if (arena->chunks != NULL && room > usual) {
             chunk->next = arena->chunks->next;
             arena->chunks->next = chunk;
         } else {
@@ -43,7 +44,14 @@ void *tni_cpu_arena_alloc(cpu_arena *arena, uint64_t size_bytes) {
     }
     unsigned char *place = (unsigned char *)chunk + chunk->used_bytes;
     chunk->used_bytes += wanted;
-    memset(place, 0, wanted);
+    return place;
+}
+
+void *tni_cpu_arena_alloc(cpu_arena *arena, uint64_t size_bytes) {
+    void *place = tni_cpu_arena_room(arena, size_bytes);
+    if (place != NULL) {
+        memset(place, 0, rounded(size_bytes > 0 ? size_bytes : 1));
+    }
     return place;
 }
 

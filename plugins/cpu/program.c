@@ -59,6 +59,19 @@ static tn_status check_nodes(const cpu_program *program, tn_error *error) {
     return TN_OK;
 }
 
+// Chunks for packed weights: large enough for large pages, and none larger than what there is to
+// pack, since of many small islands each has its own.
+#define PACKED_CHUNK_BYTES ((uint64_t)8 << 20)
+
+static uint64_t packed_chunk(const tn_graph_view *view) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < view->constants.count && total < PACKED_CHUNK_BYTES; ++i) {
+        const uint64_t bytes = tn_view_constant(view, i)->size_bytes;
+        total += bytes < PACKED_CHUNK_BYTES ? bytes : PACKED_CHUNK_BYTES;
+    }
+    return total < PACKED_CHUNK_BYTES ? total : PACKED_CHUNK_BYTES;
+}
+
 static tn_status program_fill(cpu_program *program, const tn_compile_info *info, tn_error *error) {
     const tn_graph_record *graph = tn_view_graph(info->view, 0);
     program->view = tn_helper_alloc(&program->host, info->view->total_bytes);
@@ -90,6 +103,7 @@ tn_status tni_cpu_compile(const tn_helper_host *host, uint32_t device_index,
     program->threads = host->services->worker_count(host->context);
     program->precision = info->precision;
     program->flags = info->flags;
+    program->packed = (cpu_arena){.host = *host, .least_bytes = packed_chunk(info->view)};
     tn_status status = program_fill(program, info, error);
     if (status == TN_OK && info->view->symbols.count == 0) {
         cpu_instance *instance = NULL;

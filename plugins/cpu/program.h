@@ -18,7 +18,7 @@ typedef struct cpu_weight {
     uint32_t constant;
     dnnl_memory_desc_t layout;
     const void *data;
-    uint64_t owned_bytes; // 0: it lies in the host's mapping
+    uint64_t owned_bytes; // 0: it lies in the host's mapping, or was packed
 } cpu_weight;
 
 // An algorithm that was chosen by measuring, for all instances.
@@ -50,6 +50,7 @@ typedef struct cpu_program {
     pthread_mutex_t mutex; // guards what follows
     uint32_t mutex_ready;
     cpu_weight *weights;
+    cpu_arena packed; // what is packed lies together, in large pages where there are such
     uint64_t weight_bytes;
     cpu_chosen *chosen;
     cpu_images images;

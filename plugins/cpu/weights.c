@@ -127,21 +127,18 @@ static tn_status read_plain(const cpu_program *program, uint32_t index, uint32_t
     return TN_OK;
 }
 
-// Packs plain bytes into a new buffer.
-static tn_status pack(const cpu_program *program, const dnnl_memory_desc_t *plain, const void *data,
-                      const dnnl_memory_desc_t *layout, void **out_packed, tn_error *error) {
-    const uint64_t bytes = dnnl_memory_desc_get_size(layout);
-    *out_packed = buffer_alloc(&program->host, bytes);
-    if (*out_packed == NULL) {
+// Packs plain bytes into room of the program's.
+static tn_status pack(cpu_program *program, const dnnl_memory_desc_t *plain, const void *data,
+                      const dnnl_memory_desc_t *layout, const void **out_packed, tn_error *error) {
+    void *packed = tni_cpu_arena_room(&program->packed, dnnl_memory_desc_get_size(layout));
+    if (packed == NULL) {
         return no_memory(error);
     }
-    const dnnl_status_t status =
-        tni_cpu_reorder_now(program->engine, plain, data, layout, *out_packed);
+    const dnnl_status_t status = tni_cpu_reorder_now(program->engine, plain, data, layout, packed);
     if (status != dnnl_success) {
-        buffer_free(&program->host, *out_packed, bytes);
-        *out_packed = NULL;
         return tni_cpu_dnnl_fail(error, status, TN_NONE, "packing a weight");
     }
+    *out_packed = packed;
     return TN_OK;
 }
 
@@ -164,14 +161,12 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     const uint32_t packs = !dnnl_memory_desc_equal(plain, layout);
     tn_status status = read_plain(program, constant, packs, &data, &owned, error);
     if (status == TN_OK && packs) {
-        void *packed = NULL;
-        status = pack(program, plain, data, layout, &packed, error);
+        status = pack(program, plain, data, layout, &data, error);
         if (owned != NULL) {
             buffer_free(&program->host, owned, owned_bytes);
+            owned = NULL;
         }
-        owned = packed;
-        owned_bytes = dnnl_memory_desc_get_size(layout);
-        data = packed;
+        owned_bytes = 0;
     }
     if (status != TN_OK) {
         tn_helper_free(&program->host, made, sizeof *made);
@@ -183,7 +178,7 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
                          .data = data,
                          .owned_bytes = owned != NULL ? owned_bytes : 0};
     program->weights = made;
-    program->weight_bytes += made->owned_bytes;
+    program->weight_bytes += packs ? dnnl_memory_desc_get_size(layout) : made->owned_bytes;
     *out_data = data;
     return TN_OK;
 }
@@ -217,24 +212,20 @@ tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t si
     const void *data = NULL;
     void *owned = NULL;
     cpu_weight *made = tn_helper_alloc(host, sizeof *made);
-    void *filled = buffer_alloc(host, size_bytes);
+    void *filled = tni_cpu_arena_room(&program->packed, size_bytes);
     tn_status status = made != NULL && filled != NULL
                            ? read_plain(program, constant, 1, &data, &owned, error)
                            : no_memory(error);
     if (status != TN_OK) {
         tn_helper_free(host, made, sizeof *made);
-        buffer_free(host, filled, size_bytes);
         return status;
     }
     fill(data, filled, user_data);
     if (owned != NULL) {
         buffer_free(host, owned, tn_view_constant(program->view, constant)->size_bytes);
     }
-    *made = (cpu_weight){.next = program->weights,
-                         .constant = constant,
-                         .layout = layout,
-                         .data = filled,
-                         .owned_bytes = size_bytes};
+    *made = (cpu_weight){
+        .next = program->weights, .constant = constant, .layout = layout, .data = filled};
     program->weights = made;
     program->weight_bytes += size_bytes;
     *out_data = filled;
@@ -250,6 +241,7 @@ void tni_cpu_weights_free(cpu_program *program) {
         tn_helper_free(&program->host, program->weights, sizeof *next);
         program->weights = next;
     }
+    tni_cpu_arena_deinit(&program->packed);
     while (program->chosen != NULL) {
         cpu_chosen *next = program->chosen->next;
         tn_helper_free(&program->host, program->chosen, sizeof *next);

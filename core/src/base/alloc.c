@@ -6,10 +6,30 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+// Weights and tensors are read from end to end in every run, through more small pages than a
+// processor remembers (docs/decisions/0019-large-pages.md).
+#define LARGE_PAGE_BYTES ((uint64_t)2 << 20)
+
+// Whole large pages of a block are asked for as such; what is left over is made of small ones, so
+// that no more memory is taken. Where the system grants none, nothing changes.
+static void *large_alloc(uint64_t size_bytes) {
+    void *pointer = NULL;
+    if (posix_memalign(&pointer, LARGE_PAGE_BYTES, (size_t)size_bytes) != 0) {
+        return NULL;
+    }
+    (void)madvise(pointer, (size_t)(size_bytes / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES),
+                  MADV_HUGEPAGE);
+    return pointer;
+}
 
 static void *libc_alloc(void *user, uint64_t size_bytes, uint64_t alignment_bytes) {
     (void)user;
     void *pointer = NULL;
+    if (size_bytes >= LARGE_PAGE_BYTES && size_bytes <= (uint64_t)PTRDIFF_MAX - LARGE_PAGE_BYTES) {
+        return large_alloc(size_bytes);
+    }
     if (alignment_bytes <= TNI_ALIGNMENT) {
         return malloc((size_t)size_bytes);
     }

@@ -12,8 +12,10 @@
 // cmocka.h needs the four above.
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static test_alloc allocator;
 
@@ -48,6 +50,42 @@ static void alloc_bytes__aligns_and_refuses(void **state) {
         assert_null(tni_alloc_array(allocs[i], UINT64_MAX / 2, 4));
         tni_free(allocs[i], NULL, 8);
     }
+}
+
+// Whether the mapping that holds an address has asked for large pages.
+static bool asks_for_large_pages(const void *pointer) {
+    char line[512];
+    bool inside = false;
+    bool asks = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        uintptr_t begin = 0;
+        uintptr_t end = 0;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &begin, &end) == 2) {
+            inside = begin <= (uintptr_t)pointer && (uintptr_t)pointer < end;
+        } else if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+            asks = strstr(line, " hg") != NULL;
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return asks;
+}
+
+static void alloc_bytes__large_blocks_ask_for_large_pages(void **state) {
+    (void)state;
+    const uint64_t size_bytes = (5u << 20) + 7;
+    uint8_t *bytes = tni_alloc_bytes(tni_alloc_default(), size_bytes, 16);
+    assert_non_null(bytes);
+    assert_int_equal((uintptr_t)bytes % (2u << 20), 0);
+    bytes[0] = 1;
+    bytes[size_bytes - 1] = 2;
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0) {
+        assert_true(asks_for_large_pages(bytes));
+        assert_true(asks_for_large_pages(bytes + (4u << 20) - 1));
+    }
+    tni_free(tni_alloc_default(), bytes, size_bytes);
 }
 
 static void realloc__keeps_and_zeroes(void **state) {
@@ -205,10 +243,15 @@ static void test_alloc__notices_a_wrong_free(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(alloc_bytes__aligns_and_refuses),    CASE(realloc__keeps_and_zeroes),
-        CASE(grow__doubles_and_keeps_on_failure), CASE(arena__zeroes_aligns_and_frees_at_once),
-        CASE(arena__tells_limit_from_memory),     CASE(arena_text__copies_and_terminates),
-        CASE(map__finds_texts_and_numbers),       CASE(map__keeps_what_it_has_without_memory),
+        CASE(alloc_bytes__large_blocks_ask_for_large_pages),
+        CASE(alloc_bytes__aligns_and_refuses),
+        CASE(realloc__keeps_and_zeroes),
+        CASE(grow__doubles_and_keeps_on_failure),
+        CASE(arena__zeroes_aligns_and_frees_at_once),
+        CASE(arena__tells_limit_from_memory),
+        CASE(arena_text__copies_and_terminates),
+        CASE(map__finds_texts_and_numbers),
+        CASE(map__keeps_what_it_has_without_memory),
         CASE(test_alloc__notices_a_wrong_free),
     };
     return cmocka_run_group_tests_name("base_memory", tests, NULL, NULL);
