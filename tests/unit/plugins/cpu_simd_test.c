@@ -206,6 +206,82 @@ static void quantize__rounds_half_to_even_and_saturates(void **state) {
     assert_true(for_each_set(check_quantize) >= 1);
 }
 
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+// Halves of steps and their neighbours, which any quotient that is off by one unit gets wrong.
+static void check_halves(const cpu_simd *simd, float scale) {
+    static const int begin = -130;
+    float x[3 * 400];
+    uint8_t q[3 * 400];
+    for (int i = 0; i < 400; i++) {
+        const float half = ((float)(begin + i) + 0.5f) * scale;
+        x[3 * i] = nextafterf(half, -FLT_MAX);
+        x[3 * i + 1] = half;
+        x[3 * i + 2] = nextafterf(half, FLT_MAX);
+    }
+    simd->quantize_u8(x, scale, 60, q, 3 * 400);
+    for (int i = 0; i < 3 * 400; i++) {
+        const float quotient = x[i] / scale;
+        assert_int_equal(q[i], (int)fmin(fmax(rint((double)quotient) + 60, 0), 255));
+    }
+}
+
+static void check_quotients(const cpu_simd *simd) {
+    uint32_t state = 7;
+    for (int i = 0; i < 2000; i++) {
+        const float mantissa = 1.0f + (float)(next_random(&state) & 0x7fffffu) * 0x1p-23f;
+        check_halves(simd, ldexpf(mantissa, (int)(next_random(&state) % 120u) - 90));
+    }
+    check_halves(simd, 0x1.fffffep-3f);
+    check_halves(simd, 0x1p-61f);
+    check_halves(simd, 0x1p90f);
+    check_halves(simd, FLT_MIN);
+}
+
+static void quantize__is_the_rounded_quotient(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_quotients) >= 1);
+}
+
+// A summand that is zero leaves a tensor that is quantised anew.
+static void check_sum(const cpu_simd *simd) {
+    uint32_t state = 3;
+    uint8_t x[256];
+    uint8_t y[256];
+    uint8_t sums[256];
+    uint8_t expected[256];
+    float floats[256];
+    for (int i = 0; i < 256; i++) {
+        x[i] = (uint8_t)i;
+        y[i] = 9;
+    }
+    for (int i = 0; i < 500; i++) {
+        cpu_quantized_sum sum = {.x_zero = (int32_t)(next_random(&state) % 256u),
+                                 .y_zero = 9,
+                                 .out_zero = (int32_t)(next_random(&state) % 256u),
+                                 .low = i % 2 == 0 ? 0.0f : -INFINITY,
+                                 .high = i % 3 == 0 ? 1.5f : INFINITY};
+        sum.x_scale = (float)(1u + next_random(&state)) * (i % 50 == 0 ? 1e30f : 1e-8f);
+        sum.y_scale = sum.x_scale;
+        sum.out_scale = sum.x_scale * (float)(1u + next_random(&state)) * 1e-7f;
+        simd->dequantize_u8(x, sum.x_zero, sum.x_scale, floats, 256);
+        for (int k = 0; k < 256; k++) {
+            floats[k] = fminf(fmaxf(floats[k], sum.low), sum.high);
+        }
+        simd->quantize_u8(floats, sum.out_scale, sum.out_zero, expected, 256);
+        simd->quantized_sum_u8(&sum, x, y, sums, 256);
+        assert_memory_equal(sums, expected, 256);
+    }
+}
+
+static void quantized_sum__of_nothing_is_quantising(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_sum) >= 1);
+}
+
 static void get__is_the_best_usable_set(void **state) {
     (void)state;
     const cpu_simd *best = tni_cpu_simd_get();
@@ -220,6 +296,8 @@ int main(void) {
         cmocka_unit_test(act__at_the_ends_of_the_range),
         cmocka_unit_test(rows__agree_with_double),
         cmocka_unit_test(quantize__rounds_half_to_even_and_saturates),
+        cmocka_unit_test(quantize__is_the_rounded_quotient),
+        cmocka_unit_test(quantized_sum__of_nothing_is_quantising),
         cmocka_unit_test(get__is_the_best_usable_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
