@@ -39,9 +39,9 @@ typedef struct tn_model_config {
 TN_API void tn_model_config_init(tn_model_config *config);
 
 // Imports a model file. Weights stay in the file, mapped read-only. [any-thread] [may-block]
-// config may be null. External data must lie in the model's folder.
-// TN_ERROR_NOT_FOUND no such file · TN_ERROR_IO cannot be opened or read ·
-// TN_ERROR_INVALID_DATA no regular file, or the format is broken: error.id names the check,
+// config may be null. External data must lie in the model's folder. error.text names the path
+// first, of a long one the end. TN_ERROR_NOT_FOUND no such file · TN_ERROR_IO cannot be opened or
+// read · TN_ERROR_INVALID_DATA no regular file, or the format is broken: error.id names the check,
 // byte_offset and text the place · TN_ERROR_UNSUPPORTED an op or feature nobody knows, or
 // a Gradient through an op without a rule ·
 // TN_ERROR_LIMIT_EXCEEDED · TN_ERROR_DENIED external data outside the folder ·

@@ -137,7 +137,16 @@ static tn_status load(tn_host *host, tni_import_info *info, const tn_model_confi
 tn_status tn_model_load_file(tn_host *host, const char *path, const tn_model_config *config,
                              tn_model **out_model, tn_error *error) {
     tni_import_info info = {.path = path};
-    return load(host, &info, config, out_model, error);
+    tn_error reason;
+    tni_error_init(&reason);
+    const tn_status status = load(host, &info, config, out_model, &reason);
+    if (status != TN_OK) {
+        if (path != NULL) {
+            tni_error_about(&reason, path);
+        }
+        tni_error_copy(error, &reason);
+    }
+    return status;
 }
 
 tn_status tn_model_load_memory(tn_host *host, const void *data, uint64_t size_bytes,

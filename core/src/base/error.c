@@ -7,8 +7,12 @@
 #include "tenon/abi/types.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+// Of a subject, so that the text behind it is seen.
+#define SUBJECT_BYTES 200u
 
 static const tn_error no_error = {
     .struct_size = sizeof(tn_error),
@@ -138,5 +142,17 @@ const char *tni_status_name(tn_status status) {
 void tni_error_copy(tn_error *destination, const tn_error *source) {
     if (destination != NULL) {
         deliver(destination, source);
+    }
+}
+
+void tni_error_about(tn_error *error, const char *subject) {
+    const size_t size = strlen(subject);
+    if (strncmp(error->text, subject, size) != 0) {
+        const bool cut = size > SUBJECT_BYTES;
+        tn_error filled = *error;
+        snprintf(filled.text, sizeof filled.text, "%s%.200s: %.270s", cut ? "..." : "",
+                 subject + (cut ? size - SUBJECT_BYTES : 0), error->text);
+        tni_text_sanitise(filled.text);
+        *error = filled;
     }
 }

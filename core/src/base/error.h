@@ -39,6 +39,10 @@ tn_status tni_fail_plain(tn_error *error, tn_status status, const char *what);
 // Copies source as far as destination's struct_size reaches. destination may be null.
 void tni_error_copy(tn_error *destination, const tn_error *source);
 
+// Puts "SUBJECT: " before the text, unless it begins with the subject already. Of a long subject,
+// such as a path, the end is told.
+void tni_error_about(tn_error *error, const char *subject);
+
 // The name of a status, e.g. "TN_ERROR_IO"; "TN_ERROR_?" for unknown numbers. Static.
 const char *tni_status_name(tn_status status);
 

@@ -206,6 +206,24 @@ static void fail_errno__adds_the_systems_text(void **state) {
     assert_string_equal(tni_status_name(TN_STATUS_COUNT), "TN_ERROR_?");
 }
 
+static void error_about__puts_the_subject_first(void **state) {
+    tn_error error;
+    char path[1000];
+    (void)state;
+    tni_error_init(&error);
+    (void)tni_fail(&error, TN_ERROR_INVALID_DATA, "test.id", "field %d ends early", 7);
+    tni_error_about(&error, "a.onnx");
+    assert_string_equal(error.text, "a.onnx: field 7 ends early");
+    tni_error_about(&error, "a.onnx");
+    assert_string_equal(error.text, "a.onnx: field 7 ends early");
+    assert_string_equal(error.id, "test.id");
+    memset(path, 'p', sizeof path);
+    memcpy(path + sizeof path - 5, "/end", 5);
+    tni_error_about(&error, path);
+    assert_non_null(strstr(error.text, "p/end: a.onnx: field 7 ends early"));
+    assert_int_equal(strncmp(error.text, "...p", 4), 0);
+}
+
 static void hash64__spreads(void **state) {
     (void)state;
     assert_true(tni_hash64("abc", 3, 0) != tni_hash64("abd", 3, 0));
@@ -256,6 +274,7 @@ int main(void) {
         cmocka_unit_test(string__compares_and_copies),
         cmocka_unit_test(fail__fills_what_the_caller_has_room_for),
         cmocka_unit_test(fail_errno__adds_the_systems_text),
+        cmocka_unit_test(error_about__puts_the_subject_first),
         cmocka_unit_test(hash64__spreads),
         cmocka_unit_test(digest__is_blake2b_256),
         cmocka_unit_test(log__keeps_its_level),
