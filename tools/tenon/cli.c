@@ -102,6 +102,14 @@ void cli_message(const char *command, const char *format, ...) {
     fputc('\n', stderr);
 }
 
+const char *cli_where(const char *command, cli_origin origin, char text[CLI_WHERE_BYTES]) {
+    if (origin.file == NULL) {
+        return command;
+    }
+    snprintf(text, CLI_WHERE_BYTES, "%.64s: %.900s:%u", command, origin.file, origin.line);
+    return text;
+}
+
 int cli_exit_code(tn_status status) {
     switch (status) {
     case TN_OK:
@@ -282,6 +290,7 @@ static int add_device(const char *command, const char *option, const char *id, s
         cli_message(command, "out of memory");
         return CLI_ENVIRONMENT;
     }
+    devices->origins[devices->count] = (cli_origin){0};
     devices->ids[devices->count++] = copy;
     return CLI_OK;
 }
@@ -313,6 +322,9 @@ int cli_copy_devices(const char *command, const cli_devices *from, cli_devices *
     for (uint32_t i = 0; i < from->count && code == CLI_OK; i++) {
         code =
             add_device(command, "all lists together", from->ids[i], strlen(from->ids[i]), devices);
+        if (code == CLI_OK) {
+            devices->origins[devices->count - 1] = from->origins[i];
+        }
     }
     return code;
 }

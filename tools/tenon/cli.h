@@ -55,8 +55,18 @@ const char *cli_next(cli_args *args);
 const char *cli_value(cli_args *args, const char *option);
 // A count from 0 to max, or args->failed.
 uint64_t cli_number(cli_args *args, const char *option, uint64_t min, uint64_t max);
+// Where words come from: a line of a file (borrowed), or, without one, the command line.
+typedef struct cli_origin {
+    const char *file;
+    uint32_t line;
+} cli_origin;
+#define CLI_WHERE_BYTES 1024u
+// What a message about these words begins with: the command, then FILE:LINE if they have one.
+const char *cli_where(const char *command, cli_origin origin, char text[CLI_WHERE_BYTES]);
+
 typedef struct cli_devices {
     char *ids[CLI_MAX_LIST]; // owned
+    cli_origin origins[CLI_MAX_LIST];
     uint32_t count;
 } cli_devices;
 // "DEVICE,DEVICE" behind those that are there; or instead of them. What was added stays for

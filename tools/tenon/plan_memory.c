@@ -10,44 +10,24 @@ static bool parse_size(const char *text, size_t size, uint64_t *out_bytes) {
     return (size == 3 && strncmp(text, "own", 3) == 0) || cli_parse_bytes(text, size, out_bytes);
 }
 
-static plan_cap *find_cap(plan_rules *rules, const char *device, size_t size) {
-    for (uint32_t i = 0; i < rules->cap_count; i++) {
-        if (strlen(rules->caps[i].device) == size &&
-            memcmp(rules->caps[i].device, device, size) == 0) {
-            return &rules->caps[i];
-        }
-    }
-    return NULL;
-}
-
-static plan_cap *cap_named(plan_rules *rules, const char *device, size_t size) {
-    plan_cap *known = find_cap(rules, device, size);
-    return known != NULL                     ? known
-           : rules->cap_count < CLI_MAX_LIST ? &rules->caps[rules->cap_count++]
-                                             : NULL;
-}
-
-static bool add_one(plan_rules *rules, const char *text, size_t size) {
+static bool add_one(plan_rules *rules, const char *text, size_t size, cli_origin origin) {
     const char *equals = memchr(text, '=', size);
     const size_t named = equals != NULL ? (size_t)(equals - text) : 0;
     uint64_t bytes = 0;
-    if (named == 0 || named >= PLAN_DEVICE_BYTES ||
+    if (named == 0 || named >= PLAN_DEVICE_BYTES || rules->cap_count == CLI_MAX_LIST ||
         !parse_size(equals + 1, size - named - 1, &bytes)) {
         return false;
     }
-    plan_cap *cap = cap_named(rules, text, named);
-    if (cap != NULL) {
-        memcpy(cap->device, text, named);
-        cap->device[named] = '\0';
-        cap->bytes = bytes;
-    }
-    return cap != NULL;
+    plan_cap *cap = &rules->caps[rules->cap_count++];
+    *cap = (plan_cap){.bytes = bytes, .origin = origin};
+    memcpy(cap->device, text, named);
+    return true;
 }
 
-int plan_memory_add(const char *command, plan_rules *rules, const char *list) {
+int plan_memory_add(const char *command, plan_rules *rules, const char *list, cli_origin origin) {
     for (const char *one = list; one != NULL;) {
         const size_t size = strcspn(one, ",");
-        if (!add_one(rules, one, size)) {
+        if (!add_one(rules, one, size, origin)) {
             cli_message(command,
                         "a cap is DEVICE=SIZE, such as opencl=64MB or opencl=own, at most %u of "
                         "them; \"%.*s\" is not that",
@@ -61,15 +41,35 @@ int plan_memory_add(const char *command, plan_rules *rules, const char *list) {
 
 void plan_memory_join(const plan_rules *base, plan_rules *rules) {
     for (uint32_t i = 0; i < base->cap_count && rules->cap_count < CLI_MAX_LIST; i++) {
-        const plan_cap *cap = &base->caps[i];
-        if (find_cap(rules, cap->device, strlen(cap->device)) == NULL) {
-            rules->caps[rules->cap_count++] = *cap;
-        }
+        rules->caps[rules->cap_count++] = base->caps[i];
     }
 }
 
-void plan_memory_caps(const plan_rules *rules, tn_device_cap *out_caps) {
+// Whether another cap counts for the same device instead: of a source before, or a later one of the
+// same source.
+static bool is_overruled(const plan_session *session, const plan_rules *rules, uint32_t cap) {
+    const tn_host *host = session->host;
+    const uint32_t device = tn_host_device_find(host, rules->caps[cap].device);
     for (uint32_t i = 0; i < rules->cap_count; i++) {
-        out_caps[i] = (tn_device_cap){rules->caps[i].device, rules->caps[i].bytes};
+        const bool same_source = rules->caps[i].origin.file == rules->caps[cap].origin.file;
+        if ((same_source ? i > cap : i < cap) &&
+            tn_host_device_find(host, rules->caps[i].device) == device) {
+            return true;
+        }
     }
+    return false;
+}
+
+int plan_memory_caps(const plan_session *session, const plan_rules *rules, tn_device_cap *out_caps,
+                     uint32_t *out_count) {
+    int code = CLI_OK;
+    *out_count = 0;
+    for (uint32_t i = 0; i < rules->cap_count && code == CLI_OK; i++) {
+        const plan_cap *cap = &rules->caps[i];
+        code = plan_rules_check_device(session, cap->device, cap->origin);
+        if (code == CLI_OK && !is_overruled(session, rules, i)) {
+            out_caps[(*out_count)++] = (tn_device_cap){cap->device, cap->bytes};
+        }
+    }
+    return code;
 }

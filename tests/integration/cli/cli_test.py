@@ -616,7 +616,7 @@ class Explain(unittest.TestCase):
         rules = WORK / "bad.plan"
         rules.write_text("pin only-one-word\n")
         for args, code, word in (
-                (("--pin", "99=fake:alpha"), 2, "selects no node"),
+                (("--pin", "99=fake:alpha"), 2, "there are 4"),
                 (("--pin", "0"), 2, "NODES=DEVICE"),
                 (("--pin", "0=fake:nowhere"), 2, "fake:nowhere"),
                 (("--policy", rules), 2, "bad rule"),
