@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char command[] = "whatif";
-#define MOVES_SHOWN 20u
+#define MOVES_SHOWN 10u
 
 typedef struct whatif {
     plan_session session;
@@ -39,10 +39,11 @@ static int parse(cli_args *args, whatif *w) {
         return CLI_USAGE;
     }
     bool changes = w->changed.count > 0 || w->changed.without.count > 0 || w->changed.no_fallback ||
-                   w->changed.policy != NULL || w->changed.cap_count > 0 || w->link_path != NULL;
+                   w->changed.concurrent || w->changed.policy != NULL || w->changed.cap_count > 0 ||
+                   w->link_path != NULL;
     if (args->failed == CLI_OK && !changes) {
         cli_message(command, "nothing is to change: give --move, --pin, --forbid, --without, "
-                             "--no-fallback, --memory, --policy or --links");
+                             "--no-fallback, --concurrent, --memory, --policy or --links");
         return CLI_USAGE;
     }
     return args->failed;
