@@ -214,13 +214,26 @@ static bool is_told(const tni_draft_plan *d, uint32_t label) {
     return label_cap(d, label) == NULL;
 }
 
+// Other devices for which the cap holds: those of the group that could be planned for.
+static void say_group(const tni_draft_plan *d, const tni_cap *cap, writing *w) {
+    uint32_t told = 0;
+    for (uint32_t l = 1; l < d->label_count; l++) {
+        if (label_cap(d, l) == cap && label_device(d, l) != cap->device) {
+            say(w, "%s%s", told++ == 0 ? " together with " : ", ", label_device(d, l)->id);
+        }
+    }
+    if (told > 0) {
+        say(w, " (resource group \"%s\")", cap->device->info.resource_group);
+    }
+}
+
 static void say_caps(const tni_draft_plan *d, writing *w) {
     for (uint32_t l = 1; l < d->label_count; l++) {
         if (!is_told(d, l)) {
             const tni_cap *cap = label_cap(d, l);
-            say(w, "%s%s has room for %llu of %llu bytes", w->used > 0 ? ", " : "",
-                label_device(d, l)->id, (unsigned long long)room_in(cap),
-                (unsigned long long)cap->weight_bytes);
+            say(w, "%s%s has room for %llu of %llu bytes", w->used > 0 ? ", " : "", cap->device->id,
+                (unsigned long long)room_in(cap), (unsigned long long)cap->weight_bytes);
+            say_group(d, cap, w);
         }
     }
 }

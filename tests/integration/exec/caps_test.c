@@ -199,6 +199,16 @@ static void caps__are_shared_by_a_resource_group(void **state) {
     c.caps[0].weight_bytes = 2 * WEIGHT_BYTES - 1;
     assert_int_equal(plan(&f, &c), TN_ERROR_LIMIT_EXCEEDED);
     assert_string_equal(f.error.id, "plan.memory");
+    assert_non_null(strstr(f.error.text, "fake:shared has room for 63 of 63 bytes together with "
+                                         "fake:worker (resource group \"fake-"));
+    // Only the other one of the group is planned for, and it is not alone to blame.
+    c.caps[0] = c.caps[1];
+    c.caps[0].weight_bytes = WEIGHT_BYTES;
+    c.cap_count = 1;
+    c.pins[1] = (tn_pin){"fake:shared", 1, TN_PIN_TO};
+    assert_int_equal(plan(&f, &c), TN_ERROR_LIMIT_EXCEEDED);
+    assert_non_null(strstr(f.error.text, "fake:worker has room for 32 of 32 bytes together with "
+                                         "fake:shared (resource group \"fake-"));
     exec_close(&f);
 }
 
