@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // tenon-partition FILE: solves one problem in the text form of problem_file.h and prints
-// cost, lower bound and gap, so that partitioners can be compared on the same problems.
+// cost, lower bound and gap, so that partitioners can be compared on the same problems; with --plan
+// the plan too, so that others can price it.
 #include "problem_file.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,21 +29,44 @@ static double now_ms(void) {
 }
 
 static int usage(FILE *stream) {
-    fputs("usage: tenon-partition [--work STEPS] FILE\n"
-          "prints: cost lower_bound gap_percent handovers copies ms\n",
+    fputs("usage: tenon-partition [--work STEPS] [--plan] FILE\n"
+          "prints: cost lower_bound gap_percent handovers copies ms\n"
+          "--plan: then a line with the label of every op, and one with the order of the ops\n",
           stream);
     return stream == stdout ? 0 : 2;
+}
+
+static void print_numbers(const uint32_t *numbers, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        printf("%s%" PRIu32, i > 0 ? " " : "", numbers[i]);
+    }
+    putchar('\n');
+}
+
+static void print_answer(const tnp_plan *plan, bool whole, double took_ms) {
+    double cost = (double)plan->cost.total / TNP_FILE_UNIT;
+    double bound = (double)plan->lower_bound / TNP_FILE_UNIT;
+    printf("%.3f %.3f %.6f %" PRIu32 " %" PRIu32 " %.3f\n", cost, bound,
+           plan->cost.total > 0 ? 100.0 * (cost - bound) / cost : 0.0, plan->cost.handover_count,
+           plan->cost.copy_count, took_ms);
+    if (whole) {
+        print_numbers(plan->label, plan->op_count);
+        print_numbers(plan->order, plan->op_count);
+    }
 }
 
 int main(int argc, char **argv) {
     tnp_options options = {0};
     const char *path = NULL;
+    bool whole = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             return usage(stdout);
         }
         if (strcmp(argv[i], "--work") == 0 && i + 1 < argc) {
             options.work_budget = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--plan") == 0) {
+            whole = true;
         } else if (argv[i][0] != '-' && path == NULL) {
             path = argv[i];
         } else {
@@ -68,11 +93,7 @@ int main(int argc, char **argv) {
         tnp_problem_file_free(&file);
         return 1;
     }
-    double cost = (double)plan.cost.total / TNP_FILE_UNIT;
-    double bound = (double)plan.lower_bound / TNP_FILE_UNIT;
-    printf("%.3f %.3f %.6f %" PRIu32 " %" PRIu32 " %.3f\n", cost, bound,
-           plan.cost.total > 0 ? 100.0 * (cost - bound) / cost : 0.0, plan.cost.handover_count,
-           plan.cost.copy_count, took);
+    print_answer(&plan, whole, took);
     tnp_plan_deinit(&allocator, &plan);
     tnp_problem_file_free(&file);
     return 0;

@@ -32,7 +32,7 @@ class Problem:
 
     def write(self, path):
         def flat(matrix):
-            return " ".join(f"{cost:.3f}" if cost % 1 else str(int(cost))
+            return " ".join(f"{float(cost):.3f}" if cost % 1 else str(int(cost))
                             for row in matrix for cost in row)
 
         lines = [f"P {self.name} {len(self.ops)} {self.labels} {len(self.tensors)}",
@@ -45,11 +45,12 @@ class Problem:
         path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-def read(path):
+def read(path, number=float):
+    """Costs as numbers of that kind: float, or fractions.Fraction for exactly what the file says."""
     words = iter(path.read_text(encoding="ascii").split())
 
     def matrix(rows, columns):
-        return [[float(next(words)) for _ in range(columns)] for _ in range(rows)]
+        return [[number(next(words)) for _ in range(columns)] for _ in range(rows)]
 
     def expect(tag):
         found = next(words)
@@ -75,6 +76,23 @@ def read(path):
     return problem
 
 
+def price(problem, labels, order):
+    """What a plan costs, from the definition; exact if the problem's costs are. And of how many
+    costs it is the sum."""
+    place = {op: i for i, op in enumerate(order)}
+    if len(place) != len(problem.ops) or any(place[a] >= place[b] for a, b in problem.edges()):
+        raise ValueError(f"{problem.name}: the order is none")
+    if any(costs[label] < 0 for costs, label in zip(problem.ops, labels)):
+        raise ValueError(f"{problem.name}: an op is where it cannot run")
+    parts = [costs[label] for costs, label in zip(problem.ops, labels)]
+    for tensor in problem.tensors:
+        source = labels[tensor.producer]
+        parts += [tensor.copy[source][to] for to in {labels[c] for c in tensor.consumers} - {source}]
+    parts += [problem.handover[labels[a]][labels[b]] for a, b in zip(order, order[1:])
+              if labels[a] != labels[b]]
+    return sum(parts), len(parts)
+
+
 @dataclasses.dataclass
 class Answer:
     cost: float
@@ -83,10 +101,14 @@ class Answer:
     handovers: int
     copies: int
     ms: float
+    labels: list = dataclasses.field(default_factory=list)  # these two with --plan only
+    order: list = dataclasses.field(default_factory=list)
 
 
 def solve(tool, path, *options):
     """What tenon-partition says."""
-    words = subprocess.run([tool, *options, path], check=True, capture_output=True, text=True,
-                           timeout=120).stdout.split()
-    return Answer(*map(float, words[:3]), *map(int, words[3:5]), float(words[5]))
+    lines = subprocess.run([tool, *options, path], check=True, capture_output=True, text=True,
+                           timeout=120).stdout.splitlines()
+    words = lines[0].split()
+    plan = [list(map(int, line.split())) for line in lines[1:]]
+    return Answer(*map(float, words[:3]), *map(int, words[3:5]), float(words[5]), *plan)
