@@ -25,6 +25,8 @@ def family(name):
 
 
 def main():
+    if len(sys.argv) < 3 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     done = subprocess.run(sys.argv[1:], capture_output=True, text=True)
     rows = collections.defaultdict(dict)  # [problem][decider]
     for line in done.stdout.splitlines():

@@ -87,8 +87,19 @@ static int run_file(const char *path) {
     return beaten == 0;
 }
 
+static int usage(FILE *stream) {
+    fputs("usage: tenon-partition-bench FILE...\n"
+          "prints: name decider cost handovers copies bytes\n"
+          "The first decider is the partitioner; exit code 1 when another costs less anywhere.\n",
+          stream);
+    return stream == stdout ? 0 : 2;
+}
+
 int main(int argc, char **argv) {
-    int fine = argc > 1;
+    int fine = 1;
+    if (argc < 2 || argv[1][0] == '-') {
+        return usage(argc > 1 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
+    }
     for (int i = 1; i < argc; i++) {
         fine &= run_file(argv[i]);
     }

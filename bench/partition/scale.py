@@ -33,6 +33,8 @@ def measure(tool, path):
 
 
 def main():
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     tool = sys.argv[1]
     sizes = [int(word) for word in sys.argv[2:]] or SIZES
     print("| ops | labels | ms at 1x, 5x, 25x | gap % at 1x, 5x, 25x | peak MB |")

@@ -40,6 +40,17 @@ class Instances(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout.splitlines()), 5 * len(files))
 
+    def test_usage_is_told(self):
+        for tool in (TOOL, BENCH):
+            for arguments, code in ((["--help"], 0), ([], 2), (["--nothing"], 2)):
+                done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=10)
+                self.assertEqual(done.returncode, code)
+                self.assertIn("usage: ", done.stdout if code == 0 else done.stderr)
+            done = subprocess.run([tool, DATA / "absent.txt"], capture_output=True, text=True,
+                                  timeout=10)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("absent.txt", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
