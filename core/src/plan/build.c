@@ -68,7 +68,21 @@ static void constrain(tni_plan *plan, const tni_island *island, const tni_view *
     for (uint32_t i = 0; i < island->node_count && !found; i++) {
         tni_verdicts_forbid(set, island->places[i], TN_REASON_COMPILE_FAILED);
     }
+    set->refused = true;
     plan->refused_count++;
+}
+
+// Nothing more is asked of devices that refused: however many islands they have claims on, at most
+// as many plans follow as there are devices.
+static void leave_out_refusers(tni_plan *plan) {
+    for (uint32_t i = 0; i < plan->set_count; i++) {
+        tni_verdict_set *set = &plan->sets[i];
+        for (uint32_t place = 0; set->refused && place < plan->region->node_count; place++) {
+            if (set->options[place].possible) {
+                tni_verdicts_forbid(set, place, TN_REASON_COMPILE_FAILED);
+            }
+        }
+    }
 }
 
 typedef struct progress_link {
@@ -285,11 +299,10 @@ static tn_status create(tni_plan *plan, const tni_plan_info *info, tn_error *err
             break;
         }
         tni_plan_clear_islands(plan);
-        status = ++plan->replan_count <= TNI_MAX_REPLANS
-                     ? TN_OK
-                     : tni_fail(error, TN_ERROR_UNSUPPORTED, "plan.refused",
-                                "plugins refused what they had claimed %u times; giving up",
-                                plan->refused_count);
+        status = TN_OK;
+        if (++plan->replan_count >= TNI_MAX_REPLANS) {
+            leave_out_refusers(plan);
+        }
     }
     if (status == TN_ERROR_UNSUPPORTED || status == TN_ERROR_DENIED) {
         mark_refused(plan, info);

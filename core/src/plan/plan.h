@@ -100,10 +100,10 @@ typedef struct tni_plan {
 } tni_plan;
 
 // Asks about the region, partitions it, and compiles every island; a refused island becomes a
-// constraint and the whole is planned again, at most TNI_MAX_REPLANS times. TN_OK ·
-// TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each device's reason) ·
-// TN_ERROR_DENIED the same when listed devices alone may be used · TN_ERROR_LIMIT_EXCEEDED
-// "plan.memory" the weights do not fit the caps · TN_ERROR_CANCELLED ·
+// constraint and the whole is planned again; from the TNI_MAX_REPLANS-th time on without devices
+// that refused. TN_OK · TN_ERROR_UNSUPPORTED no device takes a node (node_index; the text has each
+// device's reason) · TN_ERROR_DENIED the same when listed devices alone may be used ·
+// TN_ERROR_LIMIT_EXCEEDED "plan.memory" the weights do not fit the caps · TN_ERROR_CANCELLED ·
 // TN_ERROR_OUT_OF_MEMORY · the plugins' errors. *out_plan is null on failure; free with
 // tni_plan_destroy.
 #define TNI_MAX_REPLANS 8u

@@ -46,7 +46,8 @@ typedef struct tni_verdict_set {
     uint32_t claim_place_capacity;
     uint32_t lost_claims; // of the device's, which count for nothing; the log says why
     const tni_presentation *presentation; // how this device sees the model
-    bool listed; // used where it pays, not only for what no listed device takes
+    bool listed;  // used where it pays, not only for what no listed device takes
+    bool refused; // to compile something that it had claimed
 } tni_verdict_set;
 
 // Writes the model in the op versions that an open device knows; the model may get more forms, so

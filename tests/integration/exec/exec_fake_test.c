@@ -357,6 +357,34 @@ static void compile__a_refusal_becomes_a_constraint(void **state) {
     exec_close(&f);
 }
 
+// Each of its many islands is refused, one after another; beta takes all of it.
+static void compile__refusals_without_end_leave_the_device_out(void **state) {
+    enum { LENGTH = 40 };
+    (void)state;
+    exec_fixture f;
+    exec_open(&f);
+    fake_device(FAKE_ALPHA)->ops = FAKE_RELU;
+    fake_device(FAKE_ALPHA)->cost_ns = 1;
+    fake_device(FAKE_BETA)->cost_ns = 100000000;
+    fake_device(FAKE_ALPHA)->compile_status = TN_ERROR_UNSUPPORTED;
+    exec_build_alternating(&f, LENGTH);
+    assert_int_equal(exec_compile(&f, "fake:alpha,fake:beta"), TN_OK);
+    tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
+    assert_int_equal(tn_compiled_plan_get(f.compiled, &plan), TN_OK);
+    assert_true(plan.replans > 1 && plan.replans < LENGTH / 2);
+    assert_int_equal(plan.replans, plan.refused_programs);
+    assert_int_equal(plan.island_count, 1);
+    tn_placement last = {.struct_size = sizeof(last), .struct_type = TN_STRUCT_PLACEMENT};
+    assert_int_equal(tn_compiled_placement_get(f.compiled, LENGTH - 2, FAKE_ALPHA, &last), TN_OK);
+    assert_int_equal(last.device, FAKE_BETA);
+    assert_int_equal(last.reason, TN_REASON_COMPILE_FAILED);
+    exec_prepare(&f, 0);
+    exec_fill(&f, 0, 1.0f);
+    assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
+    assert_output(&f, 1.0f, LENGTH);
+    exec_close(&f);
+}
+
 // Two chains side by side: one island, or one a chain for a device that refuses pieces.
 static void compile__connected_islands_where_asked(void **state) {
     static const tn_device_flags flags[] = {0, TN_DEVICE_CONNECTED_ISLANDS};
@@ -561,6 +589,7 @@ int main(void) {
         cmocka_unit_test(run__cancel_ends_a_run_that_a_device_holds),
         cmocka_unit_test(submit__reports_once_and_needs_background),
         cmocka_unit_test(compile__a_refusal_becomes_a_constraint),
+        cmocka_unit_test(compile__refusals_without_end_leave_the_device_out),
         cmocka_unit_test(compile__connected_islands_where_asked),
         cmocka_unit_test(compile__no_device_says_why),
         cmocka_unit_test(compile__automatic_uses_one_device_of_a_group),
