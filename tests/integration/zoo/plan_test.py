@@ -142,6 +142,19 @@ class Plans(unittest.TestCase):
         print(f"{kept} plans were kept")
         self.assertGreater(kept, 0)
 
+    def test_plans_do_not_depend_on_threads(self):
+        """Costs of the reference and of GPUs say nothing of the host's threads, so plans may not."""
+        known = devices()
+        ids = [known.get(w) for w in SETS["gpu and reference"]]
+        if None in ids:
+            self.skipTest("not all devices are here")
+        newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
+        for model in sorted(newest.glob("*/model.onnx")):
+            one, eight = (tenon("explain", model, "--plan-only", "--no-plan-store", "--device",
+                                ",".join(ids), "--threads", n)["plan"] for n in (1, 8))
+            self.assertNotEqual(int(one["hash"], 16), 0)
+            self.assertEqual(one, eight, model)
+
     def test_runs_count_what_plans_said(self):
         known = devices()
         newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
