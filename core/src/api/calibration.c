@@ -50,8 +50,8 @@ void tni_host_read_calibration(tn_host *host, const tn_host_config *config) {
                       own->error.text, own->error.id);
     } else if (own->file.stale_count > 0) {
         tni_log_write(&host->log, TN_LOG_WARN,
-                      "%s: %u devices have another driver or build than was measured", own->path,
-                      own->file.stale_count);
+                      "%s: %u devices have another vendor, driver or build than was measured",
+                      own->path, own->file.stale_count);
     }
 }
 

@@ -139,8 +139,8 @@ static uint32_t find_device(const tni_cost_file_info *info, const char *id) {
 
 static bool is_as_measured(const tni_device *device, const char *vendor, const char *driver,
                            const char *build) {
-    return strcmp(device->plugin->vendor, vendor) == 0 &&
-           strcmp(device->info.driver, driver) == 0 && strcmp(device->plugin->build, build) == 0;
+    return strcmp(device->info.vendor, vendor) == 0 && strcmp(device->info.driver, driver) == 0 &&
+           strcmp(device->plugin->build, build) == 0;
 }
 
 static tn_status read_device(reader *r, const tni_json *from) {

@@ -23,7 +23,7 @@ typedef struct tni_cost_file {
     char date[TNI_COST_FILE_TEXT_BYTES];
     uint32_t device_count; // whose costs are used
     uint32_t pair_count;   // whose costs are used
-    uint32_t stale_count;  // devices that are here, with another driver or build than measured
+    uint32_t stale_count;  // devices that are here, of another vendor, driver or build
 } tni_cost_file;
 
 // Fills an empty table of the devices from a file's text; what belongs to devices that are not

@@ -36,11 +36,13 @@ static int setup(void **state) {
     static fixture f;
     memset(&f, 0, sizeof(f));
     test_alloc_init(&f.alloc);
-    (void)snprintf(f.plugin.vendor, sizeof(f.plugin.vendor), "%s", "v");
+    // Who made the plugin does not matter, only who made the device.
+    (void)snprintf(f.plugin.vendor, sizeof(f.plugin.vendor), "%s", "p");
     (void)snprintf(f.plugin.build, sizeof(f.plugin.build), "%s", "b");
     for (uint32_t i = 0; i < 2; i++) {
         f.devices[i].plugin = &f.plugin;
         f.devices[i].host_index = i;
+        (void)snprintf(f.devices[i].info.vendor, sizeof(f.devices[i].info.vendor), "%s", "v");
         (void)snprintf(f.devices[i].info.driver, sizeof(f.devices[i].info.driver), "%s", "d");
         (void)snprintf(f.devices[i].id, sizeof(f.devices[i].id), "%s", i == 0 ? "a:cpu" : "b:gpu");
         f.list[i] = &f.devices[i];
@@ -97,6 +99,13 @@ static void parse__fills_the_table(void **state) {
 
 static void parse__leaves_stale_devices_out(void **state) {
     fixture *f = *state;
+    (void)snprintf(f->devices[0].info.vendor, sizeof(f->devices[0].info.vendor), "%s", "other");
+    assert_int_equal(parse(f, f->seed, f->seed_size), TN_OK);
+    assert_int_equal(f->file.stale_count, 1);
+    assert_null(tni_cost_of_class(&f->table, &f->devices[0], TNI_OP_MATMUL));
+    tni_cost_table_deinit(&f->table);
+
+    (void)snprintf(f->devices[0].info.vendor, sizeof(f->devices[0].info.vendor), "%s", "v");
     (void)snprintf(f->devices[1].info.driver, sizeof(f->devices[1].info.driver), "%s", "newer");
     assert_int_equal(parse(f, f->seed, f->seed_size), TN_OK);
     assert_int_equal(f->file.device_count, 1);
