@@ -106,12 +106,13 @@ static json_t *plan_json(const tn_compiled *compiled) {
     tn_plan_summary s = plan_summary_of(compiled);
     char hash[32];
     snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)s.plan_hash);
-    return json_pack("{s:s, s:i, s:i, s:I, s:I, s:f, s:I, s:I, s:I}", "hash", hash, "islands",
+    json_t *makespan = s.makespan_ns > 0 ? json_integer(s.makespan_ns) : json_null();
+    return json_pack("{s:s, s:i, s:i, s:I, s:I, s:f, s:I, s:I, s:I, s:o}", "hash", hash, "islands",
                      (int)s.island_count, "handovers", (int)s.handovers, "cost_estimate_ns",
                      (json_int_t)s.cost_ns, "lower_bound_ns", (json_int_t)s.lower_bound_ns,
                      "gap_percent", plan_gap_percent(&s), "compute_ns", (json_int_t)s.compute_ns,
                      "transfers_ns", (json_int_t)s.transfer_ns, "handovers_ns",
-                     (json_int_t)s.handover_ns);
+                     (json_int_t)s.handover_ns, "makespan_estimate_ns", makespan);
 }
 
 static int print_json(const whatif *w) {
@@ -141,6 +142,11 @@ static int report(const whatif *w, const cli_options *options) {
            w->session.model_path, cli_plain());
     print_time_line("predicted", before.cost_ns, after.cost_ns);
     print_time_line("at least", before.lower_bound_ns, after.lower_bound_ns);
+    if (w->changed.concurrent) {
+        // The sum above does not shrink when devices work at the same time; when the last ends
+        // does.
+        print_time_line("ends after", before.makespan_ns, after.makespan_ns);
+    }
     print_time_line("compute", before.compute_ns, after.compute_ns);
     print_time_line("transfers", before.transfer_ns, after.transfer_ns);
     print_time_line("handovers", before.handover_ns, after.handover_ns);
@@ -167,7 +173,8 @@ static int join_rules(whatif *w) {
 static int compile_both(whatif *w) {
     tn_compile_config config;
     tn_compile_config_init(&config);
-    config.policy = TN_COMPILE_PLAN_ONLY;
+    // Only with EXPLAIN is it told of a serial plan when it ends.
+    config.policy = TN_COMPILE_PLAN_ONLY | (w->changed.concurrent ? TN_COMPILE_EXPLAIN : 0);
     int code = plan_compile(&w->session, &w->base, &config, false, &w->before);
     config.links = w->links.links;
     config.link_count = w->links.count;

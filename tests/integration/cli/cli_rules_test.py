@@ -169,11 +169,83 @@ class Rules(unittest.TestCase):
         self.assertLess(len(shown), NODES)
         self.assertIn(f"and {NODES - len(shown)} more", lines[-1])
 
-    def test_whatif_of_devices_at_the_same_time(self):
-        answer = tenon("whatif", self.model, *HOST, *BOTH, "--concurrent", "--json")
+
+class Fewer(unittest.TestCase):
+    """Alternatives with fewer devices. By a calibration written by hand alpha and beta are fast, by
+    rules one takes Relu and the other Neg, and Sin is left to the reference, which takes all."""
+
+    REFERENCE = ("--plugin", TENON.parents[1] / "lib/tenon/plugins/reference.so")
+    THREE = ["fake:alpha", "fake:beta", "reference:cpu"]
+    RULES = ("--forbid", "op:Neg=fake:alpha", "--forbid", "op:Relu=fake:beta")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.model = WORK / "fewer.onnx"
+        values = [b"x"] + [b"v%d" % i for i in range(6)]
+        write_model(cls.model, [node(op, [values[i]], values[i + 1]) for i, op in
+                                enumerate((b"Relu", b"Neg", b"Sin") * 2)], values[-1])
+        cls.environment = dict(os.environ, XDG_CACHE_HOME=str(WORK / "fewer"))
+        file = WORK / "fewer" / "tenon" / "calibration.json"
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        done = tenon("calibrate", "--quick", *HOST, *cls.REFERENCE, "--device", ",".join(cls.THREE),
+                     "--output", file)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(file.read_text())
+        for device in told["devices"]:
+            for one in device["classes"].values():
+                one.update(fixed_ns=1000000 if device["id"] == "reference:cpu" else 100000,
+                           flops_per_second=0, bytes_per_second=0, rows_per_second=0)
+        for one in told["pairs"]:
+            one.update(handover_ns=10, copy_ns=0, bytes_per_second=0)
+        file.write_text(json.dumps(told))
+
+    def explain(self, *args):
+        answer = tenon("explain", self.model, *HOST, *self.REFERENCE, "--device",
+                       ",".join(self.THREE), "--plan-only", *args, env=self.environment)
         self.assertEqual(answer.returncode, 0, answer.stderr)
-        told = json.loads(answer.stdout)
-        self.assertLessEqual(told["after"]["cost_estimate_ns"], told["before"]["cost_estimate_ns"])
+        return answer.stdout
+
+    def test_each_device_that_is_used_is_left_out_in_turn(self):
+        told = json.loads(self.explain("--json", *self.RULES))
+        self.assertEqual([n["device"] for n in told["nodes"]], self.THREE * 2)
+        fewer = {one["device"]: one for one in told["alternatives"] if one["kind"] == "without"}
+        self.assertEqual(sorted(fewer), self.THREE)
+        # Two of its nodes go to the reference, which saves some handovers.
+        for device in self.THREE[:2]:
+            more = fewer[device]["cost_estimate_ns"] - told["plan"]["cost_estimate_ns"]
+            self.assertTrue(1000000 < more <= 2 * (1000000 - 100000), more)
+        self.assertIsNone(fewer["reference:cpu"]["cost_estimate_ns"])
+        verbose = tenon("explain", self.model, *HOST, *self.REFERENCE, "--verbose",
+                        env=self.environment).stderr
+        self.assertNotIn("than was measured", verbose)
+        text = self.explain(*self.RULES)
+        self.assertRegex(text, "without fake:alpha +[0-9.]+ ms, ")
+        self.assertRegex(text, "without reference:cpu +no plan")
+
+    def test_whatif_of_devices_at_the_same_time(self):
+        """Two chains side by side: one device each ends sooner, although the sum is larger."""
+        model = WORK / "two.onnx"
+        graph = []
+        for chain in (b"a", b"b"):
+            values = [b"x"] + [b"v" + chain + b"%d" % i for i in range(8)]
+            graph += [node(b"Relu", [values[i]], values[i + 1]) for i in range(8)]
+        graph.append(node(b"Add", [b"va7", b"vb7"], b"y"))
+        write_model(model, graph, b"y")
+        change = ("whatif", model, *HOST, *BOTH, "--concurrent")
+        told = json.loads(tenon(*change, "--json", env=self.environment).stdout)
+        before, after = told["before"], told["after"]
+        self.assertLess(after["makespan_estimate_ns"], 0.8 * before["makespan_estimate_ns"])
+        self.assertGreaterEqual(after["cost_estimate_ns"], before["cost_estimate_ns"])
+        self.assertGreater(len(told["moved"]), 4)
+        self.assertRegex(tenon(*change, env=self.environment).stdout, "ends after .* -[0-9.]+ %")
+
+    def test_what_is_not_used_costs_nothing_to_leave_out(self):
+        rules = ("--forbid", "op:Relu,op:Neg=fake:alpha", "--forbid", "op:Relu,op:Neg=fake:beta")
+        told = json.loads(self.explain("--json", *rules))
+        costs = [one["cost_estimate_ns"] for one in told["alternatives"]
+                 if one["kind"] == "without"]
+        self.assertEqual(costs, [told["plan"]["cost_estimate_ns"]] * 2 + [None])
+        self.assertNotIn("without fake", self.explain(*rules))
 
 
 class Told(unittest.TestCase):
