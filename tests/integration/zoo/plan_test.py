@@ -149,7 +149,8 @@ class Plans(unittest.TestCase):
         if None in ids:
             self.skipTest("not all devices are here")
         newest = max(MODELS.iterdir(), key=lambda folder: folder.stat().st_mtime)
-        for model in sorted(newest.glob("*/model.onnx")):
+        # A third of them: sanitizers take their time to load plugins.
+        for model in sorted(newest.glob("*/model.onnx"))[::3]:
             one, eight = (tenon("explain", model, "--plan-only", "--no-plan-store", "--device",
                                 ",".join(ids), "--threads", n)["plan"] for n in (1, 8))
             self.assertNotEqual(int(one["hash"], 16), 0)
