@@ -135,6 +135,17 @@ static bool is_used(const explain_report *report, uint32_t device) {
     return false;
 }
 
+static bool takes_any(const explain_report *report, uint32_t device) {
+    for (uint32_t node = 0; node < tn_model_node_count(report->session->model); node++) {
+        tn_placement p = {.struct_size = sizeof(p), .struct_type = TN_STRUCT_PLACEMENT};
+        if (tn_compiled_placement_get(report->compiled, node, device, &p) == TN_OK &&
+            p.answer != TN_ANSWER_NO) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool explain_alternative(const explain_report *report, uint32_t index,
                          tn_plan_alternative *out_alternative) {
     *out_alternative = (tn_plan_alternative){.struct_size = sizeof(*out_alternative),
@@ -144,7 +155,7 @@ bool explain_alternative(const explain_report *report, uint32_t index,
     }
     return out_alternative->kind == TN_ALTERNATIVE_WITHOUT
                ? is_used(report, out_alternative->device)
-               : out_alternative->refused_nodes < tn_model_node_count(report->session->model);
+               : takes_any(report, out_alternative->device);
 }
 
 uint32_t explain_cost_origin(const explain_report *report, uint32_t node) {
@@ -154,6 +165,12 @@ uint32_t explain_cost_origin(const explain_report *report, uint32_t node) {
         tn_compiled_choice_get(report->compiled, node, &choice) == TN_OK &&
         tn_compiled_placement_get(report->compiled, node, choice.device, &placement) == TN_OK;
     return known ? placement.cost_origin : TN_NONE;
+}
+
+const char *explain_origin_text(uint32_t origin) {
+    static const char *const words[EXPLAIN_ORIGINS] = {"unknown", "declared", "calibrated",
+                                                       "observed", "roofline"};
+    return words[origin < EXPLAIN_ORIGINS ? origin : TN_COST_UNKNOWN];
 }
 
 #define MAX_OP_TYPES 512u

@@ -8,6 +8,7 @@
 #define EXPLAIN_HINT_BYTES 256u
 #define EXPLAIN_HINTS 4u
 #define EXPLAIN_WAITS_BYTES 256u
+#define EXPLAIN_ORIGINS 5u // TN_COST_
 
 // Refusals for one reason, with the same numbers.
 typedef struct explain_hint {
@@ -55,6 +56,7 @@ bool explain_alternative(const explain_report *report, uint32_t index,
                          tn_plan_alternative *out_alternative);
 // TN_COST_ of a node's cost on the device that runs it; TN_NONE where it has none.
 uint32_t explain_cost_origin(const explain_report *report, uint32_t node);
+const char *explain_origin_text(uint32_t origin); // "unknown" also for TN_NONE
 // Fills waits from a request that stats were read from. CLI_OK or an exit code after a message.
 // explain_waits.c
 int explain_find_waits(const tn_request *request, explain_report *report);

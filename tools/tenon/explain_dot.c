@@ -40,7 +40,8 @@ static void print_island(const explain_report *r, uint32_t index, bool folded) {
         printf("\";\n");
     }
     if (folded) {
-        printf("    i%u [label=\"%u nodes\\n", index, island.node_count);
+        printf("    i%u [label=\"%u node%s\\n", index, island.node_count,
+               island.node_count == 1 ? "" : "s");
         print_quoted(ops);
         printf("\"];\n");
     }

@@ -59,10 +59,9 @@ static json_t *waits_json(const explain_report *r) {
 
 static json_t *alternatives_json(const explain_report *r) {
     json_t *list = json_array();
+    tn_plan_alternative one;
     for (uint32_t i = 0; i < tn_compiled_alternative_count(r->compiled); i++) {
-        tn_plan_alternative one = {.struct_size = sizeof(one),
-                                   .struct_type = TN_STRUCT_PLAN_ALTERNATIVE};
-        if (tn_compiled_alternative_get(r->compiled, i, &one) == TN_OK) {
+        if (explain_alternative(r, i, &one)) {
             json_t *cost = one.cost_ns == TN_COST_NO_PLAN ? json_null() : json_integer(one.cost_ns);
             json_array_append_new(
                 list, json_pack("{s:s, s:s, s:o, s:i, s:i, s:i}", "kind",
@@ -103,11 +102,12 @@ static json_t *nodes_json(const explain_report *r) {
         if (one != NULL && tn_compiled_choice_get(r->compiled, i, &c) == TN_OK) {
             json_object_update_new(
                 one,
-                json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "device",
+                json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "device",
                           plan_device_text(r->session, c.device), "cheapest_device",
                           plan_device_text(r->session, c.cheapest_device), "why",
-                          plan_why_text(c.why), "cost_origin", (int)explain_cost_origin(r, i),
-                          "cost_estimate_ns", (json_int_t)c.cost_ns, "cheapest_cost_estimate_ns",
+                          plan_why_text(c.why), "cost_origin",
+                          explain_origin_text(explain_cost_origin(r, i)), "cost_estimate_ns",
+                          (json_int_t)c.cost_ns, "cheapest_cost_estimate_ns",
                           (json_int_t)c.cheapest_cost_ns, "moving_copies_ns",
                           (json_int_t)c.copies_ns, "moving_handovers_ns",
                           (json_int_t)c.handovers_ns, "moving_claims_ns", (json_int_t)c.claims_ns));

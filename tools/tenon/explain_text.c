@@ -14,19 +14,17 @@ static const char *time_text(int64_t ns, char text[CLI_TEXT_BYTES]) {
 
 // Where the costs of nodes come from, on the devices that run them.
 static void print_origins(const explain_report *r) {
-    static const char *const words[] = {"unknown", "declared", "calibrated", "observed",
-                                        "roofline"};
-    uint32_t counts[5] = {0};
+    uint32_t counts[EXPLAIN_ORIGINS] = {0};
     for (uint32_t node = 0; node < tn_model_node_count(r->session->model); node++) {
         uint32_t origin = explain_cost_origin(r, node);
-        if (origin < 5) {
+        if (origin < EXPLAIN_ORIGINS) {
             counts[origin]++;
         }
     }
     printf("  (estimates;");
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < EXPLAIN_ORIGINS; i++) {
         if (counts[i] > 0) {
-            printf(" %u %s", counts[i], words[i]);
+            printf(" %u %s", counts[i], explain_origin_text(i));
         }
     }
     puts(")");
