@@ -3,13 +3,20 @@
 #include "choose.h"
 
 #include <string.h>
+#include <time.h>
 
 // The first run warms the caches and does not count. One counted run is too few: a layer that is
 // disturbed then costs every later run of the program.
 #define TIMED_RUNS 4u
+// What takes longer than this hardly notices cold caches: two runs do, and both count.
+#define LONG_NS 16000000u
 // Who takes so many times what the best takes is not run again.
 #define HOPELESS 2u
+// Who is no more than an eighth faster than the first is not worth other weights, other rounding
+// and another choice in the next process.
+#define MARGIN 8u
 #define TRIAL_ARGS 5u
+#define UNKNOWN UINT64_MAX
 
 // FNV-1a over what the library says a primitive is.
 static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
@@ -20,14 +27,17 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
     return hash;
 }
 
-static uint64_t key_of(const_dnnl_primitive_desc_t desc) {
+static uint64_t key_of(const cpu_contender *all, uint32_t count) {
     const dnnl_query_t whats[3] = {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md};
     uint64_t hash = 14695981039346656037u;
-    for (uint32_t i = 0; i < 3; ++i) {
-        const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(desc, whats[i], 0);
+    for (uint32_t i = 0; i < count * 3; ++i) {
+        const cpu_contender *one = &all[i / 3];
+        const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(one->desc, whats[i % 3], 0);
         hash = mix(hash, &md->ndims, sizeof md->ndims);
+        hash = mix(hash, &md->data_type, sizeof md->data_type);
         hash = mix(hash, md->dims, (size_t)md->ndims * sizeof md->dims[0]);
         hash = mix(hash, md->format_desc.blocking.strides, (size_t)md->ndims * sizeof md->dims[0]);
+        hash = mix(hash, &one->extra_ns, sizeof one->extra_ns);
     }
     return hash;
 }
@@ -116,65 +126,102 @@ void tni_cpu_choose_done(cpu_build *build) {
     build->trial_bytes = 0;
 }
 
-static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_stream_t stream) {
+// Of one thread the time that it ran counts: what else ran in between has no part in the choice.
+static uint64_t now(const cpu_program *program) {
     const tn_helper_host *host = &program->host;
-    const uint64_t begin = host->services->clock_ns(host->context);
-    const dnnl_status_t status =
-        dnnl_primitive_execute(t->primitive, stream, (int)t->count, t->args);
-    return status == dnnl_success ? host->services->clock_ns(host->context) - begin : UINT64_MAX;
+    struct timespec time;
+    if (program->threads > 1 || clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) {
+        return host->services->clock_ns(host->context);
+    }
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-// Turns about, so that what disturbs the machine disturbs all. Fills out_took with each one's
-// least, of those that were far behind that of their last run; returns the best.
-static uint32_t race(const cpu_program *program, const trial *trials, uint32_t count,
-                     dnnl_stream_t stream, uint64_t *out_took) {
-    uint32_t out[CPU_CANDIDATES] = {0};
-    uint32_t best = 0;
-    for (uint32_t run = 0; run < TIMED_RUNS; ++run) {
-        for (uint32_t i = 0; i < count; ++i) {
-            if (!out[i]) {
-                const uint64_t took = time_once(program, &trials[i], stream);
-                out_took[i] = run > 1 && out_took[i] < took ? out_took[i] : took;
-            }
-        }
-        for (uint32_t i = 0; i < count; ++i) {
-            best = !out[i] && out_took[i] < out_took[best] ? i : best;
-        }
-        for (uint32_t i = 0; i < count; ++i) {
-            out[i] |= out_took[i] / HOPELESS > out_took[best];
-        }
+static uint64_t time_once(const cpu_program *program, const trial *t, dnnl_stream_t stream) {
+    const uint64_t begin = now(program);
+    const dnnl_status_t status =
+        dnnl_primitive_execute(t->primitive, stream, (int)t->count, t->args);
+    return status == dnnl_success ? now(program) - begin : UNKNOWN;
+}
+
+static uint64_t least(const uint64_t *took, uint32_t count) {
+    uint64_t best = UNKNOWN;
+    for (uint32_t i = 0; i < count; ++i) {
+        best = took[i] < best ? took[i] : best;
     }
     return best;
 }
 
-static uint32_t measure(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
-                        dnnl_stream_t stream, uint64_t *out_time_ns) {
-    trial trials[CPU_CANDIDATES];
+// Turns about, so that what disturbs the machine disturbs all. Nobody is left out for one run that
+// was disturbed: the first, which may not count, has to be hopeless as well.
+static void run_trials(const cpu_program *program, const trial *trials, uint32_t count,
+                       dnnl_stream_t stream, uint64_t *out_took) {
+    uint64_t all[CPU_CONTENDERS]; // the least of all runs
+    uint32_t out[CPU_CONTENDERS] = {0};
+    uint64_t best = UNKNOWN;
+    for (uint32_t run = 0; run < TIMED_RUNS && (run < 2 || best < LONG_NS); ++run) {
+        for (uint32_t i = 0; i < count; ++i) {
+            const uint64_t took = out[i] ? UNKNOWN : time_once(program, &trials[i], stream);
+            all[i] = run == 0 || took < all[i] ? took : all[i];
+            out_took[i] = (run > 0 || took >= LONG_NS) && took < out_took[i] ? took : out_took[i];
+        }
+        best = least(out_took, count);
+        for (uint32_t i = 0; i < count; ++i) {
+            out[i] |= best != UNKNOWN && all[i] / HOPELESS > best;
+        }
+    }
+}
+
+static void measure(cpu_build *build, const cpu_contender *all, uint32_t count,
+                    dnnl_stream_t stream, uint64_t *out_took) {
+    trial trials[CPU_CONTENDERS];
     trial_part parts[TRIAL_ARGS];
-    uint64_t took[CPU_CANDIDATES] = {0};
     uint64_t bytes = 0;
     uint32_t part_count = 0;
     uint32_t ready = 0;
-    uint32_t best = 0;
     for (uint32_t i = 0; i < count; ++i) {
-        const uint64_t needs = trial_parts(descs[i], parts, &part_count);
+        const uint64_t needs = trial_parts(all[i].desc, parts, &part_count);
         bytes = needs > bytes ? needs : bytes;
     }
     const uint32_t reserved = reserve(build, bytes);
     for (; reserved && ready < count; ++ready) {
-        if (!trial_init(build, descs[ready], &trials[ready])) {
+        if (!trial_init(build, all[ready].desc, &trials[ready])) {
             trial_deinit(&trials[ready]);
             break;
         }
     }
     if (ready == count) {
-        best = race(build->program, trials, count, stream, took);
+        run_trials(build->program, trials, count, stream, out_took);
     }
     for (uint32_t i = 0; i < ready; ++i) {
         trial_deinit(&trials[i]);
     }
-    *out_time_ns = took[best] == UINT64_MAX ? 0 : took[best];
-    return best;
+}
+
+void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, uint64_t *out_ns) {
+    dnnl_stream_t stream = NULL;
+    for (uint32_t i = 0; i < count; ++i) {
+        out_ns[i] = UNKNOWN;
+    }
+    if (count > 0 && dnnl_stream_create(&stream, build->program->engine,
+                                        dnnl_stream_default_flags) == dnnl_success) {
+        measure(build, all, count, stream, out_ns);
+        (void)dnnl_stream_destroy(stream);
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        out_ns[i] += out_ns[i] != UNKNOWN ? all[i].extra_ns : 0;
+    }
+}
+
+uint32_t tni_cpu_best(const uint64_t *took, uint32_t count) {
+    const uint64_t best = least(took, count);
+    if (count == 0 || best == UNKNOWN || best > took[0] - took[0] / MARGIN) {
+        return 0;
+    }
+    uint32_t index = 0;
+    while (took[index] != best) {
+        ++index;
+    }
+    return index;
 }
 
 static const cpu_chosen *find(const cpu_program *program, uint64_t key) {
@@ -186,80 +233,33 @@ static const cpu_chosen *find(const cpu_program *program, uint64_t key) {
     return NULL;
 }
 
-static const cpu_chosen *decide(cpu_build *build, const dnnl_primitive_desc_t *descs,
-                                uint32_t count, uint64_t key) {
+uint32_t tni_cpu_remember(cpu_build *build, const cpu_contender *all, uint32_t count,
+                          const uint64_t *took) {
     cpu_program *program = build->program;
-    dnnl_stream_t stream = NULL;
-    cpu_chosen *made = tn_helper_alloc(&program->host, sizeof *made);
-    if (made == NULL ||
-        dnnl_stream_create(&stream, program->engine, dnnl_stream_default_flags) != dnnl_success) {
-        tn_helper_free(&program->host, made, sizeof *made);
-        return NULL;
+    const uint32_t best = tni_cpu_best(took, count);
+    cpu_chosen *made = count > 1 ? tn_helper_alloc(&program->host, sizeof *made) : NULL;
+    if (made != NULL) {
+        *made = (cpu_chosen){.next = program->chosen, .key = key_of(all, count), .choice = best};
+        program->chosen = made;
     }
-    *made = (cpu_chosen){.next = program->chosen, .key = key};
-    made->choice = measure(build, descs, count, stream, &made->time_ns);
-    program->chosen = made;
-    (void)dnnl_stream_destroy(stream);
-    return made;
+    return best;
 }
 
-uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
-                        uint32_t variant, uint64_t *out_time_ns) {
-    if (out_time_ns != NULL) {
-        *out_time_ns = 0;
-    }
-    if (count < 2 && out_time_ns == NULL) {
+uint32_t tni_cpu_choose(cpu_build *build, const cpu_contender *all, uint32_t count) {
+    uint64_t took[CPU_CONTENDERS];
+    if (count < 2) {
         return 0;
     }
-    const uint64_t key = mix(key_of(descs[0]), &variant, sizeof variant);
-    const cpu_chosen *chosen = find(build->program, key);
-    chosen = chosen != NULL ? chosen : decide(build, descs, count, key);
-    if (chosen == NULL) {
-        return 0;
+    const cpu_chosen *chosen = find(build->program, key_of(all, count));
+    if (chosen != NULL) {
+        return chosen->choice < count ? chosen->choice : 0;
     }
-    if (out_time_ns != NULL) {
-        *out_time_ns = chosen->time_ns;
-    }
-    return chosen->choice < count ? chosen->choice : 0;
+    tni_cpu_race(build, all, count, took);
+    return tni_cpu_remember(build, all, count, took);
 }
 
-static uint64_t time_all(cpu_build *build, cpu_images images) {
-    uint64_t sum = 0;
-    build->program->images = images;
-    for (uint32_t i = 0; i < build->node_count && build->status == TN_OK; ++i) {
-        const cpu_node *node = &build->nodes[i];
-        if (!node->dead && node->kind == CPU_KIND_CONV) {
-            build->current = i;
-            sum += tni_cpu_conv_time(build, node);
-        }
-    }
-    build->current = TN_NONE;
-    return sum;
-}
-
-// Blocks of channels follow each other where images are joined; with channels last every pixel is
-// copied, at some bytes a nanosecond.
-static uint64_t time_to_join(const cpu_build *build) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < build->node_count; ++i) {
-        const cpu_node *node = &build->nodes[i];
-        if (!node->dead && node->kind == CPU_KIND_CONCAT) {
-            sum += (uint64_t)tni_cpu_value(build, node->outputs[0])->count * 4 / 5;
-        }
-    }
-    return sum;
-}
-
-void tni_cpu_choose_images(cpu_build *build) {
-    cpu_program *program = build->program;
-    if (program->images != CPU_IMAGES_UNDECIDED) {
-        return;
-    }
-    if ((program->flags & TN_COMPILE_FAST) != 0) {
-        program->images = CPU_IMAGES_BLOCKED;
-        return;
-    }
-    const uint64_t any = time_all(build, CPU_IMAGES_ANY) + time_to_join(build);
-    const uint64_t blocked = time_all(build, CPU_IMAGES_BLOCKED);
-    program->images = blocked <= any ? CPU_IMAGES_BLOCKED : CPU_IMAGES_ANY;
+uint32_t tni_cpu_measures(const cpu_program *program) {
+    return (program->flags & TN_COMPILE_FAST) == 0 && program->precision != TN_PRECISION_STRICT
+               ? 1u
+               : 0u;
 }

@@ -8,20 +8,40 @@
 
 // More implementations than this of one layer are not looked at.
 #define CPU_CANDIDATES 4u
+#define CPU_ARRANGEMENTS 2u
+#define CPU_CONTENDERS (CPU_CANDIDATES * CPU_ARRANGEMENTS)
 
-// The index of the descriptor that runs fastest; 0 where there is one, or nothing could be
-// measured. out_time_ns: null, or how long it takes, which is measured for one as well; 0 where
-// that failed. variant: tells lists of descriptors apart that have the same tensors.
-uint32_t tni_cpu_choose(cpu_build *build, const dnnl_primitive_desc_t *descs, uint32_t count,
-                        uint32_t variant, uint64_t *out_time_ns);
+typedef struct cpu_contender {
+    const_dnnl_primitive_desc_t desc;
+    uint64_t extra_ns; // of steps that it needs besides
+} cpu_contender;
+
+// Whether anything may be chosen by measuring, so that the next process may choose otherwise.
+uint32_t tni_cpu_measures(const cpu_program *program);
+
+// The index of who is to run: the first, unless another is clearly faster.
+uint32_t tni_cpu_choose(cpu_build *build, const cpu_contender *all, uint32_t count);
+
+// The steps of that one by one. How long each takes, extra_ns included; UINT64_MAX where it could
+// not be measured.
+void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, uint64_t *out_ns);
+// The first, or the least of the others if that is clearly less.
+uint32_t tni_cpu_best(const uint64_t *took, uint32_t count);
+// Returns the same, and tni_cpu_choose will from now on.
+uint32_t tni_cpu_remember(cpu_build *build, const cpu_contender *all, uint32_t count,
+                          const uint64_t *took);
 
 // Gives back what measuring needed.
 void tni_cpu_choose_done(cpu_build *build);
 
-// Decides how images lie in this program, by what all its convolutions take in either way and what
-// concatenations copy.
+// How images lie in a program.
+typedef struct cpu_arrangement {
+    cpu_images images;
+} cpu_arrangement;
+
+void tni_cpu_arrange(cpu_program *program, cpu_arrangement arrangement);
+// Decides that for the program, by what the convolutions that weigh most take in each way, in
+// turns, and what concatenations copy.
 void tni_cpu_choose_images(cpu_build *build);
-// What a convolution takes by the present decision; 0 where that is not known.
-uint64_t tni_cpu_conv_time(cpu_build *build, const cpu_node *node);
 
 #endif // TENON_CPU_CHOOSE_H

@@ -25,7 +25,6 @@ typedef struct cpu_weight {
 typedef struct cpu_chosen {
     struct cpu_chosen *next;
     uint64_t key;
-    uint64_t time_ns; // of the choice; 0: not measured
     uint32_t choice;
 } cpu_chosen;
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// plugins/cpu/choose.c: who is to run, given what each takes.
+#include "plugins/cpu/choose.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+typedef struct best_case {
+    const char *name;
+    uint64_t took[3];
+    uint32_t count;
+    uint32_t best;
+} best_case;
+
+static void tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster(void **state) {
+    const best_case cases[] = {
+        {"none", {0}, 0, 0},
+        {"one", {7}, 1, 0},
+        {"the first", {100, 200, 300}, 3, 0},
+        {"as fast", {100, 100, 100}, 3, 0},
+        {"hardly faster", {800, 701, 900}, 3, 0},
+        {"an eighth faster", {800, 700, 900}, 3, 1},
+        {"the fastest of the others", {800, 600, 500}, 3, 2},
+        {"nothing was measured", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 3, 0},
+        {"the first was not measured", {UINT64_MAX, 900, 800}, 3, 2},
+        {"another was not measured", {800, UINT64_MAX, 500}, 3, 2},
+        {"nothing to measure", {0, 0, 0}, 3, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("%s\n", cases[i].name);
+        assert_int_equal(tni_cpu_best(cases[i].took, cases[i].count), cases[i].best);
+    }
+}
+
+static void tni_cpu_measures__not_where_every_process_has_to_choose_the_same(void **state) {
+    (void)state;
+    assert_int_equal(tni_cpu_measures(&(cpu_program){.precision = TN_PRECISION_AS_WRITTEN}), 1);
+    assert_int_equal(tni_cpu_measures(&(cpu_program){.precision = TN_PRECISION_RELAXED}), 1);
+    assert_int_equal(tni_cpu_measures(&(cpu_program){.precision = TN_PRECISION_STRICT}), 0);
+    assert_int_equal(tni_cpu_measures(&(cpu_program){.flags = TN_COMPILE_FAST}), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster),
+        cmocka_unit_test(tni_cpu_measures__not_where_every_process_has_to_choose_the_same),
+    };
+    return cmocka_run_group_tests_name("cpu_choose", tests, NULL, NULL);
+}
