@@ -107,9 +107,11 @@ dnnl_memory_desc_t tni_cpu_plain(tn_dtype dtype, uint32_t rank, const int64_t *d
 dnnl_memory_desc_t tni_cpu_plain_of(const cpu_value *value);
 uint32_t tni_cpu_is_plain(const cpu_value *value);
 uint32_t tni_cpu_same_layout(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b);
-// The type in which products are computed: bfloat16 where that is allowed and the processor has
-// instructions for it.
-dnnl_data_type_t tni_cpu_narrow(const cpu_program *program);
+// Whether products may be computed in bfloat16: it is allowed, and the processor has instructions
+// for it. Many have no more of them a second than of those for floats.
+uint32_t tni_cpu_may_narrow(const cpu_program *program);
+// Whether the processor multiplies tiles, so that bfloat16 pays without measuring.
+uint32_t tni_cpu_narrow_is_safe(void);
 // Whether no byte of the layout's extent is outside of it: it can be read as one run.
 uint32_t tni_cpu_is_run(const dnnl_memory_desc_t *layout);
 

@@ -8,7 +8,7 @@
 
 // More implementations than this of one layer are not looked at.
 #define CPU_CANDIDATES 4u
-#define CPU_ARRANGEMENTS 2u
+#define CPU_ARRANGEMENTS 3u
 #define CPU_CONTENDERS (CPU_CANDIDATES * CPU_ARRANGEMENTS)
 
 typedef struct cpu_contender {
@@ -34,9 +34,10 @@ uint32_t tni_cpu_remember(cpu_build *build, const cpu_contender *all, uint32_t c
 // Gives back what measuring needed.
 void tni_cpu_choose_done(cpu_build *build);
 
-// How images lie in a program.
+// How images lie in a program, and in what type.
 typedef struct cpu_arrangement {
     cpu_images images;
+    uint32_t narrow;
 } cpu_arrangement;
 
 void tni_cpu_arrange(cpu_program *program, cpu_arrangement arrangement);

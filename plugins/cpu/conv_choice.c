@@ -56,7 +56,7 @@ uint32_t tni_cpu_conv_describe(cpu_build *build, const cpu_node *node, uint32_t 
     out->dst = tni_cpu_any_of(tni_cpu_plain_of(y));
     if (x->dtype == TN_DTYPE_FLOAT && w->rank == 4) {
         // What is read from the model is floats; what is computed with may be narrower.
-        out->src.data_type = tni_cpu_narrow(build->program);
+        out->src.data_type = build->program->narrow ? dnnl_bf16 : dnnl_f32;
         out->weights.data_type = out->src.data_type;
         out->dst.data_type = out->src.data_type;
     }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // MatMul and Gemm. Operands may be transposed or strided views; constant weights are packed as the
 // library likes them, and the rows of a batch are one matrix where it multiplies one weight.
-#include "build.h"
+#include "choose.h"
 
 #include <string.h>
+
+// Fewer rows are not worth bringing to another type, and more than the others show nothing new.
+#define FEW_ROWS 8
+#define MANY_ROWS 512
 
 // One product as the library sees it.
 typedef struct product {
@@ -140,7 +144,7 @@ static void emit_product(cpu_build *build, const cpu_node *node, product *p, uin
     (void)dnnl_primitive_desc_destroy(desc);
 }
 
-// Factors in bfloat16; the product stays floats. Few rows are not worth bringing them there.
+// Factors in bfloat16; the product stays floats.
 static uint32_t narrow_rows(cpu_build *build, uint32_t x, product *p) {
     const uint32_t plain = tni_cpu_as_plain(build, x);
     if (plain == TN_NONE) {
@@ -152,6 +156,33 @@ static uint32_t narrow_rows(cpu_build *build, uint32_t x, product *p) {
     p->b.data_type = dnnl_bf16;
     build->out->numerics = TN_NUMERICS_REDUCED;
     return tni_cpu_as(build, plain, &layout);
+}
+
+// Whether bfloat16 pays for a product with so many rows, bringing them there included. Measured
+// with rows a power of two, so that new sizes rarely measure anew; posts cost the same either way.
+static uint32_t narrow_pays(cpu_build *build, const product *p) {
+    const int64_t k = p->a.dims[1];
+    int64_t rows = FEW_ROWS;
+    while (rows < p->a.dims[0] && rows < MANY_ROWS) {
+        rows *= 2;
+    }
+    if (!tni_cpu_measures(build->program)) {
+        return tni_cpu_narrow_is_safe();
+    }
+    product wide = {.plain_b = p->plain_b, .b = p->b, .b_packed = 1, .bias = p->bias};
+    wide.a = tni_cpu_plain(TN_DTYPE_FLOAT, 2, (const int64_t[]){rows, k});
+    wide.c = tni_cpu_plain(TN_DTYPE_FLOAT, 2, (const int64_t[]){rows, p->b.dims[1]});
+    product narrow = wide;
+    narrow.a = tni_cpu_plain(TN_DTYPE_BFLOAT16, 2, wide.a.dims);
+    narrow.b.data_type = dnnl_bf16;
+    uint32_t ignored = 0;
+    dnnl_primitive_desc_t descs[2] = {desc_create(build, NULL, &wide, TN_NONE, &ignored),
+                                      desc_create(build, NULL, &narrow, TN_NONE, &ignored)};
+    const cpu_contender all[2] = {{descs[0], 0}, {descs[1], (uint64_t)(rows * k) * 3 / 10}};
+    const uint32_t pays = descs[0] != NULL && descs[1] != NULL && tni_cpu_choose(build, all, 2) > 0;
+    (void)dnnl_primitive_desc_destroy(descs[0]);
+    (void)dnnl_primitive_desc_destroy(descs[1]);
+    return pays;
 }
 
 static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
@@ -250,7 +281,7 @@ static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transpose
         (void)dnnl_memory_desc_permute_axes(&p.plain_b, &as_written, (const int[]){1, 0});
     }
     p.b = p.plain_b;
-    if (tni_cpu_narrow(build->program) == dnnl_bf16 && rows >= 8) {
+    if (tni_cpu_may_narrow(build->program) && rows >= FEW_ROWS && narrow_pays(build, &p)) {
         x = narrow_rows(build, x, &p);
     }
     p.c = tni_cpu_plain(TN_DTYPE_FLOAT, 2, c_dims);

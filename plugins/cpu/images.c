@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How images lie in a program: one decision for all convolutions, because who disagrees with the
-// next pays for a copy. The layers that weigh most are a sample of all.
+// How images lie in a program, and whether in bfloat16: one decision for all convolutions, because
+// who disagrees with the next pays for a copy. The layers that weigh most are a sample of all.
 #include "conv_choice.h"
 
 #include <string.h>
@@ -20,12 +20,16 @@ typedef struct layer_kind {
     double work;    // of all
 } layer_kind;
 
-// Blocked stays, unless another is clearly faster.
-static const cpu_arrangement arrangements[CPU_ARRANGEMENTS] = {{CPU_IMAGES_BLOCKED},
-                                                               {CPU_IMAGES_ANY}};
+// The first stays, unless another is clearly faster. The narrow one only where it is allowed: the
+// library has its kernels for that with channels last.
+static const cpu_arrangement arrangements[CPU_ARRANGEMENTS] = {
+    {CPU_IMAGES_BLOCKED, 0}, {CPU_IMAGES_ANY, 0}, {CPU_IMAGES_ANY, 1}};
+#define WIDE 2u        // of them
+#define NARROW_FAST 2u // where nothing is measured: tiles want channels last
 
 void tni_cpu_arrange(cpu_program *program, cpu_arrangement arrangement) {
     program->images = arrangement.images;
+    program->narrow = arrangement.narrow;
 }
 
 static uint32_t same_dims(const cpu_build *build, uint32_t a, uint32_t b) {
@@ -96,37 +100,58 @@ static layer_kind *heaviest(layer_kind *kinds, uint32_t count) {
     return found;
 }
 
-static uint32_t is_clear(const double *sums) {
-    const double least = sums[0] < sums[1] ? sums[0] : sums[1];
-    const double most = sums[0] < sums[1] ? sums[1] : sums[0];
-    return least < CLEAR * most;
+static uint32_t is_clear(const double *sums, uint32_t count) {
+    uint32_t best = 0;
+    uint32_t behind = 0;
+    for (uint32_t i = 1; i < count; ++i) {
+        best = sums[i] < sums[best] ? i : best;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+        behind += sums[best] < CLEAR * sums[i];
+    }
+    return behind + 1 == count;
 }
 
 // What the program's convolutions take in each arrangement, judged by the heaviest.
-static void sample(cpu_build *build, layer_kind *kinds, uint32_t count, double work,
-                   double *out_sums) {
+static void sample(cpu_build *build, layer_kind *kinds, uint32_t kind_count, double work,
+                   uint32_t count, double *out_sums) {
     double seen = 0.0;
-    for (uint32_t i = 0; i < SAMPLES && i < count && seen < SAMPLE_SHARE * work &&
-                         (seen < SAMPLE_SHARE / 2 * work || !is_clear(out_sums));
+    for (uint32_t i = 0; i < SAMPLES && i < kind_count && seen < SAMPLE_SHARE * work &&
+                         (seen < SAMPLE_SHARE / 2 * work || !is_clear(out_sums, count));
          ++i) {
-        layer_kind *kind = heaviest(kinds, count);
+        layer_kind *kind = heaviest(kinds, kind_count);
         uint64_t took[CPU_ARRANGEMENTS];
+        uint32_t known = 0;
         build->current = kind->node;
-        tni_cpu_conv_times(build, &build->nodes[kind->node], CPU_ARRANGEMENTS, arrangements, took);
-        uint32_t known = 1;
-        for (uint32_t k = 0; k < CPU_ARRANGEMENTS; ++k) {
-            known = known && took[k] != UINT64_MAX;
+        tni_cpu_conv_times(build, &build->nodes[kind->node], count, arrangements, took);
+        for (uint32_t k = 0; k < count; ++k) {
+            known += took[k] != UINT64_MAX;
         }
-        for (uint32_t k = 0; k < CPU_ARRANGEMENTS && known; ++k) {
+        for (uint32_t k = 0; k < count && known == count; ++k) {
             out_sums[k] += (double)took[k] * kind->count;
         }
-        seen += known ? kind->work : 0.0;
+        seen += known == count ? kind->work : 0.0;
         kind->work = 0.0;
     }
-    for (uint32_t k = 0; k < CPU_ARRANGEMENTS && seen > 0.0; ++k) {
+    for (uint32_t k = 0; k < count && seen > 0.0; ++k) {
         out_sums[k] *= work / seen;
     }
     build->current = TN_NONE;
+}
+
+static uint32_t best_measured(cpu_build *build, layer_kind *kinds) {
+    const uint32_t count = tni_cpu_may_narrow(build->program) ? CPU_ARRANGEMENTS : WIDE;
+    const double copies = time_to_join(build);
+    double sums[CPU_ARRANGEMENTS] = {0.0};
+    uint64_t took[CPU_ARRANGEMENTS];
+    double work = 0.0;
+    const uint32_t kind_count = find_kinds(build, kinds, &work);
+    sample(build, kinds, kind_count, work, count, sums);
+    for (uint32_t k = 0; k < count; ++k) {
+        const uint32_t joins = arrangements[k].images == CPU_IMAGES_ANY;
+        took[k] = (uint64_t)(sums[k] + (joins ? copies / (1.0 + arrangements[k].narrow) : 0.0));
+    }
+    return tni_cpu_best(took, count);
 }
 
 void tni_cpu_choose_images(cpu_build *build) {
@@ -140,17 +165,10 @@ void tni_cpu_choose_images(cpu_build *build) {
     layer_kind *kinds =
         tni_cpu_measures(program) && bytes > 0 ? tn_helper_alloc(host, bytes) : NULL;
     if (kinds != NULL) {
-        double sums[CPU_ARRANGEMENTS] = {0.0};
-        uint64_t took[CPU_ARRANGEMENTS];
-        double work = 0.0;
-        const uint32_t count = find_kinds(build, kinds, &work);
-        sample(build, kinds, count, work, sums);
-        for (uint32_t k = 0; k < CPU_ARRANGEMENTS; ++k) {
-            const uint32_t copies = arrangements[k].images == CPU_IMAGES_ANY;
-            took[k] = (uint64_t)(sums[k] + (copies ? time_to_join(build) : 0.0));
-        }
-        best = tni_cpu_best(took, CPU_ARRANGEMENTS);
+        best = best_measured(build, kinds);
         tn_helper_free(host, kinds, bytes);
+    } else if (tni_cpu_may_narrow(program) && tni_cpu_narrow_is_safe()) {
+        best = NARROW_FAST;
     }
     tni_cpu_arrange(program, arrangements[best]);
 }

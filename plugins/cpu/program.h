@@ -53,6 +53,7 @@ typedef struct cpu_program {
     uint64_t weight_bytes;
     cpu_chosen *chosen;
     cpu_images images;
+    uint32_t narrow; // 1: convolutions compute in bfloat16, and images are kept in it
     cpu_instance *instances;
     tn_numerics numerics;
 } cpu_program;

@@ -22,12 +22,17 @@ dnnl_data_type_t tni_cpu_dnnl_type(tn_dtype dtype) {
     }
 }
 
-dnnl_data_type_t tni_cpu_narrow(const cpu_program *program) {
+uint32_t tni_cpu_may_narrow(const cpu_program *program) {
     const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     return program->precision == TN_PRECISION_RELAXED &&
                    (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16
-               ? dnnl_bf16
-               : dnnl_f32;
+               ? 1u
+               : 0u;
+}
+
+uint32_t tni_cpu_narrow_is_safe(void) {
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx ? 1u : 0u;
 }
 
 int64_t tni_cpu_element_bytes(tn_dtype dtype) {
