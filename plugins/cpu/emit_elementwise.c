@@ -11,7 +11,14 @@ typedef struct elementwise {
     uint32_t kind;
     float a;
     float b;
+    int64_t repeated; // 0, or so many elements that an operand repeats along a run
+    uint32_t repeats; // which of the loops' tensors
 } elementwise;
+
+// Repeated so often, a block of channels is a run that is worth a call.
+#define TILE 256
+// Longer runs are cut, so that several threads can take part.
+#define PIECE 4096
 
 static void binary_range(const cpu_call *call, int64_t begin, int64_t end) {
     const elementwise *e = call->params;
@@ -25,6 +32,28 @@ static void binary_range(const cpu_call *call, int64_t begin, int64_t end) {
         tni_cpu_loops_at(&e->loops, i, at);
         call->simd->binary(e->kind, left + at[1], steps[1], right + at[2], steps[2], out + at[0],
                            e->loops.sizes[last]);
+    }
+}
+
+// A run of which one operand is the same few elements again and again.
+static void repeated_range(const cpu_call *call, int64_t begin, int64_t end) {
+    const elementwise *e = call->params;
+    const int64_t run = e->loops.sizes[e->loops.axes - 1];
+    float tile[TILE];
+    for (int64_t i = begin; i < end; ++i) {
+        int64_t at[CPU_LOOP_TENSORS];
+        tni_cpu_loops_at(&e->loops, i, at);
+        const float *few = (const float *)call->data[e->repeats] + at[e->repeats];
+        for (int64_t k = 0; k < TILE; k += e->repeated) {
+            memcpy(tile + k, few, (size_t)e->repeated * sizeof tile[0]);
+        }
+        for (int64_t k = 0; k < run; k += TILE) {
+            const float *left = (const float *)call->data[1] + at[1] + k;
+            const float *right = (const float *)call->data[2] + at[2] + k;
+            call->simd->binary(e->kind, e->repeats == 1 ? tile : left, 1,
+                               e->repeats == 2 ? tile : right, 1,
+                               (float *)call->data[0] + at[0] + k, run - k < TILE ? run - k : TILE);
+        }
     }
 }
 
@@ -43,7 +72,7 @@ static void act_range(const cpu_call *call, int64_t begin, int64_t end) {
 static tn_status binary_run(const cpu_call *call) {
     const elementwise *e = call->params;
     tni_cpu_parallel(call, e->loops.outer, 10 + e->loops.sizes[e->loops.axes - 1] / 4,
-                     binary_range);
+                     e->repeated > 0 ? repeated_range : binary_range);
     return TN_OK;
 }
 
@@ -53,9 +82,8 @@ static tn_status act_run(const cpu_call *call) {
     return TN_OK;
 }
 
-// One long run is cut, so that several threads can take part.
 static void cut_run(cpu_loops *loops) {
-    const int64_t piece = 4096;
+    const int64_t piece = PIECE;
     if (loops->axes == 1 && loops->sizes[0] >= 2 * piece && loops->sizes[0] % piece == 0) {
         loops->axes = 2;
         loops->sizes[1] = piece;
@@ -66,6 +94,39 @@ static void cut_run(cpu_loops *loops) {
             loops->steps[0][t] *= piece;
         }
     }
+}
+
+// Pixels that follow each other, each a block of channels, are one run where an operand has one
+// such block for all of them.
+static void join_repeated(elementwise *e) {
+    cpu_loops *loops = &e->loops;
+    if (loops->axes < 2) {
+        return;
+    }
+    const uint32_t last = loops->axes - 1;
+    const int64_t *inner = loops->steps[last];
+    int64_t *outer = loops->steps[last - 1];
+    const int64_t size = loops->sizes[last];
+    const uint32_t repeats = outer[1] == 0 ? 1 : 2;
+    const uint32_t other = 3 - repeats;
+    if (size > TILE / 4 || TILE % size != 0 || inner[0] != 1 || inner[1] != 1 || inner[2] != 1 ||
+        outer[0] != size || outer[other] != size || outer[repeats] != 0) {
+        return;
+    }
+    int64_t joined = PIECE / size;
+    while (loops->sizes[last - 1] % joined != 0) {
+        --joined;
+    }
+    if (joined * size < TILE) {
+        return;
+    }
+    e->repeated = size;
+    e->repeats = repeats;
+    loops->outer /= joined;
+    loops->sizes[last - 1] /= joined;
+    loops->sizes[last] *= joined;
+    outer[0] *= joined;
+    outer[other] *= joined;
 }
 
 static uint32_t has_padding(const dnnl_memory_desc_t *layout) {
@@ -245,6 +306,7 @@ void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint
         }
     }
     cut_run(&e->loops);
+    join_repeated(e);
     const int64_t count = tni_cpu_value(build, out)->count;
     if (!(tni_cpu_value(build, l)->count == count && tni_cpu_define_over(build, out, l, &layout)) &&
         !(tni_cpu_value(build, r)->count == count && tni_cpu_define_over(build, out, r, &layout))) {

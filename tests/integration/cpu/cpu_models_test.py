@@ -35,10 +35,11 @@ def model(nodes, feeds, constants, output, shape, dtype, opset):
     return made
 
 
-def write_case(name, nodes, feeds, constants, output, shape, dtype=FLOAT, opset=21):
+def write_case(name, nodes, feeds, constants, output, shape, dtype=FLOAT, opset=21,
+               cases="cases"):
     """A case as tenon-onnx-suite reads it, with onnxruntime's answer."""
     made = model(nodes, feeds, constants, output, shape, dtype, opset)
-    folder = WORK / "cases" / name / "test_data_set_0"
+    folder = WORK / cases / name / "test_data_set_0"
     folder.mkdir(parents=True)
     onnx.save(made, folder.parent / "model.onnx")
     # Literally: optimised, it rounds what is multiplied with 4 bits to 8 bits.
@@ -90,8 +91,28 @@ class Answers(unittest.TestCase):
                             helper.make_node("MatMul", ["x", "f"], ["y"])],
                            {"x": RNG.standard_normal((count, 64)).astype(np.float32)}, constants,
                            "y", [count, 40])
-        result = subprocess.run([SUITE, WORK / "cases", "--device", "cpu:cpu", "--plugins",
-                                 PLUGINS, "--floor", "10", "--range", "1e-5"],
+        self.check("cases", 10)
+
+    def test_blocks_of_channels_meet_one_value_a_channel(self):
+        shutil.rmtree(WORK / "channels", ignore_errors=True)
+        rng = np.random.default_rng(8)
+        for channels, size in ((32, 12), (48, 7), (20, 9), (64, 2)):
+            constants = {"w": rng.standard_normal((channels, 16, 3, 3)).astype(np.float32),
+                         "v": rng.standard_normal((channels, channels, 1, 1)).astype(np.float32)}
+            for order in ("cg", "gc"):
+                write_case(f"channels_{channels}_{order}",
+                           [helper.make_node("Conv", ["x", "w"], ["c"], pads=[1] * 4),
+                            helper.make_node("GlobalAveragePool", ["c"], ["m"]),
+                            helper.make_node("Conv", ["m", "v"], ["g"]),
+                            helper.make_node("Sub", order, ["s"]),
+                            helper.make_node("Mul", ["s", "g"], ["y"])],
+                           {"x": rng.standard_normal((2, 16, size, size)).astype(np.float32)},
+                           constants, "y", [2, channels, size, size], cases="channels")
+        self.check("channels", 8)
+
+    def check(self, cases, floor):
+        result = subprocess.run([SUITE, WORK / cases, "--device", "cpu:cpu", "--plugins",
+                                 PLUGINS, "--floor", str(floor), "--range", "1e-5"],
                                 capture_output=True, text=True, timeout=100)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
