@@ -121,13 +121,14 @@ static json_t *side_json(const bench_side *side) {
     char hash[BENCH_HASH_BYTES];
     bench_hash_file(side->options.model, hash);
     return json_pack(
-        "{s:{s:s, s:s}, s:o, s:i, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:s, s:s}}",
+        "{s:{s:s, s:s}, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:{s:s, s:s}}",
         "model", "path", side->options.model, "hash", hash, "devices", devices_json(side),
         "threads", (int)side->common.threads, "precise", side->options.precise, "relaxed",
         side->options.relaxed, "fast_compile", side->options.fast_compile, "copy_io",
-        side->options.copy_io, "phases", phases_json(side), "steady", steady_json(side), "split",
-        split_json(side), "memory", memory_json(side), "counted", counted_json(side), "trust",
-        "level", bench_level_text(side->trust.level), "reason", side->trust.reason);
+        side->options.copy_io, "large_pages", side->common.large_pages, "phases", phases_json(side),
+        "steady", steady_json(side), "split", split_json(side), "memory", memory_json(side),
+        "counted", counted_json(side), "trust", "level", bench_level_text(side->trust.level),
+        "reason", side->trust.reason);
 }
 
 static json_t *versus_json(const bench_session *session) {

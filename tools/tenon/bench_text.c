@@ -11,10 +11,11 @@ static void print_what(const bench_side *side, const bench_machine *machine) {
         printf("%s %s (%u nodes%s)", i > 0 ? "," : "", devices[i].desc.id, devices[i].nodes,
                emulated ? ", emulated" : "");
     }
-    printf("  %u thread%s%s\n", side->common.threads, side->common.threads == 1 ? "" : "s",
+    printf("  %u thread%s%s%s\n", side->common.threads, side->common.threads == 1 ? "" : "s",
            side->options.precise   ? "  precise"
            : side->options.relaxed ? "  relaxed"
-                                   : "");
+                                   : "",
+           side->common.large_pages ? "  large pages" : "");
     if (machine != NULL) {
         printf("%smachine%s  %s, %u cores\n         %s\n", cli_bold(), cli_plain(), machine->cpu,
                machine->core_count, machine->features);

@@ -35,6 +35,8 @@ static bool take_common(cli_args *args, const char *argument) {
         o->no_calibration = true;
     } else if (strcmp(argument, "--no-plan-store") == 0) {
         o->no_plan_store = true;
+    } else if (strcmp(argument, "--large-pages") == 0) {
+        o->large_pages = true;
     } else if (strcmp(argument, "--plugin") == 0) {
         take_list(args, argument, o->plugin_paths, &o->plugin_path_count);
     } else if (strcmp(argument, "--plugin-dir") == 0) {
@@ -163,6 +165,7 @@ int cli_open_host(const cli_options *options, const char *command, tn_host **out
     config.worker_count = options->threads;
     config.no_calibration = options->no_calibration;
     config.no_plan_store = options->no_plan_store;
+    config.large_pages = options->large_pages;
     tn_status status = tn_host_create(&config, out_host, &error);
     return status == TN_OK ? CLI_OK : cli_fail(command, &error, status);
 }

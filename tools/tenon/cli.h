@@ -36,6 +36,7 @@ typedef struct cli_options {
     bool no_search;
     bool no_calibration;
     bool no_plan_store;
+    bool large_pages;
 } cli_options;
 
 // Walks argv: common options are taken, the rest is the subcommand's.

@@ -144,6 +144,7 @@ static void find_differences(comparison *c) {
         {NULL, "relaxed", "relaxed"},
         {NULL, "copy_io", "copy_io"},
         {NULL, "fast_compile", "fast_compile"},
+        {NULL, "large_pages", "large_pages"},
         {"machine", "cpu", "processor"},
         {"machine", "features", "processor features"},
         {"machine", "usable_cores", "usable cores"},

@@ -33,7 +33,7 @@ static void *counting_alloc(void *user, uint64_t size_bytes, uint64_t alignment_
     void *pointer =
         host->allocator.alloc != NULL
             ? host->allocator.alloc(host->allocator.user_data, size_bytes, alignment_bytes)
-            : tni_alloc_default()->alloc(NULL, size_bytes, alignment_bytes);
+            : host->own->alloc(NULL, size_bytes, alignment_bytes);
     if (pointer == NULL) {
         return NULL;
     }
@@ -52,7 +52,7 @@ static void counting_free(void *user, void *pointer, uint64_t size_bytes,
     if (host->allocator.free != NULL) {
         host->allocator.free(host->allocator.user_data, pointer, size_bytes, alignment_bytes);
     } else {
-        tni_alloc_default()->free(NULL, pointer, size_bytes, alignment_bytes);
+        host->own->free(NULL, pointer, size_bytes, alignment_bytes);
     }
 }
 
@@ -211,6 +211,7 @@ tn_status tn_host_create(const tn_host_config *config, tn_host **out_host, tn_er
     atomic_init(&host->peak_bytes, 0);
     atomic_init(&host->allocation_count, 0);
     host->allocator = *given;
+    host->own = config->large_pages != 0 ? tni_alloc_large_pages() : tni_alloc_default();
     host->alloc = (tni_alloc){counting_alloc, counting_free, host};
     host->log_fn = config->log;
     host->log_user_data = config->log_user_data;

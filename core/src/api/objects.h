@@ -28,6 +28,7 @@ typedef struct tni_calibration {
 struct tn_host {
     atomic_uint references;
     tn_allocator allocator; // the embedder's, when given
+    const tni_alloc *own;   // else
     tni_alloc alloc;        // counts, then passes on
     atomic_uint_fast64_t live_bytes;
     atomic_uint_fast64_t peak_bytes;

@@ -8,28 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// Weights and tensors are read from end to end in every run, through more small pages than a
-// processor remembers (docs/decisions/0019-large-pages.md).
-#define LARGE_PAGE_BYTES ((uint64_t)2 << 20)
-
-// Whole large pages of a block are asked for as such; what is left over is made of small ones, so
-// that no more memory is taken. Where the system grants none, nothing changes.
-static void *large_alloc(uint64_t size_bytes) {
-    void *pointer = NULL;
-    if (posix_memalign(&pointer, LARGE_PAGE_BYTES, (size_t)size_bytes) != 0) {
-        return NULL;
-    }
-    (void)madvise(pointer, (size_t)(size_bytes / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES),
-                  MADV_HUGEPAGE);
-    return pointer;
-}
-
 static void *libc_alloc(void *user, uint64_t size_bytes, uint64_t alignment_bytes) {
     (void)user;
     void *pointer = NULL;
-    if (size_bytes >= LARGE_PAGE_BYTES && size_bytes <= (uint64_t)PTRDIFF_MAX - LARGE_PAGE_BYTES) {
-        return large_alloc(size_bytes);
-    }
     if (alignment_bytes <= TNI_ALIGNMENT) {
         return malloc((size_t)size_bytes);
     }
@@ -49,6 +30,29 @@ static void libc_free(void *user, void *pointer, uint64_t size_bytes, uint64_t a
 const tni_alloc *tni_alloc_default(void) {
     static const tni_alloc libc = {libc_alloc, libc_free, NULL};
     return &libc;
+}
+
+// Weights and tensors are read from end to end in every run, through more small pages than a
+// processor remembers (docs/decisions/0019-large-pages.md).
+#define LARGE_PAGE_BYTES ((uint64_t)2 << 20)
+
+// Whole large pages of a block are asked for as such; what is left over is made of small ones, so
+// that no more memory is taken. Where the system grants none, nothing changes.
+static void *large_alloc(void *user, uint64_t size_bytes, uint64_t alignment_bytes) {
+    if (size_bytes < LARGE_PAGE_BYTES || size_bytes > (uint64_t)PTRDIFF_MAX - LARGE_PAGE_BYTES) {
+        return libc_alloc(user, size_bytes, alignment_bytes);
+    }
+    void *pointer = libc_alloc(user, size_bytes, LARGE_PAGE_BYTES);
+    if (pointer != NULL) {
+        (void)madvise(pointer, (size_t)(size_bytes / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES),
+                      MADV_HUGEPAGE);
+    }
+    return pointer;
+}
+
+const tni_alloc *tni_alloc_large_pages(void) {
+    static const tni_alloc large = {large_alloc, libc_free, NULL};
+    return &large;
 }
 
 static void *pass_alloc(void *user, uint64_t size_bytes, uint64_t alignment_bytes) {

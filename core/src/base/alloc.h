@@ -24,6 +24,8 @@ typedef struct tni_alloc {
 
 // Returns the allocator over the C library. Static, any thread.
 const tni_alloc *tni_alloc_default(void);
+// The same, asking the system for large pages for blocks that fill some.
+const tni_alloc *tni_alloc_large_pages(void);
 
 // An allocator over inner, which must outlive its blocks, that overwrites every block before it
 // goes.

@@ -33,9 +33,9 @@ static int tear_down(void **state) {
 }
 
 static void alloc_bytes__aligns_and_refuses(void **state) {
-    const tni_alloc *allocs[2] = {tni_alloc_default(), &allocator.alloc};
+    const tni_alloc *allocs[3] = {tni_alloc_default(), tni_alloc_large_pages(), &allocator.alloc};
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         for (uint64_t alignment = 1; alignment <= TNI_MAX_ALIGNMENT; alignment *= 2) {
             void *pointer = tni_alloc_bytes(allocs[i], 33, alignment);
             assert_non_null(pointer);
@@ -73,10 +73,10 @@ static bool asks_for_large_pages(const void *pointer) {
     return asks;
 }
 
-static void alloc_bytes__large_blocks_ask_for_large_pages(void **state) {
+static void large_pages__are_asked_for_by_large_blocks(void **state) {
     (void)state;
     const uint64_t size_bytes = (5u << 20) + 7;
-    uint8_t *bytes = tni_alloc_bytes(tni_alloc_default(), size_bytes, 16);
+    uint8_t *bytes = tni_alloc_bytes(tni_alloc_large_pages(), size_bytes, 16);
     assert_non_null(bytes);
     assert_int_equal((uintptr_t)bytes % (2u << 20), 0);
     bytes[0] = 1;
@@ -85,7 +85,7 @@ static void alloc_bytes__large_blocks_ask_for_large_pages(void **state) {
         assert_true(asks_for_large_pages(bytes));
         assert_true(asks_for_large_pages(bytes + (4u << 20) - 1));
     }
-    tni_free(tni_alloc_default(), bytes, size_bytes);
+    tni_free(tni_alloc_large_pages(), bytes, size_bytes);
 }
 
 static void realloc__keeps_and_zeroes(void **state) {
@@ -243,7 +243,7 @@ static void test_alloc__notices_a_wrong_free(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(alloc_bytes__large_blocks_ask_for_large_pages),
+        CASE(large_pages__are_asked_for_by_large_blocks),
         CASE(alloc_bytes__aligns_and_refuses),
         CASE(realloc__keeps_and_zeroes),
         CASE(grow__doubles_and_keeps_on_failure),
