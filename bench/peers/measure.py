@@ -11,11 +11,13 @@ WARM_RUNS = 2  # of each turn: caches belong to whoever was there before
 
 
 class Effort:
-    def __init__(self, quick, check):
+    def __init__(self, quick, check, rounds=None):
         # fresh processes, after one that warms the file cache
         self.starts = 0 if check else 1 if quick else 5
-        self.rounds = 0 if check else 5 if quick else 21
+        self.rounds = 0 if check else rounds or (5 if quick else 21)
         self.turn_ns = 30_000_000 if quick else 150_000_000
+        if rounds and not check:
+            self.starts = min(self.starts, rounds // 3 or 1)
 
 
 class Result:

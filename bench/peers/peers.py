@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tenon and other runtimes on the zoo's models, in turn: how fast, how soon, how large, how equal.
 
-    peers.py [--models resnet50,bert_base] [--threads 1,2] [--quick | --check] [--list]
+    peers.py [--models resnet50,bert_base] [--threads 1,2] [--rounds N]
+             [--quick | --check] [--list]
 
 Every contender is a process that holds the model ready; turns go round, and all but one are
 stopped. Exit 1: Tenon does not run a model, or its answers differ by more than 1e-3 of an output's
@@ -38,6 +39,7 @@ def parse():
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/peers")
     parser.add_argument("--models", default="", help="names, with commas between them")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default: 1,2")
+    parser.add_argument("--rounds", type=int, help="default: 21, or 5 with --quick")
     parser.add_argument("--quick", action="store_true", help="few rounds: to try it out")
     parser.add_argument("--check", action="store_true", help="compare outputs, measure nothing")
     parser.add_argument("--list", action="store_true", help="the cases, and nothing else")
@@ -109,7 +111,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nobody stays behind, stopped
     args.work.mkdir(parents=True, exist_ok=True)
     starter = runtimes.Starter(args.build, args.venv, args.zoo, args.work)
-    effort = Effort(args.quick, args.check)
+    effort = Effort(args.quick, args.check, args.rounds)
     print(f"{report.machine()}; {versions(args.venv)}; medians of {effort.rounds} rounds in turn; "
           f"{time.strftime('%Y-%m-%d')}{'; QUICK: not for the record' if args.quick else ''}\n")
     everything, missing = [], 0

@@ -53,29 +53,31 @@ def ratio(result, one, *others):
 
 def ratios(result):
     return [ratio(result, "tenon", *ORT), ratio(result, "tenon --precise", *ORT),
+            ratio(result, "tenon --large-pages", *ORT),
             ratio(result, "tenon", "openvino"), ratio(result, "tenon", "mnn"),
             ratio(result, "tenon --relaxed", "tenon --precise")]
 
 
 def steady(results):
-    head = ["model", "tenon", "--precise", "--relaxed", "onnxruntime", "openvino", "openvino bf16",
-            "mnn", "onnxruntime / tenon", "onnxruntime / --precise", "openvino / tenon",
-            "mnn / tenon", "--precise / --relaxed"]
+    head = ["model", "tenon", "--precise", "--relaxed", "--large-pages", "onnxruntime", "openvino",
+            "openvino bf16", "mnn", "onnxruntime / tenon", "onnxruntime / --precise",
+            "onnxruntime / --large-pages", "openvino / tenon", "mnn / tenon",
+            "--precise / --relaxed"]
     rows = []
     for r in results:
         best = r.best(*ORT)
         times = [r.milliseconds(n) if n else None for n in (
-            "tenon", "tenon --precise", "tenon --relaxed", best, "openvino", "openvino, bf16",
-            "mnn")]
+            "tenon", "tenon --precise", "tenon --relaxed", "tenon --large-pages", best, "openvino",
+            "openvino, bf16", "mnn")]
         quiet = " (no spinning)" if best == ORT[1] else ""
         cells = [cell(t) for t in times]
-        cells[3] += quiet
+        cells[4] += quiet
         rows.append([r.case.name] + cells + [cell(x) for x in ratios(r)])
     for title, tolerance in (("f32", models.F32), ("int8", models.INT8)):
         group = [ratios(r) for r in results if r.case.tolerance == tolerance]
         if group:
             means = [mean(column) for column in zip(*group)]
-            rows.append([f"**geometric mean, {title}**"] + [""] * 7 + [cell(m) for m in means])
+            rows.append([f"**geometric mean, {title}**"] + [""] * 8 + [cell(m) for m in means])
     return table(head, rows)
 
 

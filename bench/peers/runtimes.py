@@ -16,6 +16,7 @@ TENON = {
     "tenon": [],
     "tenon --precise": ["--precision", "strict"],
     "tenon --relaxed": ["--precision", "relaxed"],
+    "tenon --large-pages": ["--large-pages"],
 }
 TENON_FAST = ("tenon, fast compile", ["--fast"])
 # name -> runtime and options of peer_loop.py; the literal one is what outputs are compared with

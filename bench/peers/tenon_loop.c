@@ -37,6 +37,7 @@ typedef struct loop {
     uint32_t precision;
     uint32_t flags;
     bool alternate; // nodes take turns on the devices
+    bool large_pages;
     tn_host *host;
     tn_model *model;
     tn_compiled *compiled;
@@ -89,6 +90,10 @@ static int take(loop *l, char **argument, int left) {
         l->alternate = true;
         return 1;
     }
+    if (strcmp(name, "--large-pages") == 0) {
+        l->large_pages = true;
+        return 1;
+    }
     if (left < 2) {
         return 0;
     }
@@ -129,6 +134,7 @@ static bool parse(loop *l, int argc, char **argv) {
 static tn_status create_host(loop *l) {
     tn_host_config config;
     tn_host_config_init(&config);
+    config.large_pages = l->large_pages;
     config.search = TN_SEARCH_NONE;
     config.plugin_paths = l->plugins;
     config.plugin_path_count = l->plugin_count;
