@@ -27,7 +27,8 @@ class Result:
         self.case, self.threads = case, threads
         self.turns = {}       # [nanoseconds of a run, median of the turn] a round
         self.start_ns = {}    # until the first answer
-        self.peak_kib = {}    # of a fresh process, without its empty process
+        self.peak_kib = {}    # of a fresh process, without what it had before the model
+        self.whole_kib = {}   # with that
         self.difference = {}  # from the literal execution, as a part of the range
         self.failed = {}      # why
 
@@ -97,6 +98,7 @@ class Match:
             self.result.start_ns.setdefault(name, []).append(whole)
             peak = stats["peak_kib"] - stats["base_kib"]
             self.result.peak_kib.setdefault(name, []).append(peak)
+            self.result.whole_kib.setdefault(name, []).append(stats["peak_kib"])
         if not kept:
             self.alive.pop(name).close()
 

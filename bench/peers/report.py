@@ -84,15 +84,17 @@ def steady(results):
 def starts(results):
     columns = ["tenon", "tenon, fast compile", "onnxruntime", "openvino", "mnn"]
     head = ["model"] + [f"{c}, ms" for c in columns] + ["onnxruntime / tenon", "/ fast compile"]
-    head += [f"{c}, MiB" for c in columns if "fast" not in c]
+    head += ["tenon, whole process, MiB"] + [f"{c}, MiB" for c in columns]
     rows = []
     for r in results:
         ms = {c: statistics.median(r.start_ns[c]) / 1e6 for c in columns if c in r.start_ns}
         mib = {c: statistics.median(r.peak_kib[c]) / 1024 for c in columns if c in r.peak_kib}
+        whole = [w / 1024 for w in r.whole_kib.get("tenon", [])]
         peer = ms.get("onnxruntime")
         shares = [peer / ms[c] if peer and c in ms else None for c in columns[:2]]
         rows.append([r.case.name] + [cell(ms.get(c)) for c in columns] + [cell(s) for s in shares] +
-                    [cell(mib.get(c)) for c in columns if "fast" not in c])
+                    [cell(statistics.median(whole) if whole else None)] +
+                    [cell(mib.get(c)) for c in columns])
     return table(head, rows)
 
 

@@ -38,6 +38,7 @@ typedef struct loop {
     uint32_t flags;
     bool alternate; // nodes take turns on the devices
     bool large_pages;
+    uint64_t base_kib; // peak memory with plugins open and no model
     tn_host *host;
     tn_model *model;
     tn_compiled *compiled;
@@ -129,6 +130,21 @@ static bool parse(loop *l, int argc, char **argv) {
         at += taken == 0 ? 1 : taken;
     }
     return l->model_path != NULL;
+}
+
+static uint64_t peak_kib(void) {
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            kib = strtoull(line + 6, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return kib;
 }
 
 static tn_status create_host(loop *l) {
@@ -226,6 +242,7 @@ static tn_status start(loop *l) {
     uint64_t at[4] = {now_ns()};
     tn_status status = create_host(l);
     at[1] = now_ns();
+    l->base_kib = peak_kib();
     if (status == TN_OK) {
         status = tn_model_load_file(l->host, l->model_path, NULL, &l->model, &l->error);
     }
@@ -278,21 +295,6 @@ static tn_status write_outputs(loop *l, const char *dir) {
     return TN_OK;
 }
 
-static uint64_t peak_kib(void) {
-    char line[256];
-    uint64_t kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "VmHWM:", 6) == 0) {
-            kib = strtoull(line + 6, NULL, 10);
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return kib;
-}
-
 static tn_status stats(loop *l) {
     tn_plan_summary plan = {.struct_size = sizeof(plan), .struct_type = TN_STRUCT_PLAN_SUMMARY};
     tn_memory_stats memory = {.struct_size = sizeof(memory), .struct_type = TN_STRUCT_MEMORY_STATS};
@@ -301,10 +303,11 @@ static tn_status stats(loop *l) {
     status = status == TN_OK ? tn_host_memory_stats(l->host, &memory) : status;
     status = status == TN_OK ? tn_request_stats(l->request, &last) : status;
     if (status == TN_OK) {
-        printf("stats peak_kib=%llu base_kib=0 islands=%u handovers=%u host_waits=%u submits=%u "
+        printf("stats peak_kib=%llu base_kib=%llu islands=%u handovers=%u host_waits=%u submits=%u "
                "allocations=%llu\n",
-               (unsigned long long)peak_kib(), plan.island_count, last.handovers, last.host_waits,
-               last.submits, (unsigned long long)memory.allocation_count);
+               (unsigned long long)peak_kib(), (unsigned long long)l->base_kib, plan.island_count,
+               last.handovers, last.host_waits, last.submits,
+               (unsigned long long)memory.allocation_count);
     }
     return status;
 }
