@@ -86,29 +86,84 @@ static void pack_scales(const void *plain, void *out_data, const void *user_data
     }
 }
 
+// One block of columns.
+typedef struct block {
+    const nibbles *shape;
+    const float *x;
+    const uint8_t *weights;
+    const float *scales;
+    const float *offsets;
+    float *out; // its first column
+    size_t row_bytes;
+} block;
+
+static void few_rows(const cpu_simd *simd, const block *b) {
+    const nibbles *s = b->shape;
+    for (int64_t row = 0; row < s->rows; ++row) {
+        float sums[CPU_NIBBLE_COLUMNS] = {0};
+        simd->nibble_row(b->x + row * s->k, b->weights, b->scales, b->offsets, s->groups,
+                         s->group_size, sums);
+        memcpy(b->out + row * s->n, sums, b->row_bytes);
+    }
+}
+
+// Rows of x from k on, times a panel. What there is no row for repeats the last one.
+static void panel_product(const cpu_simd *simd, const block *b, const float *panel, int64_t k,
+                          int64_t count) {
+    const nibbles *s = b->shape;
+    for (int64_t row = 0; row < s->rows; row += CPU_PANEL_ROWS) {
+        const float *x[CPU_PANEL_ROWS];
+        float sums[CPU_PANEL_ROWS * CPU_NIBBLE_COLUMNS] = {0};
+        const int64_t left = s->rows - row;
+        const int64_t rows = left < (int64_t)CPU_PANEL_ROWS ? left : (int64_t)CPU_PANEL_ROWS;
+        for (int64_t r = 0; r < (int64_t)CPU_PANEL_ROWS; ++r) {
+            x[r] = b->x + (row + (r < rows ? r : rows - 1)) * s->k + k;
+        }
+        for (int64_t r = 0; r < rows && k > 0; ++r) {
+            memcpy(sums + r * CPU_NIBBLE_COLUMNS, b->out + (row + r) * s->n, b->row_bytes);
+        }
+        simd->panel_rows(x, panel, count, sums);
+        for (int64_t r = 0; r < rows; ++r) {
+            memcpy(b->out + (row + r) * s->n, sums + r * CPU_NIBBLE_COLUMNS, b->row_bytes);
+        }
+    }
+}
+
+// A panel lies in the first-level cache while all rows pass.
+#define PANEL_DEPTH 256
+static void many_rows(const cpu_simd *simd, const block *b) {
+    const nibbles *s = b->shape;
+    float panel[PANEL_DEPTH * CPU_NIBBLE_COLUMNS];
+    for (int64_t k = 0; k < s->k; k += PANEL_DEPTH) {
+        const int64_t count = s->k - k < PANEL_DEPTH ? s->k - k : PANEL_DEPTH;
+        simd->nibble_panel(b->weights, b->scales, b->offsets, s->group_size, k, count, panel);
+        panel_product(simd, b, panel, k, count);
+    }
+}
+
+// From so many rows on, a panel is worth making.
+#define MANY_ROWS 4
 static void product_range(const cpu_call *call, int64_t begin, int64_t end) {
     const nibbles *s = call->params;
-    const float *x = call->data[1];
-    const uint8_t *weights = call->data[2];
-    const float *scales = call->data[3];
     const int64_t per_block = s->groups * CPU_NIBBLE_COLUMNS;
-    const float *offsets = scales + s->blocks * per_block;
-    for (int64_t b = begin; b < end; ++b) {
-        const int64_t column = b * CPU_NIBBLE_COLUMNS;
-        const int64_t columns =
-            s->n - column < CPU_NIBBLE_COLUMNS ? s->n - column : CPU_NIBBLE_COLUMNS;
-        for (int64_t row = 0; row < s->rows; row += CPU_NIBBLE_ROWS) {
-            const int64_t left = s->rows - row;
-            const uint32_t rows =
-                left < (int64_t)CPU_NIBBLE_ROWS ? (uint32_t)left : CPU_NIBBLE_ROWS;
-            float sums[CPU_NIBBLE_ROWS * CPU_NIBBLE_COLUMNS] = {0};
-            call->simd->nibble_rows(
-                x + row * s->k, s->k, rows, weights + b * s->k * (CPU_NIBBLE_COLUMNS / 2),
-                scales + b * per_block, offsets + b * per_block, s->groups, s->group_size, sums);
-            for (uint32_t r = 0; r < rows; ++r) {
-                memcpy((float *)call->data[0] + (row + r) * s->n + column,
-                       sums + r * CPU_NIBBLE_COLUMNS, (size_t)columns * sizeof(float));
-            }
+    const float *scales = call->data[3];
+    for (int64_t i = begin; i < end; ++i) {
+        const int64_t column = i * CPU_NIBBLE_COLUMNS;
+        const int64_t left = s->n - column;
+        const block b = {
+            .shape = s,
+            .x = call->data[1],
+            .weights = (const uint8_t *)call->data[2] + i * s->k * (CPU_NIBBLE_COLUMNS / 2),
+            .scales = scales + i * per_block,
+            .offsets = scales + (s->blocks + i) * per_block,
+            .out = (float *)call->data[0] + column,
+            .row_bytes =
+                (size_t)(left < CPU_NIBBLE_COLUMNS ? left : CPU_NIBBLE_COLUMNS) * sizeof(float),
+        };
+        if (s->rows < MANY_ROWS) {
+            few_rows(call->simd, &b);
+        } else {
+            many_rows(call->simd, &b);
         }
     }
 }

@@ -47,7 +47,7 @@ typedef uint32_t cpu_binary;
 #define CPU_KEY_BLOCK 32
 #define CPU_QUERY_ROWS 8u
 #define CPU_NIBBLE_COLUMNS 32
-#define CPU_NIBBLE_ROWS 4u
+#define CPU_PANEL_ROWS 6u
 
 // Scales and zero points of a sum of two tensors of uint8.
 typedef struct cpu_quantized_sum {
@@ -113,13 +113,17 @@ typedef struct cpu_simd {
     // q((x - x_zero) * x_scale + (y - y_zero) * y_scale), of which what is below low becomes low.
     void (*quantized_sum_u8)(const cpu_quantized_sum *sum, const uint8_t *x, const uint8_t *y,
                              uint8_t *out, int64_t count);
-    // Adds rows of x (at most CPU_NIBBLE_ROWS, x_step apart) times one block of CPU_NIBBLE_COLUMNS
-    // columns of 4-bit weights to sums: per k CPU_NIBBLE_COLUMNS / 2 bytes, of which byte j has
-    // column j in its low half and column j + CPU_NIBBLE_COLUMNS / 2 in the high one. groups of
-    // group_size k each have their own scales and offsets (zero point times scale), one a column.
-    void (*nibble_rows)(const float *x, int64_t x_step, uint32_t rows, const uint8_t *weights,
-                        const float *scales, const float *offsets, int64_t groups,
-                        int64_t group_size, float *sums);
+    // Adds a row of x times one block of CPU_NIBBLE_COLUMNS columns of 4-bit weights to sums: per k
+    // CPU_NIBBLE_COLUMNS / 2 bytes, of which byte j has column j in its low half and column j +
+    // CPU_NIBBLE_COLUMNS / 2 in the high one. groups of group_size k each have their own scales and
+    // offsets (zero point times scale), one a column.
+    void (*nibble_row)(const float *x, const uint8_t *weights, const float *scales,
+                       const float *offsets, int64_t groups, int64_t group_size, float *sums);
+    // count rows of such a block from k = begin on, as floats.
+    void (*nibble_panel)(const uint8_t *weights, const float *scales, const float *offsets,
+                         int64_t group_size, int64_t begin, int64_t count, float *panel);
+    // Adds CPU_PANEL_ROWS rows of x, count long, times a panel of count rows to as many sums.
+    void (*panel_rows)(const float *const *x, const float *panel, int64_t count, float *sums);
 } cpu_simd;
 
 // The best set of this processor.

@@ -329,6 +329,7 @@ static void affine_loop(const float *x, const float *scale, const float *shift, 
 
 #include "simd_attention.h"
 #include "simd_integers.h"
+#include "simd_nibbles.h"
 
 extern const cpu_simd CPU_SIMD_SYMBOL;
 const cpu_simd CPU_SIMD_SYMBOL = {
@@ -354,7 +355,9 @@ const cpu_simd CPU_SIMD_SYMBOL = {
     .quantize_u8 = quantize_u8_loop,
     .quantize_s8 = quantize_s8_loop,
     .quantized_sum_u8 = quantized_sum_u8_loop,
-    .nibble_rows = nibble_rows_loop,
+    .nibble_row = nibble_row_loop,
+    .nibble_panel = nibble_panel_loop,
+    .panel_rows = panel_rows_loop,
 };
 
 #endif // TENON_CPU_SIMD_BODY_H

@@ -79,17 +79,17 @@ class Answers(unittest.TestCase):
             write_case(f"matmul_{kind}", [helper.make_node("QLinearMatMul", names, ["y"])],
                        {"x": rows}, qlinear_constants(matrix, product), "y", [3, 6], UINT8, 17)
         for dtype, low in ((onnx.TensorProto.INT4, -8), (onnx.TensorProto.UINT4, 0)):
-            values = RNG.integers(low, low + 16, (64, 40))
-            zeros = RNG.integers(low, low + 16, (2, 40))
-            constants = {"w": helper.make_tensor("w", dtype, (64, 40), values.flatten()),
-                         "s": RNG.uniform(.01, .02, (2, 40)).astype(np.float32),
-                         "z": helper.make_tensor("z", dtype, (2, 40), zeros.flatten())}
+            values = RNG.integers(low, low + 16, (320, 40))  # more than a panel deep
+            zeros = RNG.integers(low, low + 16, (10, 40))
+            constants = {"w": helper.make_tensor("w", dtype, (320, 40), values.flatten()),
+                         "s": RNG.uniform(.01, .02, (10, 40)).astype(np.float32),
+                         "z": helper.make_tensor("z", dtype, (10, 40), zeros.flatten())}
             for count in (1, 3, 9):
                 write_case(f"nibbles_{low}_{count}",
                            [helper.make_node("DequantizeLinear", ["w", "s", "z"], ["f"], axis=0,
                                              block_size=32),
                             helper.make_node("MatMul", ["x", "f"], ["y"])],
-                           {"x": RNG.standard_normal((count, 64)).astype(np.float32)}, constants,
+                           {"x": RNG.standard_normal((count, 320)).astype(np.float32)}, constants,
                            "y", [count, 40])
         self.check("cases", 10)
 

@@ -282,6 +282,75 @@ static void quantized_sum__of_nothing_is_quantising(void **state) {
     assert_true(for_each_set(check_sum) >= 1);
 }
 
+#define DEEP 300 // of two groups of 150
+#define WIDE CPU_NIBBLE_COLUMNS
+
+// Weights of 4 bits, as simd.h packs them, and the same as doubles.
+static void make_nibbles(uint8_t *packed, float *scales, float *offsets, double *plain) {
+    uint32_t state = 5;
+    for (int i = 0; i < 2 * WIDE; i++) {
+        scales[i] = 0.01f + 0.001f * (float)(next_random(&state) % 100u);
+        offsets[i] = scales[i] * (float)(next_random(&state) % 16u);
+    }
+    for (int k = 0; k < DEEP; k++) {
+        for (int j = 0; j < WIDE; j++) {
+            const uint32_t bits = next_random(&state) % 16u;
+            const int at = k / (DEEP / 2) * WIDE + j;
+            uint8_t *byte = &packed[k * (WIDE / 2) + j % (WIDE / 2)];
+            *byte = (uint8_t)(j < WIDE / 2 ? bits : *byte | bits << 4);
+            plain[k * WIDE + j] = (double)scales[at] * bits - (double)offsets[at];
+        }
+    }
+}
+
+static void assert_products(const float *x, const double *plain, int begin, int count,
+                            const float *sums) {
+    for (int j = 0; j < WIDE; j++) {
+        double sum = 2.5;
+        for (int k = begin; k < begin + count; k++) {
+            sum += (double)x[k] * plain[k * WIDE + j];
+        }
+        assert_float_equal(sums[j], sum, 2e-3);
+    }
+}
+
+static void check_nibbles(const cpu_simd *simd) {
+    static uint8_t packed[DEEP * WIDE / 2];
+    static double plain[DEEP * WIDE];
+    static float panel[DEEP * WIDE];
+    static float x[CPU_PANEL_ROWS][DEEP];
+    float scales[2 * WIDE];
+    float offsets[2 * WIDE];
+    float sums[CPU_PANEL_ROWS * WIDE];
+    const float *rows[CPU_PANEL_ROWS];
+    const int begin = 131; // the panel has rows of both groups
+    make_nibbles(packed, scales, offsets, plain);
+    for (uint32_t r = 0; r < CPU_PANEL_ROWS; r++) {
+        for (int k = 0; k < DEEP; k++) {
+            x[r][k] = (float)((k * 7 + (int)r * 13) % 41 - 20) * 0.1f;
+        }
+        rows[r] = x[r] + begin;
+    }
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+        sums[i] = 2.5f;
+    }
+    simd->nibble_row(x[1], packed, scales, offsets, 2, DEEP / 2, sums);
+    assert_products(x[1], plain, 0, DEEP, sums);
+    for (int j = 0; j < WIDE; j++) {
+        sums[j] = 2.5f;
+    }
+    simd->nibble_panel(packed, scales, offsets, DEEP / 2, begin, DEEP - begin, panel);
+    simd->panel_rows(rows, panel, DEEP - begin, sums);
+    for (uint32_t r = 0; r < CPU_PANEL_ROWS; r++) {
+        assert_products(x[r], plain, begin, DEEP - begin, sums + r * WIDE);
+    }
+}
+
+static void nibbles__agree_with_double(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_nibbles) >= 1);
+}
+
 static void get__is_the_best_usable_set(void **state) {
     (void)state;
     const cpu_simd *best = tni_cpu_simd_get();
@@ -298,6 +367,7 @@ int main(void) {
         cmocka_unit_test(quantize__rounds_half_to_even_and_saturates),
         cmocka_unit_test(quantize__is_the_rounded_quotient),
         cmocka_unit_test(quantized_sum__of_nothing_is_quantising),
+        cmocka_unit_test(nibbles__agree_with_double),
         cmocka_unit_test(get__is_the_best_usable_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
