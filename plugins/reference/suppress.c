@@ -8,6 +8,7 @@
 typedef struct suppress_job {
     const ref_tensor *boxes;  // [batches, boxes, 4]
     const ref_tensor *scores; // [batches, classes, boxes]
+    const float *floats;      // of scores, when they are such: there are many, and few count
     uint32_t by_center;       // x, y, width, height instead of two corners y, x
     double overlap;
     double least_score;
@@ -47,19 +48,21 @@ static double overlap_of(box a, box b) {
     return area_a <= 0.0 || area_b <= 0.0 ? 0.0 : both / (area_a + area_b - both);
 }
 
+static double score_at(const suppress_job *job, int64_t index) {
+    return job->floats != NULL ? (double)job->floats[job->scores_at + index]
+                               : tni_ref_load(job->scores, job->scores_at + index);
+}
+
 static uint32_t score_before(const void *user_data, int64_t a, int64_t b) {
     const suppress_job *job = user_data;
-    return tni_ref_load(job->scores, job->scores_at + a) >=
-                   tni_ref_load(job->scores, job->scores_at + b)
-               ? 1u
-               : 0u;
+    return score_at(job, a) >= score_at(job, b) ? 1u : 0u;
 }
 
 // Candidates of one class in falling order of score; returns their count.
 static int64_t sort_candidates(suppress_job *job) {
     int64_t count = 0;
     for (int64_t i = 0; i < job->count; ++i) {
-        if (!job->has_least || tni_ref_load(job->scores, job->scores_at + i) > job->least_score) {
+        if (!job->has_least || score_at(job, i) > job->least_score) {
             job->order[count++] = i;
         }
     }
@@ -151,6 +154,9 @@ tn_status tni_ref_suppress(const ref_call *call) {
                         .has_least = tni_ref_input(call, 4) != NULL ? 1u : 0u,
                         .order = (int64_t *)(void *)call->scratch};
     ref_tensor *y = call->outputs[0];
+    if (job.scores->dtype == TN_DTYPE_FLOAT && job.scores->row == 0) {
+        job.floats = (const float *)(const void *)job.scores->data;
+    }
     job.count = job.boxes->dims[1];
     job.other = job.order + job.count;
     job.most = most_boxes(call);
