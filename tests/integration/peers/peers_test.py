@@ -138,8 +138,8 @@ class Numbers(unittest.TestCase):
         rows = report.steady([result("a", tenon=[1e6], onnxruntime=[2e6]),
                               result("b", tenon=[1e6], onnxruntime=[8e6]),
                               result("c", models.INT8, tenon=[1e6], onnxruntime=[3e6])])
-        self.assertIn("| **geometric mean, f32** |  |  |  |  |  |  |  | 4.00 |", rows)
-        self.assertIn("| **geometric mean, int8** |  |  |  |  |  |  |  | 3.00 |", rows)
+        self.assertIn("| **geometric mean, f32** |  |  |  |  |  |  |  |  | 4.00 |", rows)
+        self.assertIn("| **geometric mean, int8** |  |  |  |  |  |  |  |  | 3.00 |", rows)
 
     def test_what_is_wrong_is_said(self):
         good, bad, failed = (result(n) for n in ("good", "bad", "failed"))
