@@ -156,8 +156,9 @@ typedef struct tn_plan_summary {
     uint32_t assumed_loops; // loops that were taken to run 10 times
     uint32_t lost_claims;   // of devices, over nodes that no plan can keep together; logged
     uint32_t stored_stages; // whose plans were kept from an earlier compile
-    // With measured costs: that stay on one device, because several would save less than 5 %, which
-    // is less than such costs are sure of. lower_bound_ns knows no such margin.
+    // With measured costs: that stay on one device, because several would save less than 5 % if
+    // handovers and copies cost twice as much, and such costs are not surer than that.
+    // lower_bound_ns knows no such margin.
     uint32_t settled_stages;
 } tn_plan_summary;
 

@@ -91,17 +91,29 @@ static void replace(const tnp_allocator *allocator, tnp_plan *inout_answer, tnp_
     *inout_answer = *by;
 }
 
+static int64_t between(const tnp_cost *cost) {
+    return cost->handovers + cost->copies;
+}
+
+// What the answer costs if all that it has between devices, and the single one has not, costs twice
+// what was measured.
+static int64_t doubted(const tnp_cost *found, const tnp_cost *single) {
+    const int64_t more = between(found) - between(single);
+    return found->total + (more > 0 ? more : 0);
+}
+
 // Takes the label alone if that is within the margin, and cheaper than what was taken before.
 static tnp_status try_single(const tni_plan_info *info, const tnp_allocator *allocator,
-                             const tnp_problem *problem, const uint32_t *labels, int64_t found,
-                             tnp_plan *inout_answer, int64_t *inout_least) {
+                             const tnp_problem *problem, const uint32_t *labels,
+                             const tnp_cost *found, tnp_plan *inout_answer, int64_t *inout_least) {
     tnp_plan single;
     const tnp_status status = plan_single(allocator, problem, labels, &single);
     if (status != TNP_OK) {
         return status;
     }
     const int64_t cost = single.cost.total;
-    if (cost < *inout_least && cost - found <= cost / 1000 * info->margin_permille) {
+    const int64_t saved = cost - doubted(found, &single.cost);
+    if (cost < *inout_least && saved <= cost / 1000 * info->margin_permille) {
         *inout_least = cost;
         replace(allocator, inout_answer, &single);
     } else {
@@ -114,7 +126,7 @@ tn_status tni_plan_settle(const tni_plan_info *info, const tnp_allocator *alloca
                           const tnp_problem *problem, tnp_plan *inout_answer, bool *out_settled,
                           tn_error *error) {
     const uint64_t bytes = (uint64_t)problem->op_count * sizeof(uint32_t);
-    const int64_t found = inout_answer->cost.total;
+    const tnp_cost found = inout_answer->cost;
     int64_t least = INT64_MAX;
     *out_settled = false;
     // The host's start, one island, the host's end: it is settled already.
@@ -125,7 +137,7 @@ tn_status tni_plan_settle(const tni_plan_info *info, const tnp_allocator *alloca
     tnp_status status = labels == NULL ? TNP_OUT_OF_MEMORY : TNP_OK;
     for (uint32_t label = 1; label < problem->label_count && status != TNP_OUT_OF_MEMORY; label++) {
         if (fill_single(problem, label, labels)) {
-            status = try_single(info, allocator, problem, labels, found, inout_answer, &least);
+            status = try_single(info, allocator, problem, labels, &found, inout_answer, &least);
         }
     }
     if (labels != NULL) {

@@ -15,10 +15,11 @@ TN_MUST_USE tn_status tni_plan_search(const tni_plan_info *info, const tnp_alloc
                                       const tnp_problem *problem, tnp_plan *out_answer,
                                       tnp_status *out_solved, bool *out_stored, tn_error *error);
 
-// Puts the plan of the one device that can run everything in the place of an answer that costs less
-// by at most margin_permille of what that plan costs: measured costs are not surer than that, and a
-// second device that does not pay makes a run slower. Not for concurrent plans. The answer's bound
-// stays. TN_OK with *out_settled · TN_ERROR_OUT_OF_MEMORY.
+// Puts the plan of the one device that can run everything in the place of an answer that costs
+// less by at most margin_permille of what that plan costs, the answer's handovers and copies
+// beyond those of that plan counted twice: measured costs are not surer than that, those of
+// handovers least of all, and a second device that does not pay makes a run slower. Not for
+// concurrent plans. The answer's bound stays. TN_OK with *out_settled · TN_ERROR_OUT_OF_MEMORY.
 TN_MUST_USE tn_status tni_plan_settle(const tni_plan_info *info, const tnp_allocator *allocator,
                                       const tnp_problem *problem, tnp_plan *inout_answer,
                                       bool *out_settled, tn_error *error);

@@ -141,13 +141,15 @@ static void make_chain(random_problem *r, int64_t saved) {
 static void settle__several_labels_have_to_save_more_than_the_margin(void **state) {
     (void)state;
     static const struct {
-        int64_t saved; // by the second label, less a handover of 50; the margin is 250
+        int64_t saved; // by the second label, less a handover of 50, twice; the margin is 250
         uint32_t margin_permille;
         bool concurrent;
         bool settled;
     } cases[] = {
-        {110, 0, false, false}, {110, 50, false, true}, {110, 1, false, false},
-        {110, 50, true, false}, {290, 50, false, true}, {500, 50, false, false},
+        {110, 0, false, false},  {110, 50, false, true},
+        {110, 1, false, false},  {110, 50, true, false},
+        {290, 50, false, true},  {345, 50, false, true},
+        {360, 50, false, false}, {500, 50, false, false},
         {40, 50, false, false}, // one label already
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
