@@ -12,6 +12,8 @@ import subprocess
 import sys
 import unittest
 
+from wire import field
+
 TENON, PLUGINS, WORK, FAKE = (pathlib.Path(a) for a in sys.argv[1:5])
 PARTS = ("data_movement_ns", "queueing_ns", "kernels_ns", "waits_ns", "pre_post_ns",
          "unattributed_ns")
@@ -20,20 +22,6 @@ PARTS = ("data_movement_ns", "queueing_ns", "kernels_ns", "waits_ns", "pre_post_
 def tenon(*args):
     return subprocess.run([TENON, *map(str, args)], capture_output=True, text=True, timeout=120,
                           stdin=subprocess.DEVNULL)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def floats(name, dims):

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import unittest
 
+from wire import field
+
 TENON, SOURCES, WORK, FAKE = (pathlib.Path(a) for a in sys.argv[1:5])
 HOST = ("--no-search", "--plugin", FAKE, "--allow", "*")
 BOTH = ("--device", "fake:alpha,fake:beta")
@@ -22,21 +24,6 @@ PLANNING = ("explain", "whatif", "run", "bench")
 def tenon(command, *args, **kwargs):
     return subprocess.run([TENON, command, *map(str, args)], capture_output=True, text=True,
                           timeout=60, stdin=subprocess.DEVNULL, **kwargs)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, value):
-    """One protobuf field: a varint, or bytes."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def pair(name):

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import unittest
 
+from wire import field, varint
+
 TENON, DIGITS, WORK, FAKE = (pathlib.Path(a) for a in sys.argv[1:5])
 MODEL = DIGITS / "digits.onnx"
 
@@ -38,25 +40,10 @@ def read_npy(path):
     return header, struct.unpack(f"<{len(body) // 4}f", body)
 
 
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
 def write_pb(path, dims, values):
     raw = struct.pack(f"<{len(values)}f", *values)
     path.write_bytes(b"".join(b"\x08" + varint(d) for d in dims) + b"\x10\x01" + b"\x4a" +
                      varint(len(raw)) + raw)
-
-
-def field(number, value):
-    """One protobuf field: a varint, or bytes."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def floats(name, dims, dtype=1):

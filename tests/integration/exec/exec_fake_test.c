@@ -516,40 +516,6 @@ static void shutdown__is_refused_while_in_use(void **state) {
     exec_close(&f);
 }
 
-static void trace__holds_what_the_stats_say(void **state) {
-    (void)state;
-    exec_fixture f;
-    exec_open(&f);
-    split_ops(FAKE_ALPHA, FAKE_MUTE);
-    exec_build_alternating(&f, 4);
-    assert_int_equal(exec_compile(&f, "fake:alpha,fake:mute"), TN_OK);
-    exec_prepare(&f, 0);
-    assert_int_equal(tn_host_trace_start(f.host, 4096, &f.error), TN_OK);
-    assert_int_equal(tn_request_run(f.request, 0, &f.error), TN_OK);
-    tn_run_stats stats = exec_stats(&f);
-    uint32_t kinds[16] = {0};
-    uint64_t bytes = 0;
-    uint64_t dropped = 0;
-    uint32_t count = tn_host_trace_count(f.host, &dropped);
-    assert_int_equal(dropped, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        tn_trace_event event = {.struct_size = sizeof(event), .struct_type = TN_STRUCT_TRACE_EVENT};
-        assert_int_equal(tn_host_trace_get(f.host, i, &event), TN_OK);
-        assert_in_range(event.kind, 0, 15);
-        kinds[event.kind]++;
-        bytes += event.bytes;
-        assert_true(event.begin_ns <= event.end_ns);
-    }
-    assert_int_equal(kinds[TN_TRACE_HANDOVER], stats.handovers);
-    assert_int_equal(kinds[TN_TRACE_WAIT], stats.host_waits);
-    assert_int_equal(kinds[TN_TRACE_TRANSFER], stats.transfers);
-    assert_int_equal(kinds[TN_TRACE_SUBMIT], stats.submits);
-    assert_int_equal(bytes, stats.transfer_bytes);
-    assert_int_equal(kinds[TN_TRACE_RUN], 1);
-    tn_host_trace_stop(f.host);
-    exec_close(&f);
-}
-
 // The walking thread is in one place at a time: what it is said to have done fits into the run.
 static void stats__split_the_time_of_the_run(void **state) {
     (void)state;
@@ -596,7 +562,6 @@ int main(void) {
         cmocka_unit_test(compile__automatic_uses_all_of_the_hosts_own),
         cmocka_unit_test(prepare__the_memory_cap_names_the_largest),
         cmocka_unit_test(shutdown__is_refused_while_in_use),
-        cmocka_unit_test(trace__holds_what_the_stats_say),
         cmocka_unit_test(stats__split_the_time_of_the_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
