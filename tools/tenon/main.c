@@ -27,7 +27,7 @@ static const char general_help[] =
     "  --deny PATTERN      never open plugins with such names; may be repeated\n"
     "  --no-calibration    estimate costs as if nothing had been measured\n"
     "  --no-plan-store     search for every plan, and keep none\n"
-    "  --large-pages       ask for large pages: faster runs, maybe a later first result\n"
+    "  --large-pages       ask for large pages: maybe faster runs and a later first result\n"
     "  --threads N         threads that plugins may share, the main one included (default 1)\n"
     "  --verbose           show what plugins log\n"
     "  --help, --version\n"

@@ -89,9 +89,9 @@ typedef struct tn_host_config {
     // 1: plans that took a search are neither kept in that folder nor taken from it. So it is in
     // secure execution, always, and for models that are marked sensitive.
     uint32_t no_plan_store;
-    // 1: blocks of 2 MiB and more ask the system for large pages: weights and tensors are then read
-    // faster in every run, and may take longer to get ready before the first. Without effect where
-    // the system grants none; an allocator decides for itself.
+    // 1: blocks of 2 MiB and more ask the system for large pages: weights and tensors may then be
+    // read faster in every run, and may take longer to get ready before the first. To be measured
+    // where it is used. Without effect where the system grants none, or with an allocator.
     uint32_t large_pages;
     uint32_t reserved;
 } tn_host_config;
