@@ -5,6 +5,15 @@
 // values.
 #include "build.h"
 
+#include <string.h>
+
+// From so many queries on, registers hold one query a lane.
+#define MANY_QUERIES 8
+// Rows of a head that lie apart are copied where so many blocks of queries read them, and so many
+// keys are more than the first-level cache and its address translation hold.
+#define GATHER_BLOCKS 4
+#define GATHER_KEYS 256
+
 typedef struct attention {
     int64_t batch;
     int64_t heads;
@@ -19,64 +28,101 @@ typedef struct attention {
     int64_t v[3];
     int64_t out[3];
     int64_t mask[3];
-    int64_t padded;  // keys in whole blocks
-    int64_t scratch; // floats of one thread
+    int64_t blocks;   // of queries
+    uint32_t gathers; // a head's keys and values are copied next to each other
+    int64_t scratch;  // floats of one thread
 } attention;
 
-static void one_head(const cpu_call *call, const attention *a, int64_t b, int64_t h,
-                     float *scratch) {
-    const int64_t kv = h / a->shared;
-    const int64_t *k_steps = call->strides[2] != NULL ? call->strides[2] : a->k;
-    const int64_t *v_steps = call->strides[3] != NULL ? call->strides[3] : a->v;
-    const float *q = (const float *)call->data[1] + b * a->q[0] + h * a->q[1];
-    const float *k = (const float *)call->data[2] + b * k_steps[0] + kv * k_steps[1];
-    const float *v = (const float *)call->data[3] + b * v_steps[0] + kv * v_steps[1];
-    const float *mask = call->data[4];
-    float *out = (float *)call->data[0] + b * a->out[0] + h * a->out[1];
-    float *packed = scratch;
-    float *scores = scratch + a->padded * a->size;
-    const uint32_t few = a->queries < (int64_t)CPU_QUERY_ROWS;
-    if (mask != NULL) {
-        mask += b * a->mask[0] + h * a->mask[1];
+// One query by dot products: several at a time would read as many keys for fewer products.
+static void one_query(const cpu_simd *simd, const cpu_attend *call, int64_t row) {
+    const float *query = call->q + row * call->q_step;
+    float *out = call->out + row * call->out_step;
+    float *weights = call->scratch;
+    for (int64_t key = 0; key < call->keys; ++key) {
+        weights[key] = simd->dot(query, call->k + key * call->k_step, call->size);
     }
-    if (!few) {
-        call->simd->pack_keys(k, k_steps[2], a->keys, a->size, packed);
+    simd->softmax(weights, call->scale,
+                  call->mask == NULL ? NULL : call->mask + row * call->mask_step, 0, weights,
+                  call->keys);
+    memset(out, 0, (size_t)call->value_size * sizeof(float));
+    int64_t key = 0;
+    for (; key + 4 <= call->keys; key += 4) {
+        simd->axpy4(weights + key, call->v + key * call->v_step, call->v_step, out,
+                    call->value_size);
     }
-    for (int64_t row = 0; row < a->queries; row += CPU_QUERY_ROWS) {
-        const int64_t left = a->queries - row;
-        const uint32_t rows = left < (int64_t)CPU_QUERY_ROWS ? (uint32_t)left : CPU_QUERY_ROWS;
-        if (few) {
-            // Packing would read every key for the sake of so few products.
-            for (int64_t i = 0; i < (int64_t)rows * a->keys; ++i) {
-                scores[i / a->keys * a->padded + i % a->keys] = call->simd->dot(
-                    q + (row + i / a->keys) * a->q[2], k + i % a->keys * k_steps[2], a->size);
-            }
-        } else {
-            call->simd->scores(q + row * a->q[2], a->q[2], rows, packed, a->padded, a->size, scores,
-                               a->padded);
-        }
-        for (uint32_t r = 0; r < rows; ++r) {
-            float *line = scores + r * a->padded;
-            call->simd->softmax(line, a->scale, mask == NULL ? NULL : mask + (row + r) * a->mask[2],
-                                0, line, a->keys);
-        }
-        call->simd->weighted_sums(scores, a->padded, rows, v, v_steps[2], a->keys, a->value_size,
-                                  out + row * a->out[2], a->out[2]);
+    for (; key < call->keys; ++key) {
+        simd->axpy(weights[key], call->v + key * call->v_step, out, call->value_size);
     }
 }
 
-static void heads_range(const cpu_call *call, int64_t begin, int64_t end) {
+static void gather_rows(const float **inout_rows, int64_t *inout_step, int64_t rows, int64_t size,
+                        float *copy) {
+    for (int64_t row = 0; row < rows; ++row) {
+        memcpy(copy + row * size, *inout_rows + row * *inout_step, (size_t)size * sizeof(float));
+    }
+    *inout_rows = copy;
+    *inout_step = size;
+}
+
+// Keys and values of one head of one batch.
+static void find_head(const cpu_call *call, const attention *a, int64_t head, cpu_attend *out) {
+    const int64_t *k_steps = call->strides[2] != NULL ? call->strides[2] : a->k;
+    const int64_t *v_steps = call->strides[3] != NULL ? call->strides[3] : a->v;
+    const int64_t b = head / a->heads;
+    const int64_t kv = head % a->heads / a->shared;
+    out->k = (const float *)call->data[2] + b * k_steps[0] + kv * k_steps[1];
+    out->v = (const float *)call->data[3] + b * v_steps[0] + kv * v_steps[1];
+    out->k_step = k_steps[2];
+    out->v_step = v_steps[2];
+    if (a->gathers) {
+        float *copy = out->scratch + CPU_ATTEND_SCRATCH(a->keys, a->size, a->value_size);
+        gather_rows(&out->k, &out->k_step, a->keys, a->size, copy);
+        gather_rows(&out->v, &out->v_step, a->keys, a->value_size, copy + a->keys * a->size);
+    }
+}
+
+// Blocks of CPU_QUERIES queries of all heads of all batches, numbered.
+static void blocks_range(const cpu_call *call, int64_t begin, int64_t end) {
     const attention *a = call->params;
-    float *scratch = (float *)call->data[5] + tni_cpu_thread() * a->scratch;
+    cpu_attend one = {.keys = a->keys,
+                      .size = a->size,
+                      .value_size = a->value_size,
+                      .q_step = a->q[2],
+                      .mask_step = a->mask[2],
+                      .out_step = a->out[2],
+                      .scale = a->scale,
+                      .scratch = (float *)call->data[5] + tni_cpu_thread() * a->scratch};
     for (int64_t i = begin; i < end; ++i) {
-        one_head(call, a, i / a->heads, i % a->heads, scratch);
+        const int64_t row = i % a->blocks * CPU_QUERIES;
+        const int64_t head = i / a->blocks;
+        const int64_t h = head % a->heads;
+        const int64_t b = head / a->heads;
+        const int64_t left = a->queries - row;
+        if (row == 0 || i == begin) {
+            find_head(call, a, head, &one);
+        }
+        one.queries = left < CPU_QUERIES ? left : CPU_QUERIES;
+        one.q = (const float *)call->data[1] + b * a->q[0] + h * a->q[1] + row * a->q[2];
+        one.out = (float *)call->data[0] + b * a->out[0] + h * a->out[1] + row * a->out[2];
+        if (call->data[4] != NULL) {
+            one.mask =
+                (const float *)call->data[4] + b * a->mask[0] + h * a->mask[1] + row * a->mask[2];
+        }
+        if (a->queries >= MANY_QUERIES) {
+            call->simd->attend(&one);
+            continue;
+        }
+        for (int64_t query = 0; query < one.queries; ++query) {
+            one_query(call->simd, &one, query);
+        }
     }
 }
 
 static tn_status attention_run(const cpu_call *call) {
     const attention *a = call->params;
-    tni_cpu_parallel(call, a->batch * a->heads, 100 + a->queries * a->keys * a->size / 16,
-                     heads_range);
+    const int64_t rows = a->queries < CPU_QUERIES ? a->queries : CPU_QUERIES;
+    tni_cpu_parallel(call, a->batch * a->heads * a->blocks, 100 + rows * a->keys * a->size / 16,
+                     blocks_range);
     return TN_OK;
 }
 
@@ -126,8 +172,10 @@ void tni_cpu_emit_attention(cpu_build *build, const cpu_node *node) {
                      .size = q.dims[3],
                      .value_size = v.dims[3],
                      .scale = node->a != 0.0f ? node->a : 1.0f,
-                     .padded = (k.dims[2] + CPU_KEY_BLOCK - 1) / CPU_KEY_BLOCK * CPU_KEY_BLOCK};
-    a->scratch = (a->padded * (a->size + (int64_t)CPU_QUERY_ROWS) + 15) / 16 * 16;
+                     .blocks = (q.dims[2] + CPU_QUERIES - 1) / CPU_QUERIES,
+                     .scratch = CPU_ATTEND_SCRATCH(k.dims[2], q.dims[3], v.dims[3])};
+    a->gathers = a->blocks >= GATHER_BLOCKS && a->keys >= GATHER_KEYS;
+    a->scratch += a->gathers ? a->keys * (a->size + a->value_size) : 0;
     uint32_t operands[6] = {node->outputs[0],
                             tni_cpu_with_rows(build, node->inputs[0], a->q),
                             tni_cpu_with_rows(build, node->inputs[1], a->k),

@@ -44,8 +44,7 @@ typedef uint32_t cpu_binary;
 #define CPU_BINARY_POW 6u
 #define CPU_BINARY_COUNT 7u
 
-#define CPU_KEY_BLOCK 32
-#define CPU_QUERY_ROWS 8u
+#define CPU_QUERIES 32 // that attend takes at once on the widest registers
 #define CPU_NIBBLE_COLUMNS 32
 #define CPU_PANEL_ROWS 6u
 
@@ -60,6 +59,30 @@ typedef struct cpu_quantized_sum {
     float low; // before it is quantised
     float high;
 } cpu_quantized_sum;
+
+// Rows of a head; steps are in floats, from row to row.
+typedef struct cpu_attend {
+    const float *q;
+    const float *k;
+    const float *v;
+    const float *mask; // a number a key; null: none
+    float *out;
+    float *scratch; // CPU_ATTEND_SCRATCH floats
+    int64_t queries;
+    int64_t keys;
+    int64_t size; // of a query and a key
+    int64_t value_size;
+    int64_t q_step;
+    int64_t k_step;
+    int64_t v_step;
+    int64_t mask_step; // 0: the same for all queries
+    int64_t out_step;
+    float scale;
+} cpu_attend;
+
+// Behind the keys there is room for those that are computed in vain.
+#define CPU_ATTEND_SCRATCH(keys, size, value_size)                                                 \
+    (CPU_QUERIES * ((keys) + (size) + (value_size) + 80))
 
 typedef struct cpu_simd {
     const char *name; // of the instruction set
@@ -90,16 +113,8 @@ typedef struct cpu_simd {
     void (*axpy)(float a, const float *x, float *y, int64_t count);
     // y += a[0] * x + a[1] * x[step ...] + ..., four rows of x
     void (*axpy4)(const float *a, const float *x, int64_t step, float *y, int64_t count);
-    // Attention. Keys are packed in blocks of CPU_KEY_BLOCK, each [size, CPU_KEY_BLOCK].
-    void (*pack_keys)(const float *keys, int64_t step, int64_t count, int64_t size, float *out);
-    // rows (at most CPU_QUERY_ROWS) of out, out_step apart: products of queries with all packed
-    // keys; count is a multiple of the block.
-    void (*scores)(const float *queries, int64_t step, uint32_t rows, const float *packed,
-                   int64_t count, int64_t size, float *out, int64_t out_step);
-    // rows of out: sums of count rows of values, weighted.
-    void (*weighted_sums)(const float *weights, int64_t weight_step, uint32_t rows,
-                          const float *values, int64_t step, int64_t count, int64_t size,
-                          float *out, int64_t out_step);
+    // softmax(q k^T * scale + mask) v of one head.
+    void (*attend)(const cpu_attend *call);
     // out = (x - zero_point) * scale
     void (*dequantize_u8)(const uint8_t *x, int32_t zero_point, float scale, float *out,
                           int64_t count);

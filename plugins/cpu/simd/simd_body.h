@@ -12,11 +12,31 @@
 #include <string.h>
 
 #define CPU_LANES 32
+#define INLINE static inline __attribute__((always_inline))
 
-static inline float bits_to_float(int32_t bits) {
+// The vectoriser does not keep many sums in registers by itself, so where that matters they have a
+// type: one register, that may lie anywhere.
+typedef float cpu_register
+    __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS), aligned(4), may_alias));
+
+static inline cpu_register load(const float *from) {
+    return *(const cpu_register *)from;
+}
+
+static inline void store(float *to, cpu_register value) {
+    *(cpu_register *)to = value;
+}
+
+static inline float bits_to_float(uint32_t bits) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+static inline uint32_t float_to_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
 static inline float select_float(int condition, float yes, float no) {
@@ -29,13 +49,12 @@ static inline float round_small(float x) {
     return (x + 12582912.0f) - 12582912.0f;
 }
 
-// e^x: x = n ln 2 + r, a polynomial in r (Cody and Waite's split of ln 2), n into the exponent.
-// Below about -87.3 it is 0, above 88.7 infinity; NaN stays.
-static inline float exp_one(float x) {
-    // In this order NaN becomes a number here, and NaN again at the end.
-    const float limited = x > 88.37f ? 88.37f : (x > -87.33f ? x : -87.33f);
-    const float n = round_small(limited * 1.44269504f);
-    const float r = (limited - n * 0.693359375f) + n * 2.12194440e-4f;
+// e^x for what is neither large nor small: x = n ln 2 + r, a polynomial in r (Cody and Waite's
+// split of ln 2), n into the exponent: it is in the last bits of the sum that rounds it. NaN stays.
+static inline float exp_limited(float x) {
+    const float sum = x * 1.44269504f + 12582912.0f;
+    const float n = sum - 12582912.0f;
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.98756915e-4f;
     p = p * r + 1.39819995e-3f;
     p = p * r + 8.33345191e-3f;
@@ -43,10 +62,19 @@ static inline float exp_one(float x) {
     p = p * r + 1.66666655e-1f;
     p = p * r + 5.00000012e-1f;
     p = p * r * r + r + 1.0f;
-    const float result = p * bits_to_float(((int32_t)n + 127) * 8388608);
-    const float low = x < -87.33f ? 0.0f : result;
-    const float high = x > 88.72f ? INFINITY : low;
-    return x == x ? high : x;
+    return p * bits_to_float((float_to_bits(sum) << 23) + 0x3f800000u);
+}
+
+// Of what is not above 0. Below about -87.3 it is 0.
+static inline float exp_below(float x) {
+    const float result = exp_limited(-87.33f > x ? -87.33f : x);
+    return x < -87.33f ? 0.0f : result;
+}
+
+// Below about -87.3 it is 0, above 88.7 infinity.
+static inline float exp_one(float x) {
+    const float high = exp_below(88.37f < x ? 88.37f : x);
+    return x > 88.72f ? INFINITY : high;
 }
 
 static inline float sigmoid_one(float x) {
@@ -255,7 +283,7 @@ static float variance_sum(const float *x, float mean, int64_t count) {
 }
 
 static float exp_sum(const float *x, float maximum, float *out, int64_t count) {
-    FOLD(0.0f, lane[k] + (out[i] = exp_one(x[i] - maximum)), u + v);
+    FOLD(0.0f, lane[k] + (out[i] = exp_below(x[i] - maximum)), u + v);
 }
 
 static void softmax_loop(const float *x, float scale, const float *mask, uint32_t logarithm,
@@ -347,9 +375,7 @@ const cpu_simd CPU_SIMD_SYMBOL = {
     .dot = dot_loop,
     .axpy = axpy_loop,
     .axpy4 = axpy4_loop,
-    .pack_keys = pack_keys_loop,
-    .scores = scores_loop,
-    .weighted_sums = weighted_sums_loop,
+    .attend = attend_loop,
     .dequantize_u8 = dequantize_u8_loop,
     .dequantize_s8 = dequantize_s8_loop,
     .quantize_u8 = quantize_u8_loop,

@@ -8,19 +8,7 @@
 
 #define HALF (CPU_NIBBLE_COLUMNS / 2)
 
-// The vectoriser does not keep this many sums in registers by itself, so here they have a type: one
-// register, that may lie anywhere.
-typedef float cpu_register
-    __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS), aligned(4), may_alias));
 typedef int32_t cpu_integers __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS)));
-
-static inline cpu_register load(const float *from) {
-    return *(const cpu_register *)from;
-}
-
-static inline void store(float *to, cpu_register value) {
-    *(cpu_register *)to = value;
-}
 
 // By name, since compilers take it apart otherwise.
 static inline cpu_integers load_bytes(const uint8_t *from) {
