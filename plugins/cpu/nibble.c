@@ -12,6 +12,8 @@ typedef struct nibbles {
     int64_t groups;
     int64_t group_size;
     int64_t blocks; // of columns
+    float zero;     // the zero point of all, where there are no others
+    uint32_t zeros; // 1: there are
 } nibbles;
 
 uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node) {
@@ -38,9 +40,10 @@ typedef struct pack_info {
     tn_dtype zero_type;
 } pack_info;
 
-// Signed weights are stored 8 higher, so that all are unsigned.
-static int32_t raised(tn_dtype dtype, const void *data, int64_t index) {
-    return tni_cpu_integer_at(dtype, data, index) + (dtype == TN_DTYPE_INT4 ? 8 : 0);
+// Signed weights are stored 8 higher, so that all are unsigned: the same as their sign turned over.
+static uint32_t raised(tn_dtype dtype, const uint8_t *data, int64_t index) {
+    const uint32_t half = (uint32_t)data[index / 2] >> (index % 2 * 4) & 15u;
+    return dtype == TN_DTYPE_INT4 ? half ^ 8u : half;
 }
 
 static void pack_weights(const void *plain, void *out_data, const void *user_data) {
@@ -53,35 +56,37 @@ static void pack_weights(const void *plain, void *out_data, const void *user_dat
             for (int64_t j = 0; j < half; ++j) {
                 const int64_t low = b * CPU_NIBBLE_COLUMNS + j;
                 const int64_t high = low + half;
-                const int32_t u = low < s->n ? raised(info->dtype, plain, k * s->n + low) : 0;
-                const int32_t v = high < s->n ? raised(info->dtype, plain, k * s->n + high) : 0;
+                const uint32_t u = low < s->n ? raised(info->dtype, plain, k * s->n + low) : 0;
+                const uint32_t v = high < s->n ? raised(info->dtype, plain, k * s->n + high) : 0;
                 *out++ = (uint8_t)(u | v << 4);
             }
         }
     }
 }
 
-// For every block its groups, of which each has all scales and then all offsets are in an array of
-// their own: scale times the zero point that packing shifted.
+static float zero_at(const pack_info *info, int64_t index) {
+    const int32_t raise = info->dtype == TN_DTYPE_INT4 ? 8 : 0;
+    return (float)(raise + (info->zeros == NULL
+                                ? 0
+                                : tni_cpu_integer_at(info->zero_type, info->zeros, index)));
+}
+
+// For every block its groups: all scales and then, where zero points differ, all offsets are in an
+// array of their own: scale times the zero point that packing shifted.
 static void pack_scales(const void *plain, void *out_data, const void *user_data) {
     const pack_info *info = user_data;
     const nibbles *s = info->shape;
     const float *scales = plain;
     float *out = out_data;
     float *offsets = out + s->blocks * s->groups * CPU_NIBBLE_COLUMNS;
-    for (int64_t b = 0; b < s->blocks; ++b) {
-        for (int64_t g = 0; g < s->groups; ++g) {
-            for (int64_t j = 0; j < CPU_NIBBLE_COLUMNS; ++j) {
-                const int64_t column = b * CPU_NIBBLE_COLUMNS + j;
-                const int64_t at = g * s->n + column;
-                const float scale = column < s->n ? scales[at] : 0.0f;
-                int32_t zero = info->dtype == TN_DTYPE_INT4 ? 8 : 0;
-                if (info->zeros != NULL && column < s->n) {
-                    zero += tni_cpu_integer_at(info->zero_type, info->zeros, at);
-                }
-                *out++ = scale;
-                *offsets++ = scale * (float)zero;
-            }
+    for (int64_t i = 0; i < s->blocks * s->groups * CPU_NIBBLE_COLUMNS; ++i) {
+        const int64_t group = i / CPU_NIBBLE_COLUMNS % s->groups;
+        const int64_t column =
+            i / CPU_NIBBLE_COLUMNS / s->groups * CPU_NIBBLE_COLUMNS + i % CPU_NIBBLE_COLUMNS;
+        const int64_t at = group * s->n + column;
+        out[i] = column < s->n ? scales[at] : 0.0f;
+        if (s->zeros) {
+            offsets[i] = column < s->n ? out[i] * zero_at(info, at) : 0.0f;
         }
     }
 }
@@ -90,9 +95,7 @@ static void pack_scales(const void *plain, void *out_data, const void *user_data
 typedef struct block {
     const nibbles *shape;
     const float *x;
-    const uint8_t *weights;
-    const float *scales;
-    const float *offsets;
+    cpu_nibbles weights;
     float *out; // its first column
     size_t row_bytes;
 } block;
@@ -101,8 +104,7 @@ static void few_rows(const cpu_simd *simd, const block *b) {
     const nibbles *s = b->shape;
     for (int64_t row = 0; row < s->rows; ++row) {
         float sums[CPU_NIBBLE_COLUMNS] = {0};
-        simd->nibble_row(b->x + row * s->k, b->weights, b->scales, b->offsets, s->groups,
-                         s->group_size, sums);
+        simd->nibble_row(b->x + row * s->k, &b->weights, s->groups, sums);
         memcpy(b->out + row * s->n, sums, b->row_bytes);
     }
 }
@@ -136,7 +138,7 @@ static void many_rows(const cpu_simd *simd, const block *b) {
     float panel[PANEL_DEPTH * CPU_NIBBLE_COLUMNS];
     for (int64_t k = 0; k < s->k; k += PANEL_DEPTH) {
         const int64_t count = s->k - k < PANEL_DEPTH ? s->k - k : PANEL_DEPTH;
-        simd->nibble_panel(b->weights, b->scales, b->offsets, s->group_size, k, count, panel);
+        simd->nibble_panel(&b->weights, k, count, panel);
         panel_product(simd, b, panel, k, count);
     }
 }
@@ -146,6 +148,7 @@ static void many_rows(const cpu_simd *simd, const block *b) {
 static void product_range(const cpu_call *call, int64_t begin, int64_t end) {
     const nibbles *s = call->params;
     const int64_t per_block = s->groups * CPU_NIBBLE_COLUMNS;
+    const uint8_t *packed = call->data[2];
     const float *scales = call->data[3];
     for (int64_t i = begin; i < end; ++i) {
         const int64_t column = i * CPU_NIBBLE_COLUMNS;
@@ -153,9 +156,11 @@ static void product_range(const cpu_call *call, int64_t begin, int64_t end) {
         const block b = {
             .shape = s,
             .x = call->data[1],
-            .weights = (const uint8_t *)call->data[2] + i * s->k * (CPU_NIBBLE_COLUMNS / 2),
-            .scales = scales + i * per_block,
-            .offsets = scales + (s->blocks + i) * per_block,
+            .weights = {.weights = packed + i * s->k * (CPU_NIBBLE_COLUMNS / 2),
+                        .scales = scales + i * per_block,
+                        .offsets = s->zeros ? scales + (s->blocks + i) * per_block : NULL,
+                        .zero = s->zero,
+                        .group_size = s->group_size},
             .out = (float *)call->data[0] + column,
             .row_bytes =
                 (size_t)(left < CPU_NIBBLE_COLUMNS ? left : CPU_NIBBLE_COLUMNS) * sizeof(float),
@@ -191,7 +196,9 @@ void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node) {
                    .n = weights.dims[1],
                    .groups = weights.dims[0] / w.block,
                    .group_size = w.block,
-                   .blocks = (weights.dims[1] + CPU_NIBBLE_COLUMNS - 1) / CPU_NIBBLE_COLUMNS};
+                   .blocks = (weights.dims[1] + CPU_NIBBLE_COLUMNS - 1) / CPU_NIBBLE_COLUMNS,
+                   .zero = weights.dtype == TN_DTYPE_INT4 ? 8.0f : 0.0f,
+                   .zeros = zeros != NULL};
     if (tni_cpu_value(build, x)->count != s->rows * s->k ||
         tni_cpu_value(build, w.scales)->count != s->groups * s->n) {
         (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "the shapes do not fit");
@@ -204,7 +211,7 @@ void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node) {
                                                        : tni_cpu_value(build, w.zeros)->dtype};
     const uint64_t weight_bytes = (uint64_t)(s->blocks * s->k * (CPU_NIBBLE_COLUMNS / 2));
     const uint64_t scale_bytes =
-        (uint64_t)(s->blocks * s->groups * CPU_NIBBLE_COLUMNS * 2) * sizeof(float);
+        (uint64_t)(s->blocks * s->groups * CPU_NIBBLE_COLUMNS * (1 + s->zeros)) * sizeof(float);
     const void *packed = NULL;
     const void *scales = NULL;
     tn_status status = tni_cpu_weight_as(build->program, weights.constant, weight_bytes,

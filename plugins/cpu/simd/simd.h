@@ -46,7 +46,7 @@ typedef uint32_t cpu_binary;
 
 #define CPU_QUERIES 32 // that attend takes at once on the widest registers
 #define CPU_NIBBLE_COLUMNS 32
-#define CPU_PANEL_ROWS 6u
+#define CPU_PANEL_ROWS 8u
 
 // Scales and zero points of a sum of two tensors of uint8.
 typedef struct cpu_quantized_sum {
@@ -59,6 +59,17 @@ typedef struct cpu_quantized_sum {
     float low; // before it is quantised
     float high;
 } cpu_quantized_sum;
+
+// CPU_NIBBLE_COLUMNS columns of 4-bit weights: per k CPU_NIBBLE_COLUMNS / 2 bytes, of which byte j
+// has column j in its low half and column j + CPU_NIBBLE_COLUMNS / 2 in the high one. Groups of
+// group_size k each have their own scales and offsets (zero point times scale), one a column.
+typedef struct cpu_nibbles {
+    const uint8_t *weights;
+    const float *scales;
+    const float *offsets; // null: all zero points are the one below
+    float zero;
+    int64_t group_size;
+} cpu_nibbles;
 
 // Rows of a head; steps are in floats, from row to row.
 typedef struct cpu_attend {
@@ -128,15 +139,10 @@ typedef struct cpu_simd {
     // q((x - x_zero) * x_scale + (y - y_zero) * y_scale), of which what is below low becomes low.
     void (*quantized_sum_u8)(const cpu_quantized_sum *sum, const uint8_t *x, const uint8_t *y,
                              uint8_t *out, int64_t count);
-    // Adds a row of x times one block of CPU_NIBBLE_COLUMNS columns of 4-bit weights to sums: per k
-    // CPU_NIBBLE_COLUMNS / 2 bytes, of which byte j has column j in its low half and column j +
-    // CPU_NIBBLE_COLUMNS / 2 in the high one. groups of group_size k each have their own scales and
-    // offsets (zero point times scale), one a column.
-    void (*nibble_row)(const float *x, const uint8_t *weights, const float *scales,
-                       const float *offsets, int64_t groups, int64_t group_size, float *sums);
+    // Adds a row of x times one block of columns of 4-bit weights to sums, one a column.
+    void (*nibble_row)(const float *x, const cpu_nibbles *block, int64_t groups, float *sums);
     // count rows of such a block from k = begin on, as floats.
-    void (*nibble_panel)(const uint8_t *weights, const float *scales, const float *offsets,
-                         int64_t group_size, int64_t begin, int64_t count, float *panel);
+    void (*nibble_panel)(const cpu_nibbles *block, int64_t begin, int64_t count, float *panel);
     // Adds CPU_PANEL_ROWS rows of x, count long, times a panel of count rows to as many sums.
     void (*panel_rows)(const float *const *x, const float *panel, int64_t count, float *sums);
 } cpu_simd;

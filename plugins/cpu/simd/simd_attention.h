@@ -7,13 +7,6 @@
 
 #include <xmmintrin.h>
 
-// Sums in registers: so many rows of one or two registers each.
-#if CPU_SIMD_FLOATS >= 16
-#define TILE 8
-#else
-#define TILE 4
-#endif
-
 // Queries at a time, and keys: those keys' weights and values and the queries' sums fit into 32 KiB
 // with heads of 64.
 #define LANES (2 * CPU_SIMD_FLOATS)
@@ -260,9 +253,5 @@ static void attend_loop(const cpu_attend *a) {
         }
     }
 }
-
-#undef TILE
-#undef LANES
-#undef CHUNK
 
 #endif // TENON_CPU_SIMD_ATTENTION_H

@@ -19,6 +19,13 @@
 typedef float cpu_register
     __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS), aligned(4), may_alias));
 
+// Sums in registers: so many rows of one or two registers each.
+#if CPU_SIMD_FLOATS >= 16
+#define TILE 8
+#else
+#define TILE 4
+#endif
+
 static inline cpu_register load(const float *from) {
     return *(const cpu_register *)from;
 }

@@ -29,10 +29,19 @@ static inline cpu_register high_half(cpu_integers bytes) {
     return __builtin_convertvector(bytes >> 4, cpu_register);
 }
 
+static inline cpu_register offset_at(const cpu_nibbles *block, int64_t at) {
+    if (block->offsets != NULL) {
+        return load(block->offsets + at);
+    }
+    return load(block->scales + at) * block->zero;
+}
+
 // One group: sums of x times the 4 bits, in registers, then scaled once.
-static void nibble_group(const float *x, const uint8_t *weights, const float *scales,
-                         const float *offsets, int64_t size, float *sums) {
-    for (int at = 0; at < HALF; at += CPU_SIMD_FLOATS) {
+static void nibble_group(const float *x, const cpu_nibbles *block, int64_t group, float *sums) {
+    const int64_t size = block->group_size;
+    const uint8_t *weights = block->weights + group * size * HALF;
+    for (int64_t at = 0; at < HALF; at += CPU_SIMD_FLOATS) {
+        const int64_t column = group * CPU_NIBBLE_COLUMNS + at;
         cpu_register low = {0};
         cpu_register high = {0};
         float total = 0;
@@ -44,58 +53,72 @@ static void nibble_group(const float *x, const uint8_t *weights, const float *sc
         }
         float *const first = sums + at;
         float *const second = sums + at + HALF;
-        store(first, load(first) + low * load(scales + at) - total * load(offsets + at));
-        store(second,
-              load(second) + high * load(scales + at + HALF) - total * load(offsets + at + HALF));
+        store(first,
+              load(first) + low * load(block->scales + column) - total * offset_at(block, column));
+        store(second, load(second) + high * load(block->scales + column + HALF) -
+                          total * offset_at(block, column + HALF));
     }
 }
 
-static void nibble_row_loop(const float *x, const uint8_t *weights, const float *scales,
-                            const float *offsets, int64_t groups, int64_t group_size, float *sums) {
+static void nibble_row_loop(const float *x, const cpu_nibbles *block, int64_t groups, float *sums) {
     for (int64_t g = 0; g < groups; ++g) {
-        nibble_group(x + g * group_size, weights + g * group_size * HALF,
-                     scales + g * CPU_NIBBLE_COLUMNS, offsets + g * CPU_NIBBLE_COLUMNS, group_size,
-                     sums);
+        nibble_group(x + g * block->group_size, block, g, sums);
     }
 }
 
-static void nibble_panel_loop(const uint8_t *weights, const float *scales, const float *offsets,
-                              int64_t group_size, int64_t begin, int64_t count, float *panel) {
-    for (int64_t k = begin; k < begin + count; ++k) {
-        const float *scale = scales + k / group_size * CPU_NIBBLE_COLUMNS;
-        const float *offset = offsets + k / group_size * CPU_NIBBLE_COLUMNS;
-        float *row = panel + (k - begin) * CPU_NIBBLE_COLUMNS;
-        for (int at = 0; at < HALF; at += CPU_SIMD_FLOATS) {
-            const cpu_integers bytes = load_bytes(weights + k * HALF + at);
-            store(row + at, low_half(bytes) * load(scale + at) - load(offset + at));
-            store(row + at + HALF,
-                  high_half(bytes) * load(scale + at + HALF) - load(offset + at + HALF));
+// Rows from k on, all of one group.
+static void panel_rows_of_group(const cpu_nibbles *block, int64_t k, int64_t count, float *panel) {
+    for (int64_t at = 0; at < HALF; at += CPU_SIMD_FLOATS) {
+        const int64_t column = k / block->group_size * CPU_NIBBLE_COLUMNS + at;
+        const cpu_register low_scale = load(block->scales + column);
+        const cpu_register low_offset = offset_at(block, column);
+        const cpu_register high_scale = load(block->scales + column + HALF);
+        const cpu_register high_offset = offset_at(block, column + HALF);
+        for (int64_t i = 0; i < count; ++i) {
+            const cpu_integers bytes = load_bytes(block->weights + (k + i) * HALF + at);
+            float *row = panel + i * CPU_NIBBLE_COLUMNS + at;
+            store(row, low_half(bytes) * low_scale - low_offset);
+            store(row + HALF, high_half(bytes) * high_scale - high_offset);
         }
+    }
+}
+
+static void nibble_panel_loop(const cpu_nibbles *block, int64_t begin, int64_t count,
+                              float *panel) {
+    for (int64_t k = begin; k < begin + count;) {
+        const int64_t to_end = block->group_size - k % block->group_size;
+        const int64_t here = to_end < begin + count - k ? to_end : begin + count - k;
+        panel_rows_of_group(block, k, here, panel + (k - begin) * CPU_NIBBLE_COLUMNS);
+        k += here;
+    }
+}
+
+// TILE rows, two registers of columns.
+INLINE void panel_tile(const float *const *x, const float *panel, int64_t count, float *sums) {
+    cpu_register left[TILE];
+    cpu_register right[TILE];
+    for (int r = 0; r < TILE; ++r) {
+        left[r] = load(sums + r * CPU_NIBBLE_COLUMNS);
+        right[r] = load(sums + r * CPU_NIBBLE_COLUMNS + CPU_SIMD_FLOATS);
+    }
+    for (int64_t k = 0; k < count; ++k) {
+        const cpu_register u = load(panel + k * CPU_NIBBLE_COLUMNS);
+        const cpu_register v = load(panel + k * CPU_NIBBLE_COLUMNS + CPU_SIMD_FLOATS);
+        for (int r = 0; r < TILE; ++r) {
+            left[r] += x[r][k] * u;
+            right[r] += x[r][k] * v;
+        }
+    }
+    for (int r = 0; r < TILE; ++r) {
+        store(sums + r * CPU_NIBBLE_COLUMNS, left[r]);
+        store(sums + r * CPU_NIBBLE_COLUMNS + CPU_SIMD_FLOATS, right[r]);
     }
 }
 
 static void panel_rows_loop(const float *const *x, const float *panel, int64_t count, float *sums) {
-    for (int column = 0; column < CPU_NIBBLE_COLUMNS; column += 2 * CPU_SIMD_FLOATS) {
-        cpu_register left[CPU_PANEL_ROWS];
-        cpu_register right[CPU_PANEL_ROWS];
-        for (int r = 0; r < (int)CPU_PANEL_ROWS; ++r) {
-            float *sum = sums + r * CPU_NIBBLE_COLUMNS + column;
-            left[r] = load(sum);
-            right[r] = load(sum + CPU_SIMD_FLOATS);
-        }
-        for (int64_t k = 0; k < count; ++k) {
-            const float *row = panel + k * CPU_NIBBLE_COLUMNS + column;
-            const cpu_register u = load(row);
-            const cpu_register v = load(row + CPU_SIMD_FLOATS);
-            for (int r = 0; r < (int)CPU_PANEL_ROWS; ++r) {
-                left[r] += x[r][k] * u;
-                right[r] += x[r][k] * v;
-            }
-        }
-        for (int r = 0; r < (int)CPU_PANEL_ROWS; ++r) {
-            float *sum = sums + r * CPU_NIBBLE_COLUMNS + column;
-            store(sum, left[r]);
-            store(sum + CPU_SIMD_FLOATS, right[r]);
+    for (int row = 0; row < (int)CPU_PANEL_ROWS; row += TILE) {
+        for (int column = 0; column < CPU_NIBBLE_COLUMNS; column += 2 * CPU_SIMD_FLOATS) {
+            panel_tile(x + row, panel + column, count, sums + row * CPU_NIBBLE_COLUMNS + column);
         }
     }
 }

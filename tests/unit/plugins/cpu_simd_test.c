@@ -286,11 +286,12 @@ static void quantized_sum__of_nothing_is_quantising(void **state) {
 #define WIDE CPU_NIBBLE_COLUMNS
 
 // Weights of 4 bits, as simd.h packs them, and the same as doubles.
-static void make_nibbles(uint8_t *packed, float *scales, float *offsets, double *plain) {
+static void make_nibbles(uint8_t *packed, float *scales, float *offsets, int one_zero,
+                         double *plain) {
     uint32_t state = 5;
     for (int i = 0; i < 2 * WIDE; i++) {
         scales[i] = 0.01f + 0.001f * (float)(next_random(&state) % 100u);
-        offsets[i] = scales[i] * (float)(next_random(&state) % 16u);
+        offsets[i] = scales[i] * (one_zero ? 8.0f : (float)(next_random(&state) % 16u));
     }
     for (int k = 0; k < DEEP; k++) {
         for (int j = 0; j < WIDE; j++) {
@@ -314,7 +315,7 @@ static void assert_products(const float *x, const double *plain, int begin, int 
     }
 }
 
-static void check_nibbles(const cpu_simd *simd) {
+static void check_nibbles_of(const cpu_simd *simd, int one_zero) {
     static uint8_t packed[DEEP * WIDE / 2];
     static double plain[DEEP * WIDE];
     static float panel[DEEP * WIDE];
@@ -324,7 +325,12 @@ static void check_nibbles(const cpu_simd *simd) {
     float sums[CPU_PANEL_ROWS * WIDE];
     const float *rows[CPU_PANEL_ROWS];
     const int begin = 131; // the panel has rows of both groups
-    make_nibbles(packed, scales, offsets, plain);
+    make_nibbles(packed, scales, offsets, one_zero, plain);
+    const cpu_nibbles block = {.weights = packed,
+                               .scales = scales,
+                               .offsets = one_zero ? NULL : offsets,
+                               .zero = 8.0f,
+                               .group_size = DEEP / 2};
     for (uint32_t r = 0; r < CPU_PANEL_ROWS; r++) {
         for (int k = 0; k < DEEP; k++) {
             x[r][k] = (float)((k * 7 + (int)r * 13) % 41 - 20) * 0.1f;
@@ -334,16 +340,21 @@ static void check_nibbles(const cpu_simd *simd) {
     for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
         sums[i] = 2.5f;
     }
-    simd->nibble_row(x[1], packed, scales, offsets, 2, DEEP / 2, sums);
+    simd->nibble_row(x[1], &block, 2, sums);
     assert_products(x[1], plain, 0, DEEP, sums);
     for (int j = 0; j < WIDE; j++) {
         sums[j] = 2.5f;
     }
-    simd->nibble_panel(packed, scales, offsets, DEEP / 2, begin, DEEP - begin, panel);
+    simd->nibble_panel(&block, begin, DEEP - begin, panel);
     simd->panel_rows(rows, panel, DEEP - begin, sums);
     for (uint32_t r = 0; r < CPU_PANEL_ROWS; r++) {
         assert_products(x[r], plain, begin, DEEP - begin, sums + r * WIDE);
     }
+}
+
+static void check_nibbles(const cpu_simd *simd) {
+    check_nibbles_of(simd, 0);
+    check_nibbles_of(simd, 1);
 }
 
 static void nibbles__agree_with_double(void **state) {
