@@ -290,5 +290,8 @@ void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint
                           uint32_t out);
 void tni_cpu_act_steps(cpu_build *build, cpu_act kind, float a, float b, uint32_t value,
                        uint32_t out);
+// out = what the post makes of value, plus other, which has as many elements.
+void tni_cpu_act_sum_steps(cpu_build *build, const cpu_post *post, uint32_t value, uint32_t other,
+                           uint32_t out);
 
 #endif // TENON_CPU_BUILD_H

@@ -19,6 +19,8 @@ typedef struct elementwise {
 #define TILE 256
 // Longer runs are cut, so that several threads can take part.
 #define PIECE 4096
+// What two functions in turn keep in the first-level cache.
+#define SHORT 1024
 
 static void binary_range(const cpu_call *call, int64_t begin, int64_t end) {
     const elementwise *e = call->params;
@@ -67,6 +69,30 @@ static void act_range(const cpu_call *call, int64_t begin, int64_t end) {
         call->simd->act(e->kind, e->a, e->b, in + at[1], out + at[0],
                         e->loops.sizes[e->loops.axes - 1]);
     }
+}
+
+// out = act(left) + right, while what the function wrote is still in the first-level cache.
+static void act_sum_range(const cpu_call *call, int64_t begin, int64_t end) {
+    const elementwise *e = call->params;
+    const int64_t run = e->loops.sizes[e->loops.axes - 1];
+    for (int64_t i = begin; i < end; ++i) {
+        int64_t at[CPU_LOOP_TENSORS];
+        tni_cpu_loops_at(&e->loops, i, at);
+        for (int64_t k = 0; k < run; k += SHORT) {
+            const int64_t count = run - k < SHORT ? run - k : SHORT;
+            float *out = (float *)call->data[0] + at[0] + k;
+            call->simd->act(e->kind, e->a, e->b, (const float *)call->data[1] + at[1] + k, out,
+                            count);
+            call->simd->binary(CPU_BINARY_ADD, out, 1, (const float *)call->data[2] + at[2] + k, 1,
+                               out, count);
+        }
+    }
+}
+
+static tn_status act_sum_run(const cpu_call *call) {
+    const elementwise *e = call->params;
+    tni_cpu_parallel(call, e->loops.outer, 10 + e->loops.sizes[e->loops.axes - 1], act_sum_range);
+    return TN_OK;
 }
 
 static tn_status binary_run(const cpu_call *call) {
@@ -208,6 +234,47 @@ void tni_cpu_act_steps(cpu_build *build, cpu_act kind, float a, float b, uint32_
         tni_cpu_define(build, out, &layout);
     }
     tni_cpu_step(build, act_run, e, 2, (const uint32_t[]){out, in});
+}
+
+// Both operands as they are: two runs in one layout, whose padding stays zero.
+static uint32_t may_join(const cpu_build *build, const cpu_post *post, uint32_t value,
+                         uint32_t other) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    const cpu_value *o = tni_cpu_value(build, other);
+    return v->storage != TN_NONE && o->storage != TN_NONE && v->storage != o->storage &&
+                   v->layout.data_type == dnnl_f32 && tni_cpu_same_layout(&v->layout, &o->layout) &&
+                   tni_cpu_is_run(&v->layout) &&
+                   (!has_padding(&v->layout) || act_keeps_zero(post->act, post->a, post->b))
+               ? 1u
+               : 0u;
+}
+
+void tni_cpu_act_sum_steps(cpu_build *build, const cpu_post *post, uint32_t value, uint32_t other,
+                           uint32_t out) {
+    const cpu_value from = *tni_cpu_value(build, value);
+    if (build->status == TN_OK && !may_join(build, post, value, other)) {
+        const uint32_t between = tni_cpu_value_new(build, from.dtype, from.rank, from.dims);
+        if (between != TN_NONE) {
+            tni_cpu_act_steps(build, post->act, post->a, post->b, value, between);
+            tni_cpu_binary_steps(build, CPU_BINARY_ADD, between, other, out);
+        }
+        return;
+    }
+    elementwise *e = build->status == TN_OK ? params_new(build, post->act, post->a, post->b) : NULL;
+    if (e == NULL) {
+        return;
+    }
+    const dnnl_memory_desc_t all[3] = {from.layout, from.layout, from.layout};
+    if (!tni_cpu_loops(all, 3, &e->loops)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INTERNAL, "a layout cannot be walked");
+        return;
+    }
+    cut_run(&e->loops);
+    // Not in the place of the other: the function would write over what is still to be added.
+    if (!tni_cpu_define_over(build, out, value, &from.layout)) {
+        tni_cpu_define(build, out, &from.layout);
+    }
+    tni_cpu_step(build, act_sum_run, e, 3, (const uint32_t[]){out, value, other});
 }
 
 void tni_cpu_emit_act(cpu_build *build, const cpu_node *node) {

@@ -168,9 +168,32 @@ void tni_cpu_emit_slice(cpu_build *build, const cpu_node *node) {
     emit_box(build, node->inputs[0], node->outputs[0], begin, steps);
 }
 
+// Whether a part begins within a block of the axis.
+static uint32_t cuts_blocks(const cpu_build *build, const cpu_node *node, uint32_t axis) {
+    const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
+    const dnnl_blocking_desc_t *blocking = &x->layout.format_desc.blocking;
+    int64_t begin = 0;
+    for (uint32_t i = 0; i < node->output_count && x->storage != TN_NONE; ++i) {
+        for (int k = 0; k < blocking->inner_nblks; ++k) {
+            if (blocking->inner_idxs[k] == (dnnl_dim_t)axis &&
+                begin % blocking->inner_blks[k] != 0) {
+                return 1;
+            }
+        }
+        begin +=
+            node->outputs[i] == TN_NONE ? 0 : tni_cpu_value(build, node->outputs[i])->dims[axis];
+    }
+    return 0;
+}
+
 void tni_cpu_emit_split(cpu_build *build, const cpu_node *node) {
     const cpu_value x = *tni_cpu_value(build, node->inputs[0]);
     const uint32_t axis = tni_cpu_axis(tni_cpu_int(build, node, "axis", 0), x.rank);
+    // Where one part needs the plain layout, all take it: of a few channels of a block the library
+    // makes a plain tensor element by element.
+    const uint32_t in = axis < x.rank && cuts_blocks(build, node, axis)
+                            ? tni_cpu_as_plain(build, node->inputs[0])
+                            : node->inputs[0];
     const int64_t steps[CPU_MAX_RANK] = {1, 1, 1, 1, 1, 1};
     dnnl_dims_t begin = {0};
     for (uint32_t i = 0; i < node->output_count && build->status == TN_OK; ++i) {
@@ -180,7 +203,7 @@ void tni_cpu_emit_split(cpu_build *build, const cpu_node *node) {
         }
         const int64_t size = tni_cpu_value(build, node->outputs[i])->dims[axis];
         if (tni_cpu_value(build, node->outputs[i])->count > 0) {
-            emit_box(build, node->inputs[0], node->outputs[i], begin, steps);
+            emit_box(build, in, node->outputs[i], begin, steps);
         } else {
             const dnnl_memory_desc_t plain =
                 tni_cpu_plain_of(tni_cpu_value(build, node->outputs[i]));

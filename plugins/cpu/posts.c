@@ -84,18 +84,33 @@ uint32_t tni_cpu_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t o
     return 1;
 }
 
+// A function and, right behind it, a sum: one pass over memory where both can be one.
+static uint32_t is_pair(const cpu_build *build, const cpu_node *node, uint32_t first) {
+    if (first + 1 >= node->post_count || node->posts[first].act == CPU_ACT_NONE ||
+        node->posts[first + 1].act != CPU_ACT_NONE) {
+        return 0;
+    }
+    return tni_cpu_value(build, node->posts[first + 1].value)->count ==
+                   tni_cpu_value(build, node->outputs[0])->count
+               ? 1u
+               : 0u;
+}
+
 void tni_cpu_emit_posts(cpu_build *build, const cpu_node *node, uint32_t value) {
     uint32_t current = value;
     for (uint32_t i = 0; i < node->post_count && build->status == TN_OK; ++i) {
         const cpu_post *post = &node->posts[i];
         const cpu_value from = *tni_cpu_value(build, current);
-        const uint32_t last = i + 1 == node->post_count;
+        const uint32_t pair = is_pair(build, node, i);
+        const uint32_t last = i + 1 + pair == node->post_count;
         const uint32_t next =
             last ? node->outputs[0] : tni_cpu_value_new(build, from.dtype, from.rank, from.dims);
         if (next == TN_NONE) {
             return;
         }
-        if (post->act == CPU_ACT_NONE) {
+        if (pair) {
+            tni_cpu_act_sum_steps(build, post, current, node->posts[++i].value, next);
+        } else if (post->act == CPU_ACT_NONE) {
             tni_cpu_binary_steps(build, CPU_BINARY_ADD, current, post->value, next);
         } else {
             tni_cpu_act_steps(build, post->act, post->a, post->b, current, next);
