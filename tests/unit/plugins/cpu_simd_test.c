@@ -282,6 +282,46 @@ static void quantized_sum__of_nothing_is_quantising(void **state) {
     assert_true(for_each_set(check_sum) >= 1);
 }
 
+static float scale_of(uint32_t *state) {
+    return (float)(1u + next_random(state) % 1000u) * (float)(1u + next_random(state) % 100u) *
+           1e-6f;
+}
+
+// Every step rounds: what fuses a product and the sum is wrong once in a million.
+static void check_roundings(const cpu_simd *simd) {
+    static uint8_t x[65536];
+    static uint8_t y[65536];
+    static uint8_t sums[65536];
+    uint32_t state = 11;
+    for (int i = 0; i < 65536; i++) {
+        x[i] = (uint8_t)(i % 256);
+        y[i] = (uint8_t)(i / 256);
+    }
+    for (int i = 0; i < 300; i++) {
+        cpu_quantized_sum q = {.x_zero = (int32_t)(next_random(&state) % 256u),
+                               .y_zero = (int32_t)(next_random(&state) % 256u),
+                               .out_zero = (int32_t)(next_random(&state) % 256u),
+                               .x_scale = scale_of(&state),
+                               .y_scale = scale_of(&state),
+                               .low = -INFINITY,
+                               .high = INFINITY};
+        q.out_scale =
+            (q.x_scale + q.y_scale) * (0.3f + (float)(next_random(&state) % 100u) * 0.01f);
+        simd->quantized_sum_u8(&q, x, y, sums, 65536);
+        for (int k = 0; k < 65536; k++) {
+            const float u = (float)((int32_t)x[k] - q.x_zero) * q.x_scale;
+            const float v = (float)((int32_t)y[k] - q.y_zero) * q.y_scale;
+            const float rounded = rintf((u + v) / q.out_scale) + (float)q.out_zero;
+            assert_true((float)sums[k] == fminf(fmaxf(rounded, 0.0f), 255.0f));
+        }
+    }
+}
+
+static void quantized_sum__rounds_every_step(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_roundings) >= 1);
+}
+
 #define DEEP 300 // of two groups of 150
 #define WIDE CPU_NIBBLE_COLUMNS
 
@@ -378,6 +418,7 @@ int main(void) {
         cmocka_unit_test(quantize__rounds_half_to_even_and_saturates),
         cmocka_unit_test(quantize__is_the_rounded_quotient),
         cmocka_unit_test(quantized_sum__of_nothing_is_quantising),
+        cmocka_unit_test(quantized_sum__rounds_every_step),
         cmocka_unit_test(nibbles__agree_with_double),
         cmocka_unit_test(get__is_the_best_usable_set),
     };
