@@ -12,9 +12,6 @@
 #define LONG_NS 16000000u
 // Who takes so many times what the best takes is not run again.
 #define HOPELESS 2u
-// Who is no more than an eighth faster than the first is not worth other weights, other rounding
-// and another choice in the next process.
-#define MARGIN 8u
 #define TRIAL_ARGS 5u
 #define UNKNOWN UINT64_MAX
 
@@ -212,9 +209,9 @@ void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, ui
     }
 }
 
-uint32_t tni_cpu_best(const uint64_t *took, uint32_t count) {
+uint32_t tni_cpu_best(const uint64_t *took, uint32_t count, uint32_t margin) {
     const uint64_t best = least(took, count);
-    if (count == 0 || best == UNKNOWN || best > took[0] - took[0] / MARGIN) {
+    if (count == 0 || best == UNKNOWN || best > took[0] - took[0] / margin) {
         return 0;
     }
     uint32_t index = 0;
@@ -236,7 +233,7 @@ static const cpu_chosen *find(const cpu_program *program, uint64_t key) {
 uint32_t tni_cpu_remember(cpu_build *build, const cpu_contender *all, uint32_t count,
                           const uint64_t *took) {
     cpu_program *program = build->program;
-    const uint32_t best = tni_cpu_best(took, count);
+    const uint32_t best = tni_cpu_best(took, count, CPU_MARGIN_ALGORITHM);
     cpu_chosen *made = count > 1 ? tn_helper_alloc(&program->host, sizeof *made) : NULL;
     if (made != NULL) {
         *made = (cpu_chosen){.next = program->chosen, .key = key_of(all, count), .choice = best};

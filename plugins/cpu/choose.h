@@ -25,8 +25,13 @@ uint32_t tni_cpu_choose(cpu_build *build, const cpu_contender *all, uint32_t cou
 // The steps of that one by one. How long each takes, extra_ns included; UINT64_MAX where it could
 // not be measured.
 void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, uint64_t *out_ns);
-// The first, or the least of the others if that is clearly less.
-uint32_t tni_cpu_best(const uint64_t *took, uint32_t count);
+// Who is less than one part in so many faster than the first is not worth other weights, other
+// rounding and another choice in the next process. Of whole arrangements more is asked: what lies
+// between convolutions is not in the sample, and is slower where channels are last.
+#define CPU_MARGIN_ALGORITHM 8u
+#define CPU_MARGIN_ARRANGEMENT 4u
+// The first, or the least of the others if that is less by more than the margin's part.
+uint32_t tni_cpu_best(const uint64_t *took, uint32_t count, uint32_t margin);
 // Returns the same, and tni_cpu_choose will from now on.
 uint32_t tni_cpu_remember(cpu_build *build, const cpu_contender *all, uint32_t count,
                           const uint64_t *took);

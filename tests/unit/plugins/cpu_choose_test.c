@@ -32,8 +32,11 @@ static void tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster(void *
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         print_message("%s\n", cases[i].name);
-        assert_int_equal(tni_cpu_best(cases[i].took, cases[i].count), cases[i].best);
+        assert_int_equal(tni_cpu_best(cases[i].took, cases[i].count, 8), cases[i].best);
     }
+    const uint64_t took[2] = {800, 620};
+    assert_int_equal(tni_cpu_best(took, 2, CPU_MARGIN_ALGORITHM), 1);
+    assert_int_equal(tni_cpu_best(took, 2, CPU_MARGIN_ARRANGEMENT), 0);
 }
 
 static void tni_cpu_measures__not_where_every_process_has_to_choose_the_same(void **state) {
