@@ -24,6 +24,10 @@ uint32_t tni_cpu_input(const cpu_node *node, uint32_t index) {
     return index < node->input_count ? node->inputs[index] : TN_NONE;
 }
 
+uint32_t tni_cpu_bias(const cpu_node *node) {
+    return node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+}
+
 uint32_t tni_cpu_axis(int64_t axis, uint32_t rank) {
     const int64_t from_front = axis < 0 ? axis + (int64_t)rank : axis;
     return from_front < 0 || from_front >= (int64_t)rank ? rank : (uint32_t)from_front;
@@ -275,9 +279,7 @@ static void emit_node(cpu_build *build, const cpu_node *node) {
     if (is_empty(build, node)) {
         for (uint32_t i = 0; i < node->output_count; ++i) {
             if (node->outputs[i] != TN_NONE) {
-                const dnnl_memory_desc_t plain =
-                    tni_cpu_plain_of(tni_cpu_value(build, node->outputs[i]));
-                tni_cpu_define(build, node->outputs[i], &plain);
+                tni_cpu_define_plain(build, node->outputs[i]);
             }
         }
     } else if (build->status == TN_OK) {
@@ -313,8 +315,7 @@ static void deliver(cpu_build *build) {
             return;
         }
         tni_cpu_value(build, target)->output_port = i;
-        const dnnl_memory_desc_t plain = tni_cpu_value(build, target)->layout;
-        tni_cpu_define(build, target, &plain);
+        tni_cpu_define_plain(build, target);
         tni_cpu_step_copy(build, source, target);
     }
 }

@@ -105,6 +105,10 @@ int64_t tni_cpu_element_bytes(tn_dtype dtype);
 // Dense row-major. A scalar is a vector of one.
 dnnl_memory_desc_t tni_cpu_plain(tn_dtype dtype, uint32_t rank, const int64_t *dims);
 dnnl_memory_desc_t tni_cpu_plain_of(const cpu_value *value);
+// The same elements in a layout of the library's choice.
+dnnl_memory_desc_t tni_cpu_any_of(dnnl_memory_desc_t layout);
+// Of matrices: rows become columns; nothing moves.
+dnnl_memory_desc_t tni_cpu_transposed(const dnnl_memory_desc_t *layout);
 uint32_t tni_cpu_is_plain(const cpu_value *value);
 uint32_t tni_cpu_same_layout(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b);
 // Whether products may be computed in bfloat16: it is allowed, and the processor has instructions
@@ -127,6 +131,7 @@ uint32_t tni_cpu_value_at(cpu_build *build, const void *data, int64_t size_bytes
 uint32_t tni_cpu_scratch(cpu_build *build, int64_t size_bytes);
 // Gives a value that a step is about to write its layout and its place.
 void tni_cpu_define(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *layout);
+void tni_cpu_define_plain(cpu_build *build, uint32_t value);
 // The value is what lies at offset_bytes of another value's place, in another layout.
 void tni_cpu_alias(cpu_build *build, uint32_t value, uint32_t of, const dnnl_memory_desc_t *layout,
                    int64_t offset_bytes);
@@ -142,6 +147,8 @@ uint32_t tni_cpu_as(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *
 // In whatever layout it has, as floats: results of narrower products may be narrower themselves.
 uint32_t tni_cpu_as_floats(cpu_build *build, uint32_t value);
 uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value);
+// As it is, unless it is a view with gaps, which the library's simpler primitives do not read.
+uint32_t tni_cpu_as_run(cpu_build *build, uint32_t value);
 // A constant read as `plain` (its own bytes, perhaps with other axes) in a layout of those axes.
 uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,
                         const dnnl_memory_desc_t *layout);
@@ -160,6 +167,14 @@ typedef struct cpu_arg {
     uint32_t value;
     const dnnl_memory_desc_t *layout; // null: the value's own
 } cpu_arg;
+// Attributes of a primitive whose scratchpad is a storage of the instance; null on failure. The
+// caller destroys what it gets.
+dnnl_primitive_attr_t tni_cpu_attr(cpu_build *build);
+// The primitive of an operation, if describing that went well; call names it in the failure that is
+// kept. Null on failure; the caller destroys what it gets.
+dnnl_primitive_desc_t tni_cpu_desc(cpu_build *build, dnnl_status_t described,
+                                   const_dnnl_op_desc_t operation, const_dnnl_primitive_attr_t attr,
+                                   const char *call);
 // A step of the library; the descriptor stays the caller's. Adds the scratchpad.
 void tni_cpu_step_primitive(cpu_build *build, const_dnnl_primitive_desc_t desc, uint32_t count,
                             const cpu_arg *args);
@@ -186,6 +201,8 @@ float tni_cpu_float(const cpu_build *build, const cpu_node *node, const char *na
                     float otherwise);
 // An input, or TN_NONE.
 uint32_t tni_cpu_input(const cpu_node *node, uint32_t index);
+// The bias of a convolution or product, fused or written with it, or TN_NONE.
+uint32_t tni_cpu_bias(const cpu_node *node);
 // A known list of integers: the input at index where there is one, else the attribute. Returns the
 // count, or -1 when it is not known or longer than capacity.
 int64_t tni_cpu_ints(cpu_build *build, const cpu_node *node, uint32_t index, const char *name,
@@ -202,10 +219,16 @@ cpu_node *tni_cpu_producer(const cpu_build *build, uint32_t value);
 uint32_t tni_cpu_read_once(const cpu_build *build, uint32_t value);
 // Counts who reads each value among the nodes that are left.
 void tni_cpu_count_uses(cpu_build *build);
-// The posts of a node as attributes of a primitive, from the given one on; ops may be null. Fills
-// args for values that are added. Returns 0 where the library has no such post.
-uint32_t tni_cpu_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t ops,
-                       uint32_t summed_post);
+// Attributes as tni_cpu_attr gives them, with the posts of a node. *out_fused tells whether the
+// library has all of them; it has one sum, which is the post of the given index or TN_NONE. node
+// may be null: no posts.
+dnnl_primitive_attr_t tni_cpu_attr_with_posts(cpu_build *build, const cpu_node *node,
+                                              uint32_t summed_post, uint32_t *out_fused);
+// The post that adds a tensor as large as the result, or TN_NONE.
+uint32_t tni_cpu_sum_post(const cpu_build *build, const cpu_node *node);
+// What a node writes whose posts are steps of their own: a value in between where there are any,
+// else its output. TN_NONE on failure.
+uint32_t tni_cpu_before_posts(cpu_build *build, const cpu_node *node);
 // What the library calls an act; 0 where it has none.
 uint32_t tni_cpu_dnnl_act(const cpu_post *post, dnnl_alg_kind_t *out_alg, float *out_a,
                           float *out_b);

@@ -11,13 +11,6 @@
 // transformed they are up to four times larger.
 #define TRANSFORM_WEIGHTS 16.0
 
-dnnl_memory_desc_t tni_cpu_any_of(dnnl_memory_desc_t layout) {
-    dnnl_memory_desc_t any;
-    (void)dnnl_memory_desc_init_by_tag(&any, layout.ndims, layout.dims, layout.data_type,
-                                       dnnl_format_tag_any);
-    return any;
-}
-
 // Weights of several groups have one more axis in front.
 static dnnl_memory_desc_t weights_of(const cpu_value *weights, int64_t group) {
     int64_t dims[CPU_MAX_RANK + 1] = {0};
@@ -30,10 +23,6 @@ static dnnl_memory_desc_t weights_of(const cpu_value *weights, int64_t group) {
         dims[1] /= group;
     }
     return tni_cpu_plain(weights->dtype, weights->rank + grouped, dims);
-}
-
-uint32_t tni_cpu_conv_bias(const cpu_node *node) {
-    return node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
 }
 
 uint32_t tni_cpu_conv_describe(cpu_build *build, const cpu_node *node, uint32_t bias,
@@ -132,23 +121,6 @@ uint32_t tni_cpu_conv_descs(const cpu_build *build, const cpu_conv_shape *shape,
     return count;
 }
 
-dnnl_primitive_attr_t tni_cpu_conv_attr(cpu_build *build, const cpu_node *node,
-                                        uint32_t summed_post, uint32_t *out_fused) {
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t ops = NULL;
-    *out_fused = 0;
-    if (tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
-        tni_cpu_ok(build, dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
-                   "attr_set_scratchpad_mode") &&
-        node != NULL && tni_cpu_ok(build, dnnl_post_ops_create(&ops), "post_ops_create") &&
-        tni_cpu_posts(build, node, ops, summed_post)) {
-        *out_fused =
-            tni_cpu_ok(build, dnnl_primitive_attr_set_post_ops(attr, ops), "attr_set_post_ops");
-    }
-    (void)dnnl_post_ops_destroy(ops);
-    return attr;
-}
-
 // Whether Winograd is worth trying: not in a layout of the library's own choice, from and to which
 // it would have to be copied, and not where little is to be gained.
 static uint32_t may_transform(const cpu_build *build, const cpu_conv_shape *shape) {
@@ -197,12 +169,7 @@ static uint32_t sum_post(const cpu_build *build, const cpu_node *node, const cpu
             return TN_NONE;
         }
     }
-    for (uint32_t i = 0; i < node->post_count; ++i) {
-        if (node->posts[i].act == CPU_ACT_NONE) {
-            return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
-        }
-    }
-    return TN_NONE;
+    return tni_cpu_sum_post(build, node);
 }
 
 // Adds the ways that an algorithm offers with the first posts fused. The library's reference, a
@@ -215,7 +182,7 @@ static void add_ways(cpu_build *build, const cpu_node *node, const cpu_conv_shap
     const uint32_t most = alg == dnnl_convolution_direct ? 1 : CPU_CANDIDATES - choice->count;
     dnnl_primitive_desc_t descs[CPU_CANDIDATES];
     uint32_t all = 0;
-    dnnl_primitive_attr_t attr = tni_cpu_conv_attr(build, &part, sum, &all);
+    dnnl_primitive_attr_t attr = tni_cpu_attr_with_posts(build, &part, sum, &all);
     const uint32_t count = all ? tni_cpu_conv_descs(build, shape, alg, attr, most, descs) : 0;
     for (uint32_t i = 0; i < count; ++i) {
         if (((posts > 0 || choice->count > 0) && is_reference(descs[i])) ||
@@ -284,7 +251,7 @@ void tni_cpu_conv_times(cpu_build *build, const cpu_node *node, uint32_t count,
         cpu_conv_shape shape;
         choices[i].count = 0;
         tni_cpu_arrange(build->program, arrangements[i]);
-        if (tni_cpu_conv_describe(build, node, tni_cpu_conv_bias(node), &shape)) {
+        if (tni_cpu_conv_describe(build, node, tni_cpu_bias(node), &shape)) {
             tni_cpu_conv_arrange(build, &shape);
             tni_cpu_conv_choice_init(build, node, &shape, &choices[i]);
         }

@@ -29,20 +29,12 @@ typedef struct cpu_conv_choice {
     uint32_t count;
 } cpu_conv_choice;
 
-// The same elements in a layout of the library's choice.
-dnnl_memory_desc_t tni_cpu_any_of(dnnl_memory_desc_t layout);
-// A value, or TN_NONE.
-uint32_t tni_cpu_conv_bias(const cpu_node *node);
 // Returns 0 where shapes do not fit, which is kept as a failure.
 uint32_t tni_cpu_conv_describe(cpu_build *build, const cpu_node *node, uint32_t bias,
                                cpu_conv_shape *out);
 // Puts channels in blocks of a register's width, where the program has images so and the layer as
 // many channels.
 void tni_cpu_conv_arrange(const cpu_build *build, cpu_conv_shape *shape);
-// The caller destroys what it gets. node: null for none of its posts, else *out_fused tells whether
-// all of them are fused.
-dnnl_primitive_attr_t tni_cpu_conv_attr(cpu_build *build, const cpu_node *node,
-                                        uint32_t summed_post, uint32_t *out_fused);
 // The library's implementations of an algorithm, at most so many; returns how many there are. They
 // become the caller's.
 uint32_t tni_cpu_conv_descs(const cpu_build *build, const cpu_conv_shape *shape,

@@ -33,7 +33,7 @@ static void emit_with(cpu_build *build, const cpu_node *node, const cpu_conv_sha
 }
 
 void tni_cpu_emit_integer_conv(cpu_build *build, const cpu_node *node) {
-    const uint32_t bias = tni_cpu_conv_bias(node);
+    const uint32_t bias = tni_cpu_bias(node);
     int64_t scale_count = 0;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t desc = NULL;
@@ -71,7 +71,7 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
         tni_cpu_emit_integer_conv(build, node);
         return;
     }
-    const uint32_t bias = tni_cpu_conv_bias(node);
+    const uint32_t bias = tni_cpu_bias(node);
     cpu_conv_shape shape;
     cpu_conv_choice choice;
     if (!tni_cpu_conv_describe(build, node, bias, &shape)) {
@@ -133,7 +133,7 @@ static dnnl_memory_desc_t transposed_weights(const cpu_value *weights, int64_t g
 }
 
 void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
-    const uint32_t bias = tni_cpu_conv_bias(node);
+    const uint32_t bias = tni_cpu_bias(node);
     const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
     const cpu_value *w = tni_cpu_value(build, node->inputs[1]);
     const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
@@ -160,20 +160,15 @@ void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
     shape.weights = tni_cpu_any_of(shape.plain_weights);
     shape.dst = tni_cpu_any_of(tni_cpu_plain_of(y));
     shape.bias = tni_cpu_plain(TN_DTYPE_FLOAT, 1, &y->dims[1]);
-    uint32_t ignored = 0;
-    dnnl_primitive_attr_t attr = tni_cpu_conv_attr(build, NULL, TN_NONE, &ignored);
-    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
     dnnl_deconvolution_desc_t deconv;
-    dnnl_status_t status = dnnl_dilated_deconvolution_forward_desc_init(
+    const dnnl_status_t status = dnnl_dilated_deconvolution_forward_desc_init(
         &deconv, dnnl_forward_inference, dnnl_deconvolution_direct, &shape.src, &shape.weights,
         shape.has_bias ? &shape.bias : NULL, &shape.dst, shape.window.strides, shape.window.dilates,
         shape.window.before, shape.window.after);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_desc_create(&desc, &deconv, attr, build->program->engine, NULL);
-    }
-    const uint32_t out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims)
-                                              : node->outputs[0];
-    if (tni_cpu_ok(build, status, "deconvolution")) {
+    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &deconv, attr, "deconvolution");
+    const uint32_t out = tni_cpu_before_posts(build, node);
+    if (build->status == TN_OK) {
         emit_with(build, node, &shape, desc, bias, TN_NONE, out);
         tni_cpu_emit_posts(build, node, out);
     }

@@ -146,7 +146,6 @@ static uint32_t emit_inputs(cpu_build *build, const cpu_node *node, const lstm *
     const int64_t size = w.dims[2];
     const int64_t n = s->directions * GATES * s->hidden;
     const dnnl_dims_t x_dims = {s->steps * s->batch, size};
-    const dnnl_dims_t w_dims = {size, n};
     const int64_t out_dims[2] = {s->steps * s->batch, n};
     const dnnl_memory_desc_t x_layout = tni_cpu_plain(TN_DTYPE_FLOAT, 2, x_dims);
     const int64_t written_dims[2] = {n, size};
@@ -156,33 +155,22 @@ static uint32_t emit_inputs(cpu_build *build, const cpu_node *node, const lstm *
     const uint32_t sums =
         bias == TN_NONE ? TN_NONE : tni_cpu_as_plain(build, sum_biases(build, s, bias));
     const uint32_t out = tni_cpu_value_new(build, TN_DTYPE_FLOAT, 2, out_dims);
-    dnnl_memory_desc_t plain_w;
-    dnnl_memory_desc_t any_w;
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_primitive_desc_t desc = NULL;
     dnnl_matmul_desc_t matmul;
     if (build->status != TN_OK) {
         return TN_NONE;
     }
-    (void)dnnl_memory_desc_permute_axes(&plain_w, &written, (const int[]){1, 0});
-    (void)dnnl_memory_desc_init_by_tag(&any_w, 2, w_dims, dnnl_f32, dnnl_format_tag_any);
+    const dnnl_memory_desc_t plain_w = tni_cpu_transposed(&written);
+    const dnnl_memory_desc_t any_w = tni_cpu_any_of(plain_w);
     const dnnl_memory_desc_t out_layout = tni_cpu_value(build, out)->layout;
     dnnl_memory_desc_t bias_layout = out_layout;
     if (sums != TN_NONE) {
         bias_layout = tni_cpu_value(build, sums)->layout;
     }
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
-    status = status != dnnl_success
-                 ? status
-                 : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    status = status != dnnl_success
-                 ? status
-                 : dnnl_matmul_desc_init(&matmul, &x_layout, &any_w,
-                                         sums == TN_NONE ? NULL : &bias_layout, &out_layout);
-    status = status != dnnl_success
-                 ? status
-                 : dnnl_primitive_desc_create(&desc, &matmul, attr, build->program->engine, NULL);
-    if (tni_cpu_ok(build, status, "product")) {
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
+    const dnnl_status_t status = dnnl_matmul_desc_init(
+        &matmul, &x_layout, &any_w, sums == TN_NONE ? NULL : &bias_layout, &out_layout);
+    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &matmul, attr, "product");
+    if (desc != NULL) {
         const dnnl_memory_desc_t *packed =
             dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
         const uint32_t weights = tni_cpu_packed(build, node->inputs[1], &plain_w, packed);
@@ -198,13 +186,6 @@ static uint32_t emit_inputs(cpu_build *build, const cpu_node *node, const lstm *
     (void)dnnl_primitive_desc_destroy(desc);
     (void)dnnl_primitive_attr_destroy(attr);
     return build->status == TN_OK ? out : TN_NONE;
-}
-
-static void define_plain(cpu_build *build, uint32_t value) {
-    if (value != TN_NONE) {
-        const dnnl_memory_desc_t plain = tni_cpu_plain_of(tni_cpu_value(build, value));
-        tni_cpu_define(build, value, &plain);
-    }
 }
 
 void tni_cpu_emit_lstm(cpu_build *build, const cpu_node *node) {
@@ -247,7 +228,9 @@ void tni_cpu_emit_lstm(cpu_build *build, const cpu_node *node) {
         return;
     }
     for (uint32_t i = 0; i < 3; ++i) {
-        define_plain(build, operands[i]);
+        if (operands[i] != TN_NONE) {
+            tni_cpu_define_plain(build, operands[i]);
+        }
     }
     tni_cpu_step(build, lstm_run, s, 9, operands);
 }

@@ -53,11 +53,8 @@ static uint32_t as_matrix(cpu_build *build, uint32_t value) {
 
 static dnnl_primitive_desc_t desc_create(cpu_build *build, const cpu_node *node, const product *p,
                                          uint32_t summed_post, uint32_t *out_fused) {
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_matmul_desc_t matmul;
-    *out_fused = 0;
     dnnl_memory_desc_t bias = p->c; // any field will do where there is none
     if (p->bias != TN_NONE) {
         dnnl_dims_t dims;
@@ -66,21 +63,8 @@ static dnnl_primitive_desc_t desc_create(cpu_build *build, const cpu_node *node,
         }
         bias = tni_cpu_plain(TN_DTYPE_FLOAT, (uint32_t)p->c.ndims, dims);
     }
-    dnnl_memory_desc_t b = p->b;
-    if (p->b_packed) {
-        (void)dnnl_memory_desc_init_by_tag(&b, p->b.ndims, p->b.dims, p->b.data_type,
-                                           dnnl_format_tag_any);
-    }
-    (void)(tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
-           tni_cpu_ok(build,
-                      dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
-                      "attr_set_scratchpad_mode"));
-    if (node != NULL && tni_cpu_ok(build, dnnl_post_ops_create(&ops), "post_ops_create") &&
-        tni_cpu_posts(build, node, ops, summed_post)) {
-        *out_fused =
-            tni_cpu_ok(build, dnnl_primitive_attr_set_post_ops(attr, ops), "attr_set_post_ops");
-    }
-    (void)dnnl_post_ops_destroy(ops);
+    const dnnl_memory_desc_t b = p->b_packed ? tni_cpu_any_of(p->b) : p->b;
+    dnnl_primitive_attr_t attr = tni_cpu_attr_with_posts(build, node, summed_post, out_fused);
     if (build->status == TN_OK && (node == NULL || *out_fused)) {
         dnnl_status_t status =
             dnnl_matmul_desc_init(&matmul, &p->a, &b, p->bias != TN_NONE ? &bias : NULL, &p->c);
@@ -94,28 +78,17 @@ static dnnl_primitive_desc_t desc_create(cpu_build *build, const cpu_node *node,
     return desc;
 }
 
-static uint32_t sum_post(const cpu_build *build, const cpu_node *node) {
-    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
-    for (uint32_t i = 0; i < node->post_count; ++i) {
-        if (node->posts[i].act == CPU_ACT_NONE) {
-            return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
-        }
-    }
-    return TN_NONE;
-}
-
 // Emits the product into the node's output, whose layout is given.
 static void emit_product(cpu_build *build, const cpu_node *node, product *p, uint32_t a, uint32_t b,
                          const dnnl_memory_desc_t *out_layout) {
     uint32_t fused = 0;
     uint32_t out = node->outputs[0];
-    const uint32_t sum = sum_post(build, node);
+    const uint32_t sum = tni_cpu_sum_post(build, node);
     dnnl_primitive_desc_t desc = desc_create(build, node, p, sum, &fused);
     if (desc == NULL && build->status == TN_OK) {
         uint32_t ignored = 0;
         desc = desc_create(build, NULL, p, TN_NONE, &ignored);
-        const cpu_value *y = tni_cpu_value(build, out);
-        out = node->post_count > 0 ? tni_cpu_value_new(build, y->dtype, y->rank, y->dims) : out;
+        out = tni_cpu_before_posts(build, node);
     }
     if (desc == NULL) {
         (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "the library has no such product");
@@ -186,7 +159,7 @@ static uint32_t narrow_pays(cpu_build *build, const product *p) {
 }
 
 static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t transposed) {
-    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    const uint32_t bias = tni_cpu_bias(node);
     const uint32_t w = tni_cpu_value(build, node->inputs[1])->quant.value;
     const cpu_value weights = *tni_cpu_value(build, w);
     const uint32_t out = node->outputs[0];
@@ -194,7 +167,6 @@ static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t t
     const int64_t k = weights.dims[transposed ? 1 : 0];
     const int64_t n = weights.dims[transposed ? 0 : 1];
     const dnnl_dims_t a_dims = {y.count / n, k};
-    const dnnl_dims_t b_dims = {k, n};
     const dnnl_dims_t c_dims = {y.count / n, n};
     const dnnl_dims_t bias_dims = {1, n};
     int64_t scale_count = 0;
@@ -217,28 +189,20 @@ static void emit_integer_rows(cpu_build *build, const cpu_node *node, uint32_t t
     const dnnl_memory_desc_t a_layout = tni_cpu_plain(tni_cpu_value(build, x)->dtype, 2, a_dims);
     const dnnl_memory_desc_t c_layout = tni_cpu_plain(y.dtype, 2, c_dims);
     const dnnl_memory_desc_t bias_layout = tni_cpu_plain(TN_DTYPE_FLOAT, 2, bias_dims);
-    dnnl_memory_desc_t plain_b = tni_cpu_plain(weights.dtype, 2, weights.dims);
-    dnnl_memory_desc_t any_b;
-    if (transposed) {
-        const dnnl_memory_desc_t as_written = plain_b;
-        (void)dnnl_memory_desc_permute_axes(&plain_b, &as_written, (const int[]){1, 0});
-    }
-    (void)dnnl_memory_desc_init_by_tag(&any_b, 2, b_dims, dnnl_s8, dnnl_format_tag_any);
+    const dnnl_memory_desc_t written = tni_cpu_plain(weights.dtype, 2, weights.dims);
+    const dnnl_memory_desc_t plain_b = transposed ? tni_cpu_transposed(&written) : written;
+    const dnnl_memory_desc_t any_b = tni_cpu_any_of(plain_b);
     dnnl_matmul_desc_t matmul;
     if (tni_cpu_integer_attr(build, node, scales, scale_count, 2, &attr)) {
-        dnnl_status_t status = dnnl_matmul_desc_init(&matmul, &a_layout, &any_b,
-                                                     b == TN_NONE ? NULL : &bias_layout, &c_layout);
-        status = status != dnnl_success ? status
-                                        : dnnl_primitive_desc_create(&desc, &matmul, attr,
-                                                                     build->program->engine, NULL);
-        (void)tni_cpu_ok(build, status, "product of integers");
+        const dnnl_status_t status = dnnl_matmul_desc_init(
+            &matmul, &a_layout, &any_b, b == TN_NONE ? NULL : &bias_layout, &c_layout);
+        desc = tni_cpu_desc(build, status, &matmul, attr, "product of integers");
     }
     if (build->status == TN_OK) {
         const dnnl_memory_desc_t *packed =
             dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
         const uint32_t weight = tni_cpu_packed(build, w, &plain_b, packed);
-        const dnnl_memory_desc_t plain = tni_cpu_plain_of(&y);
-        tni_cpu_define(build, out, &plain);
+        tni_cpu_define_plain(build, out);
         if (build->status == TN_OK) {
             const cpu_arg args[4] = {{DNNL_ARG_SRC, x, &a_layout},
                                      {DNNL_ARG_WEIGHTS, weight, packed},
@@ -260,8 +224,7 @@ static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transpose
     const int64_t rows = y.count / n;
     const dnnl_dims_t a_dims = {rows, k};
     const dnnl_dims_t c_dims = {rows, n};
-    product p = {.b_packed = 1,
-                 .bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2)};
+    product p = {.b_packed = 1, .bias = tni_cpu_bias(node)};
     uint32_t x = node->inputs[0];
     if (tni_cpu_value(build, x)->count != rows * k) {
         (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "the shapes do not fit");
@@ -275,11 +238,8 @@ static void emit_rows(cpu_build *build, const cpu_node *node, uint32_t transpose
         x = tni_cpu_as_plain(build, x);
         p.a = tni_cpu_plain(TN_DTYPE_FLOAT, 2, a_dims);
     }
-    p.plain_b = tni_cpu_plain(TN_DTYPE_FLOAT, 2, w.dims);
-    if (transposed) {
-        const dnnl_memory_desc_t as_written = p.plain_b;
-        (void)dnnl_memory_desc_permute_axes(&p.plain_b, &as_written, (const int[]){1, 0});
-    }
+    const dnnl_memory_desc_t written = tni_cpu_plain(TN_DTYPE_FLOAT, 2, w.dims);
+    p.plain_b = transposed ? tni_cpu_transposed(&written) : written;
     p.b = p.plain_b;
     if (tni_cpu_may_narrow(build->program) && rows >= FEW_ROWS && narrow_pays(build, &p)) {
         x = narrow_rows(build, x, &p);

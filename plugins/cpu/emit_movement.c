@@ -205,9 +205,7 @@ void tni_cpu_emit_split(cpu_build *build, const cpu_node *node) {
         if (tni_cpu_value(build, node->outputs[i])->count > 0) {
             emit_box(build, in, node->outputs[i], begin, steps);
         } else {
-            const dnnl_memory_desc_t plain =
-                tni_cpu_plain_of(tni_cpu_value(build, node->outputs[i]));
-            tni_cpu_define(build, node->outputs[i], &plain);
+            tni_cpu_define_plain(build, node->outputs[i]);
         }
         begin[axis] += size;
     }
@@ -236,8 +234,7 @@ void tni_cpu_emit_concat(cpu_build *build, const cpu_node *node) {
         return;
     }
     if (y->storage == TN_NONE) {
-        const dnnl_memory_desc_t plain = tni_cpu_plain_of(y);
-        tni_cpu_define(build, out, &plain);
+        tni_cpu_define_plain(build, out);
     }
     for (uint32_t i = 0; i < node->input_count && build->status == TN_OK; ++i) {
         const cpu_value v = *tni_cpu_value(build, node->inputs[i]);
@@ -324,8 +321,7 @@ void tni_cpu_emit_expand(cpu_build *build, const cpu_node *node) {
         step *= size;
     }
     b->rows = y->count / b->dims[b->rank - 1];
-    const dnnl_memory_desc_t plain = tni_cpu_plain_of(y);
-    tni_cpu_define(build, node->outputs[0], &plain);
+    tni_cpu_define_plain(build, node->outputs[0]);
     tni_cpu_step(build, broadcast_run, b, 2, (const uint32_t[]){node->outputs[0], in});
 }
 

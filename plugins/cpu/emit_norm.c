@@ -212,7 +212,6 @@ static uint32_t over_space(const cpu_value *x, const int64_t *axes, int64_t coun
 void tni_cpu_emit_reduce(cpu_build *build, const cpu_node *node) {
     int64_t axes[CPU_MAX_RANK];
     const cpu_value *x = tni_cpu_value(build, node->inputs[0]);
-    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
     const int64_t count = tni_cpu_ints(build, node, 1, "axes", axes, CPU_MAX_RANK);
     if (over_space(x, axes, count, node->variant)) {
         tni_cpu_emit_global_mean(build, node);
@@ -228,10 +227,8 @@ void tni_cpu_emit_reduce(cpu_build *build, const cpu_node *node) {
     if (r == NULL) {
         return;
     }
-    y = tni_cpu_value(build, node->outputs[0]);
     r->variant = node->variant;
-    const dnnl_memory_desc_t plain = tni_cpu_plain_of(y);
-    tni_cpu_define(build, node->outputs[0], &plain);
+    tni_cpu_define_plain(build, node->outputs[0]);
     tni_cpu_step(build, reduce_run, r, 2, (const uint32_t[]){node->outputs[0], in});
 }
 
@@ -258,10 +255,7 @@ void tni_cpu_emit_batch_norm(cpu_build *build, const cpu_node *node) {
     const uint32_t args_values[3] = {tni_cpu_as_plain(build, pair),
                                      tni_cpu_as_plain(build, node->inputs[3]),
                                      tni_cpu_as_plain(build, node->inputs[4])};
-    const uint32_t in = tni_cpu_value(build, x)->storage == TN_NONE ||
-                                !tni_cpu_is_run(&tni_cpu_value(build, x)->layout)
-                            ? tni_cpu_as_plain(build, x)
-                            : x;
+    const uint32_t in = tni_cpu_as_run(build, x);
     if (build->status != TN_OK) {
         return;
     }
@@ -269,25 +263,13 @@ void tni_cpu_emit_batch_norm(cpu_build *build, const cpu_node *node) {
         node->post_count == 1 && node->posts[0].act == CPU_ACT_RELU && node->posts[0].a == 0.0f;
     const dnnl_memory_desc_t layout = tni_cpu_value(build, in)->layout;
     dnnl_batch_normalization_desc_t norm;
-    dnnl_primitive_desc_t desc = NULL;
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
+    const dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(
         &norm, dnnl_forward_inference, &layout, tni_cpu_float(build, node, "epsilon", 1e-5f),
         dnnl_use_global_stats | dnnl_use_scaleshift | (relu ? dnnl_fuse_norm_relu : 0u));
-    if (status == dnnl_success) {
-        status = dnnl_primitive_attr_create(&attr);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_primitive_desc_create(&desc, &norm, attr, build->program->engine, NULL);
-    }
-    if (tni_cpu_ok(build, status, "batch_normalization")) {
-        const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
-        const uint32_t out = relu || node->post_count == 0
-                                 ? node->outputs[0]
-                                 : tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
+    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &norm, attr, "batch_normalization");
+    const uint32_t out = relu ? node->outputs[0] : tni_cpu_before_posts(build, node);
+    if (build->status == TN_OK) {
         if (!tni_cpu_define_over(build, out, in, &layout)) {
             tni_cpu_define(build, out, &layout);
         }

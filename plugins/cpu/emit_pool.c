@@ -2,64 +2,32 @@
 // Pooling and resampling: the library's, in the layout that the input has.
 #include "window.h"
 
-// The input in a layout that the library pools: as it is, unless it is a sparse view.
-static uint32_t dense_input(cpu_build *build, uint32_t value) {
-    const cpu_value *v = tni_cpu_value(build, value);
-    return v->storage != TN_NONE && tni_cpu_is_run(&v->layout) ? value
-                                                               : tni_cpu_as_plain(build, value);
-}
-
-static dnnl_memory_desc_t any_of(const cpu_value *value) {
-    const dnnl_memory_desc_t plain = tni_cpu_plain_of(value);
-    dnnl_memory_desc_t any;
-    (void)dnnl_memory_desc_init_by_tag(&any, plain.ndims, plain.dims, plain.data_type,
-                                       dnnl_format_tag_any);
-    return any;
-}
-
-static dnnl_primitive_attr_t attr_create(cpu_build *build) {
-    dnnl_primitive_attr_t attr = NULL;
-    (void)(tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
-           tni_cpu_ok(build,
-                      dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
-                      "attr_set_scratchpad_mode"));
-    return attr;
-}
-
 static void emit_desc(cpu_build *build, const cpu_node *node, const_dnnl_primitive_desc_t desc,
                       uint32_t in) {
     const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(desc, dnnl_query_dst_md, 0);
-    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
-    const uint32_t out = node->post_count == 0
-                             ? node->outputs[0]
-                             : tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
+    const uint32_t out = node->outputs[0];
     tni_cpu_define(build, out, dst);
     tni_cpu_step_primitive(build, desc, 2,
                            (const cpu_arg[]){{DNNL_ARG_SRC, in, NULL}, {DNNL_ARG_DST, out, dst}});
-    if (node->post_count > 0) {
-        tni_cpu_emit_posts(build, node, out);
-    }
 }
 
 static void emit_window(cpu_build *build, const cpu_node *node, dnnl_alg_kind_t alg,
                         const cpu_window *window) {
-    const uint32_t in = dense_input(build, node->inputs[0]);
+    const uint32_t in = tni_cpu_as_run(build, node->inputs[0]);
     if (in == TN_NONE) {
         return;
     }
     const dnnl_memory_desc_t src = tni_cpu_value(build, in)->layout;
-    dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dnnl_memory_desc_t dst =
+        tni_cpu_any_of(tni_cpu_plain_of(tni_cpu_value(build, node->outputs[0])));
     dst.data_type = src.data_type;
-    dnnl_primitive_attr_t attr = attr_create(build);
-    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
     dnnl_pooling_desc_t pool;
-    dnnl_status_t status = dnnl_pooling_forward_desc_init(&pool, dnnl_forward_inference, alg, &src,
-                                                          &dst, window->strides, window->kernel,
-                                                          window->before, window->after);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_desc_create(&desc, &pool, attr, build->program->engine, NULL);
-    }
-    if (tni_cpu_ok(build, status, "pooling")) {
+    const dnnl_status_t status = dnnl_pooling_forward_desc_init(
+        &pool, dnnl_forward_inference, alg, &src, &dst, window->strides, window->kernel,
+        window->before, window->after);
+    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &pool, attr, "pooling");
+    if (desc != NULL) {
         emit_desc(build, node, desc, in);
     }
     (void)dnnl_primitive_desc_destroy(desc);
@@ -88,7 +56,6 @@ void tni_cpu_emit_global_mean(cpu_build *build, const cpu_node *node) {
     uint32_t out[1] = {kept};
     cpu_node with_ones = *node;
     with_ones.outputs = out;
-    with_ones.post_count = 0;
     emit_window(build, &with_ones, dnnl_pooling_avg_exclude_padding, &window);
     const uint32_t plain = tni_cpu_as_plain(build, kept);
     if (plain != TN_NONE) {
@@ -126,25 +93,23 @@ void tni_cpu_emit_pool(cpu_build *build, const cpu_node *node) {
 
 // The verdict saw to it that both agree on where samples lie.
 void tni_cpu_emit_resize(cpu_build *build, const cpu_node *node) {
-    const uint32_t in = dense_input(build, node->inputs[0]);
+    const uint32_t in = tni_cpu_as_run(build, node->inputs[0]);
     if (in == TN_NONE) {
         return;
     }
     const uint32_t linear =
         tn_view_attr_string_is(build->view, tni_cpu_view_node(build, node), "mode", "linear");
     const dnnl_memory_desc_t src = tni_cpu_value(build, in)->layout;
-    dnnl_memory_desc_t dst = any_of(tni_cpu_value(build, node->outputs[0]));
+    dnnl_memory_desc_t dst =
+        tni_cpu_any_of(tni_cpu_plain_of(tni_cpu_value(build, node->outputs[0])));
     dst.data_type = src.data_type;
-    dnnl_primitive_attr_t attr = attr_create(build);
-    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
     dnnl_resampling_desc_t resample;
-    dnnl_status_t status = dnnl_resampling_forward_desc_init(
+    const dnnl_status_t status = dnnl_resampling_forward_desc_init(
         &resample, dnnl_forward_inference,
         linear ? dnnl_resampling_linear : dnnl_resampling_nearest, NULL, &src, &dst);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_desc_create(&desc, &resample, attr, build->program->engine, NULL);
-    }
-    if (tni_cpu_ok(build, status, "resampling")) {
+    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &resample, attr, "resampling");
+    if (desc != NULL) {
         emit_desc(build, node, desc, in);
     }
     (void)dnnl_primitive_desc_destroy(desc);

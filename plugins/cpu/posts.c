@@ -59,8 +59,9 @@ uint32_t tni_cpu_dnnl_act(const cpu_post *post, dnnl_alg_kind_t *out_alg, float 
     }
 }
 
-uint32_t tni_cpu_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t ops,
-                       uint32_t summed_post) {
+// Returns 0 where the library has no such posts, or fails.
+static uint32_t append_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t ops,
+                             uint32_t summed_post) {
     for (uint32_t i = 0; i < node->post_count; ++i) {
         const cpu_post *post = &node->posts[i];
         if (post->act == CPU_ACT_NONE) {
@@ -82,6 +83,37 @@ uint32_t tni_cpu_posts(cpu_build *build, const cpu_node *node, dnnl_post_ops_t o
         }
     }
     return 1;
+}
+
+dnnl_primitive_attr_t tni_cpu_attr_with_posts(cpu_build *build, const cpu_node *node,
+                                              uint32_t summed_post, uint32_t *out_fused) {
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
+    dnnl_post_ops_t ops = NULL;
+    *out_fused = 0;
+    if (attr != NULL && node != NULL &&
+        tni_cpu_ok(build, dnnl_post_ops_create(&ops), "post_ops_create") &&
+        append_posts(build, node, ops, summed_post)) {
+        *out_fused =
+            tni_cpu_ok(build, dnnl_primitive_attr_set_post_ops(attr, ops), "attr_set_post_ops");
+    }
+    (void)dnnl_post_ops_destroy(ops);
+    return attr;
+}
+
+uint32_t tni_cpu_sum_post(const cpu_build *build, const cpu_node *node) {
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    for (uint32_t i = 0; i < node->post_count; ++i) {
+        if (node->posts[i].act == CPU_ACT_NONE) {
+            return tni_cpu_value(build, node->posts[i].value)->count == y->count ? i : TN_NONE;
+        }
+    }
+    return TN_NONE;
+}
+
+uint32_t tni_cpu_before_posts(cpu_build *build, const cpu_node *node) {
+    const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
+    return node->post_count == 0 ? node->outputs[0]
+                                 : tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
 }
 
 // A function and, right behind it, a sum: one pass over memory where both can be one.

@@ -170,7 +170,7 @@ uint32_t tni_cpu_is_integer_product(const cpu_build *build, const cpu_node *node
     const cpu_quant *x = &tni_cpu_value(build, node->inputs[0])->quant;
     const cpu_quant *w = &tni_cpu_value(build, node->inputs[1])->quant;
     const cpu_value *weights = tni_cpu_value(build, w->value);
-    const uint32_t bias = node->bias != TN_NONE ? node->bias : tni_cpu_input(node, 2);
+    const uint32_t bias = tni_cpu_bias(node);
     if (bias != TN_NONE && !is_known(build, bias) &&
         (!is_quantised(build, bias) || !is_known(build, tni_cpu_value(build, bias)->quant.value))) {
         return 0;
@@ -255,7 +255,6 @@ uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const floa
     const float unit = node->out_scale != 0.0f ? node->out_scale : 1.0f;
     float *factors = tni_cpu_arena_array(build->arena, (uint64_t)scale_count, sizeof *factors);
     dnnl_post_ops_t ops = NULL;
-    dnnl_primitive_attr_t attr = NULL;
     *out_attr = NULL;
     if (factors == NULL) {
         return (uint32_t)(tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory"), 0);
@@ -263,13 +262,13 @@ uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const floa
     for (int64_t i = 0; i < scale_count; ++i) {
         factors[i] = scales[i] / unit;
     }
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
-    status = status != dnnl_success
-                 ? status
-                 : dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    status = status != dnnl_success ? status
-                                    : dnnl_primitive_attr_set_output_scales(
-                                          attr, scale_count, scale_count == 1 ? 0 : mask, factors);
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
+    *out_attr = attr;
+    if (attr == NULL) {
+        return 0;
+    }
+    dnnl_status_t status = dnnl_primitive_attr_set_output_scales(
+        attr, scale_count, scale_count == 1 ? 0 : mask, factors);
     status = status != dnnl_success ? status : dnnl_post_ops_create(&ops);
     for (uint32_t i = 0; node->out_scale != 0.0f && i < node->post_count; ++i) {
         const cpu_post *post = &node->posts[i];
@@ -292,7 +291,6 @@ uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const floa
                                               attr, DNNL_ARG_DST, 1, 0, &node->out_zero_point);
     }
     (void)dnnl_post_ops_destroy(ops);
-    *out_attr = attr;
     return tni_cpu_ok(build, status, "attributes of integers");
 }
 

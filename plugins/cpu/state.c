@@ -110,8 +110,7 @@ void tni_cpu_emit_append(cpu_build *build, const cpu_node *node) {
     a->past = past->dims[2];
     a->added = v->dims[2];
     a->size = v->dims[3];
-    const dnnl_memory_desc_t plain = tni_cpu_plain_of(tni_cpu_value(build, node->outputs[0]));
-    tni_cpu_define(build, node->outputs[0], &plain);
+    tni_cpu_define_plain(build, node->outputs[0]);
     build->out->has_states = 1;
     tni_cpu_step(build, append_run, a, 3,
                  (const uint32_t[]){node->outputs[0], node->inputs[0], added});

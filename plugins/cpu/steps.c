@@ -94,6 +94,29 @@ static const dnnl_memory_desc_t *keep_layout(cpu_build *build, const dnnl_memory
     return kept;
 }
 
+dnnl_primitive_attr_t tni_cpu_attr(cpu_build *build) {
+    dnnl_primitive_attr_t attr = NULL;
+    if (tni_cpu_ok(build, dnnl_primitive_attr_create(&attr), "attr_create") &&
+        tni_cpu_ok(build, dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user),
+                   "attr_set_scratchpad_mode")) {
+        return attr;
+    }
+    (void)dnnl_primitive_attr_destroy(attr);
+    return NULL;
+}
+
+dnnl_primitive_desc_t tni_cpu_desc(cpu_build *build, dnnl_status_t described,
+                                   const_dnnl_op_desc_t operation, const_dnnl_primitive_attr_t attr,
+                                   const char *call) {
+    dnnl_primitive_desc_t desc = NULL;
+    if (tni_cpu_ok(build, described, call)) {
+        (void)tni_cpu_ok(
+            build, dnnl_primitive_desc_create(&desc, operation, attr, build->program->engine, NULL),
+            call);
+    }
+    return desc;
+}
+
 void tni_cpu_step_primitive(cpu_build *build, const_dnnl_primitive_desc_t desc, uint32_t count,
                             const cpu_arg *args) {
     if (build->status != TN_OK) {
@@ -157,17 +180,13 @@ void tni_cpu_step_copy(cpu_build *build, uint32_t value, uint32_t target) {
         tni_cpu_step(build, copy_run, params, 2, (const uint32_t[]){value, target});
         return;
     }
-    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_reorder_primitive_desc_create(&desc, &from, build->program->engine, &to,
-                                                    build->program->engine, attr);
-    }
-    if (tni_cpu_ok(build, status, "reorder")) {
+    if (attr != NULL &&
+        tni_cpu_ok(build,
+                   dnnl_reorder_primitive_desc_create(&desc, &from, build->program->engine, &to,
+                                                      build->program->engine, attr),
+                   "reorder")) {
         tni_cpu_step_primitive(
             build, desc, 2,
             (const cpu_arg[]){{DNNL_ARG_FROM, value, &from}, {DNNL_ARG_TO, target, &to}});

@@ -74,6 +74,19 @@ dnnl_memory_desc_t tni_cpu_plain_of(const cpu_value *value) {
     return tni_cpu_plain(value->dtype, value->rank, value->dims);
 }
 
+dnnl_memory_desc_t tni_cpu_any_of(dnnl_memory_desc_t layout) {
+    dnnl_memory_desc_t any;
+    (void)dnnl_memory_desc_init_by_tag(&any, layout.ndims, layout.dims, layout.data_type,
+                                       dnnl_format_tag_any);
+    return any;
+}
+
+dnnl_memory_desc_t tni_cpu_transposed(const dnnl_memory_desc_t *layout) {
+    dnnl_memory_desc_t transposed;
+    (void)dnnl_memory_desc_permute_axes(&transposed, layout, (const int[]){1, 0});
+    return transposed;
+}
+
 uint32_t tni_cpu_same_layout(const dnnl_memory_desc_t *a, const dnnl_memory_desc_t *b) {
     return dnnl_memory_desc_equal(a, b) != 0 ? 1u : 0u;
 }
@@ -302,6 +315,11 @@ void tni_cpu_define(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *
     place(build, value, storage, 0, layout);
 }
 
+void tni_cpu_define_plain(cpu_build *build, uint32_t value) {
+    const dnnl_memory_desc_t plain = tni_cpu_plain_of(tni_cpu_value(build, value));
+    tni_cpu_define(build, value, &plain);
+}
+
 void tni_cpu_alias(cpu_build *build, uint32_t value, uint32_t of, const dnnl_memory_desc_t *layout,
                    int64_t offset_bytes) {
     if (build->status == TN_OK) {
@@ -453,6 +471,12 @@ uint32_t tni_cpu_as_plain(cpu_build *build, uint32_t value) {
     }
     const dnnl_memory_desc_t plain = tni_cpu_plain_of(tni_cpu_value(build, value));
     return tni_cpu_as(build, value, &plain);
+}
+
+uint32_t tni_cpu_as_run(cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    return v->storage != TN_NONE && tni_cpu_is_run(&v->layout) ? value
+                                                               : tni_cpu_as_plain(build, value);
 }
 
 const void *tni_cpu_known(cpu_build *build, uint32_t value) {
