@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows: softmax, layer and RMS normalisation, and reductions over the last axes. Batch
-// normalisation that did not fold into a convolution is the library's.
+// Rows: softmax, layer and RMS normalisation, and reductions over the last axes.
 #include "build.h"
 
 #include <math.h>
@@ -230,59 +229,4 @@ void tni_cpu_emit_reduce(cpu_build *build, const cpu_node *node) {
     r->variant = node->variant;
     tni_cpu_define_plain(build, node->outputs[0]);
     tni_cpu_step(build, reduce_run, r, 2, (const uint32_t[]){node->outputs[0], in});
-}
-
-// scale, shift, mean, variance, as the library takes them: one [2, channels] of the first two.
-void tni_cpu_emit_batch_norm(cpu_build *build, const cpu_node *node) {
-    const uint32_t x = node->inputs[0];
-    const int64_t channels = tni_cpu_value(build, x)->dims[1];
-    const float *scale = tni_cpu_known(build, node->inputs[1]);
-    const float *shift = tni_cpu_known(build, node->inputs[2]);
-    if (scale == NULL || shift == NULL ||
-        tni_cpu_value(build, node->inputs[1])->count != channels) {
-        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "scale is not known");
-        return;
-    }
-    float *both = tni_cpu_arena_array(build->arena, (uint64_t)channels * 2, sizeof *both);
-    if (both == NULL) {
-        (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
-        return;
-    }
-    memcpy(both, scale, (size_t)channels * sizeof *both);
-    memcpy(both + channels, shift, (size_t)channels * sizeof *both);
-    const uint32_t pair =
-        tni_cpu_value_known(build, TN_DTYPE_FLOAT, 2, (const int64_t[]){2, channels}, both);
-    const uint32_t args_values[3] = {tni_cpu_as_plain(build, pair),
-                                     tni_cpu_as_plain(build, node->inputs[3]),
-                                     tni_cpu_as_plain(build, node->inputs[4])};
-    const uint32_t in = tni_cpu_as_run(build, x);
-    if (build->status != TN_OK) {
-        return;
-    }
-    const uint32_t relu =
-        node->post_count == 1 && node->posts[0].act == CPU_ACT_RELU && node->posts[0].a == 0.0f;
-    const dnnl_memory_desc_t layout = tni_cpu_value(build, in)->layout;
-    dnnl_batch_normalization_desc_t norm;
-    dnnl_primitive_attr_t attr = tni_cpu_attr(build);
-    const dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(
-        &norm, dnnl_forward_inference, &layout, tni_cpu_float(build, node, "epsilon", 1e-5f),
-        dnnl_use_global_stats | dnnl_use_scaleshift | (relu ? dnnl_fuse_norm_relu : 0u));
-    dnnl_primitive_desc_t desc = tni_cpu_desc(build, status, &norm, attr, "batch_normalization");
-    const uint32_t out = relu ? node->outputs[0] : tni_cpu_before_posts(build, node);
-    if (build->status == TN_OK) {
-        if (!tni_cpu_define_over(build, out, in, &layout)) {
-            tni_cpu_define(build, out, &layout);
-        }
-        const cpu_arg args[5] = {{DNNL_ARG_SRC, in, NULL},
-                                 {DNNL_ARG_DST, out, &layout},
-                                 {DNNL_ARG_SCALE_SHIFT, args_values[0], NULL},
-                                 {DNNL_ARG_MEAN, args_values[1], NULL},
-                                 {DNNL_ARG_VARIANCE, args_values[2], NULL}};
-        tni_cpu_step_primitive(build, desc, 5, args);
-        if (out != node->outputs[0]) {
-            tni_cpu_emit_posts(build, node, out);
-        }
-    }
-    (void)dnnl_primitive_desc_destroy(desc);
-    (void)dnnl_primitive_attr_destroy(attr);
 }

@@ -112,8 +112,9 @@ typedef struct cpu_simd {
                        float *out, int64_t count);
     // Over the root of the mean square, times gain.
     void (*rms_norm)(const float *x, const float *gain, float epsilon, float *out, int64_t count);
-    // out = act(x * scale + shift), element by element.
-    void (*affine)(const float *x, const float *scale, const float *shift, uint32_t relu,
+    // Of count pixels, each one register of channels: x * scale + shift, below 0 perhaps 0. out may
+    // be x.
+    void (*affine)(const float *scale, const float *shift, uint32_t relu, const float *x,
                    float *out, int64_t count);
     // Sums of many elements; the order depends on the instruction set only.
     float (*sum)(const float *x, int64_t count);

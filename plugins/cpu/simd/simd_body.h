@@ -18,6 +18,7 @@
 // type: one register, that may lie anywhere.
 typedef float cpu_register
     __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS), aligned(4), may_alias));
+typedef int32_t cpu_integers __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS)));
 
 // Sums in registers: so many rows of one or two registers each.
 #if CPU_SIMD_FLOATS >= 16
@@ -348,17 +349,15 @@ static void rms_norm_loop(const float *x, const float *gain, float epsilon, floa
     }
 }
 
-static void affine_loop(const float *x, const float *scale, const float *shift, uint32_t relu,
+static void affine_loop(const float *scale, const float *shift, uint32_t relu, const float *x,
                         float *out, int64_t count) {
-    if (relu) {
-        for (int64_t i = 0; i < count; ++i) {
-            const float v = x[i] * scale[i] + shift[i];
-            out[i] = v < 0.0f ? 0.0f : v;
-        }
-        return;
-    }
+    const cpu_register by = load(scale);
+    const cpu_register plus = load(shift);
+    const cpu_register zero = {0};
     for (int64_t i = 0; i < count; ++i) {
-        out[i] = x[i] * scale[i] + shift[i];
+        const cpu_register y = load(x + i * CPU_SIMD_FLOATS) * by + plus;
+        const cpu_integers kept = ~((cpu_integers)(y < zero) & -(int32_t)relu);
+        store(out + i * CPU_SIMD_FLOATS, (cpu_register)((cpu_integers)y & kept));
     }
 }
 

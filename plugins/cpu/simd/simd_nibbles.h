@@ -8,8 +8,6 @@
 
 #define HALF (CPU_NIBBLE_COLUMNS / 2)
 
-typedef int32_t cpu_integers __attribute__((vector_size(sizeof(float) * (size_t)CPU_SIMD_FLOATS)));
-
 // By name, since compilers take it apart otherwise.
 static inline cpu_integers load_bytes(const uint8_t *from) {
 #if CPU_SIMD_FLOATS == 16

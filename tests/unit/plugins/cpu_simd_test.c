@@ -402,6 +402,31 @@ static void nibbles__agree_with_double(void **state) {
     assert_true(for_each_set(check_nibbles) >= 1);
 }
 
+static void check_affine(const cpu_simd *simd) {
+    float x[5 * 16];
+    float out[5 * 16];
+    float scale[16];
+    float shift[16];
+    const int width = (int)simd->floats;
+    for (uint32_t relu = 0; relu < 2; relu++) {
+        for (int i = 0; i < 5 * width; i++) {
+            x[i] = i == 7 ? NAN : (float)(i % 11 - 5);
+            scale[i % width] = (float)(i % width) - 2.5f;
+            shift[i % width] = (float)(i % width % 3) - 1.0f;
+        }
+        simd->affine(scale, shift, relu, x, out, 5);
+        for (int i = 0; i < 5 * width; i++) {
+            const float y = x[i] * scale[i % width] + shift[i % width];
+            assert_true(i == 7 ? isnan(out[i]) != 0 : out[i] == (relu && y < 0.0f ? 0.0f : y));
+        }
+    }
+}
+
+static void affine__is_exact_here(void **state) {
+    (void)state;
+    assert_true(for_each_set(check_affine) >= 1);
+}
+
 static void get__is_the_best_usable_set(void **state) {
     (void)state;
     const cpu_simd *best = tni_cpu_simd_get();
@@ -420,6 +445,7 @@ int main(void) {
         cmocka_unit_test(quantized_sum__of_nothing_is_quantising),
         cmocka_unit_test(quantized_sum__rounds_every_step),
         cmocka_unit_test(nibbles__agree_with_double),
+        cmocka_unit_test(affine__is_exact_here),
         cmocka_unit_test(get__is_the_best_usable_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
