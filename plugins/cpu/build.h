@@ -20,10 +20,11 @@ typedef struct cpu_quant {
     uint32_t value; // the integers; TN_NONE: it is no such value
     float scale;    // of all elements, where axis is TN_NONE
     int32_t zero_point;
-    uint32_t axis;   // one scale for each index of it: of constants alone
-    int64_t block;   // or for so many indices together; 0: one each
-    uint32_t scales; // value
-    uint32_t zeros;  // value, or TN_NONE
+    uint32_t axis;    // one scale for each index of it: of constants alone
+    int64_t block;    // or for so many indices together; 0: one each
+    uint32_t scales;  // value
+    uint32_t zeros;   // value, or TN_NONE
+    uint32_t shifted; // 1: a zero point is not 0; told of tensors of int8 and of single scales
 } cpu_quant;
 
 typedef struct cpu_value {
@@ -264,6 +265,8 @@ void tni_cpu_quantize_steps(cpu_build *build, uint32_t value, float scale, int32
 // Whether a product is one with 4-bit weights, whose groups of rows share scales.
 uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node);
 void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node);
+// Whether any of known zero points, or TN_NONE, is not 0.
+uint32_t tni_cpu_is_shifted(cpu_build *build, uint32_t zeros);
 // Element index of constant integers.
 int32_t tni_cpu_integer_at(tn_dtype dtype, const void *integers, int64_t index);
 // Gives a dequantised value its floats: now where they are known, else by a step.

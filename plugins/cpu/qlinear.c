@@ -15,6 +15,7 @@ static uint32_t dequantised(cpu_build *build, uint32_t integers, uint32_t scale,
         return TN_NONE;
     }
     const uint32_t single = tni_cpu_value(build, scale)->count == 1;
+    const uint32_t shifted = tni_cpu_is_shifted(build, zero);
     tni_cpu_value(build, value)->quant = (cpu_quant){
         .value = integers,
         .scale = scales[0],
@@ -22,7 +23,8 @@ static uint32_t dequantised(cpu_build *build, uint32_t integers, uint32_t scale,
             zeros == NULL ? 0 : tni_cpu_integer_at(tni_cpu_value(build, zero)->dtype, zeros, 0),
         .axis = single ? TN_NONE : axis,
         .scales = scale,
-        .zeros = zero};
+        .zeros = zero,
+        .shifted = shifted};
     return value;
 }
 

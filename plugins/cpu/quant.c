@@ -41,6 +41,16 @@ static int32_t zero_point(cpu_build *build, uint32_t value, int64_t index) {
     return data == NULL ? 0 : tni_cpu_integer_at(tni_cpu_value(build, value)->dtype, data, index);
 }
 
+uint32_t tni_cpu_is_shifted(cpu_build *build, uint32_t zeros) {
+    const void *data = zeros == TN_NONE ? NULL : tni_cpu_known(build, zeros);
+    for (int64_t i = 0; data != NULL && i < tni_cpu_value(build, zeros)->count; ++i) {
+        if (tni_cpu_integer_at(tni_cpu_value(build, zeros)->dtype, data, i) != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node) {
     if (node->kind != CPU_KIND_DEQUANTIZE) {
         return;
@@ -58,12 +68,14 @@ void tni_cpu_rule_dequantize(cpu_build *build, cpu_node *node) {
         }
         quant.scale = *scale;
         quant.zero_point = zero_point(build, quant.zeros, 0);
+        quant.shifted = quant.zero_point != 0;
     } else {
         quant.axis = tni_cpu_axis(tni_cpu_int(build, node, "axis", 1), x->rank);
         quant.block = tni_cpu_int(build, node, "block_size", 0);
         if (x->constant == TN_NONE || quant.axis == x->rank) {
             return; // the verdict was no
         }
+        quant.shifted = x->dtype == TN_DTYPE_INT8 && tni_cpu_is_shifted(build, quant.zeros);
     }
     tni_cpu_value(build, node->outputs[0])->quant = quant;
     node->dead = 1;
@@ -179,12 +191,12 @@ uint32_t tni_cpu_is_integer_product(const cpu_build *build, const cpu_node *node
         node->kind == CPU_KIND_CONV                                                 ? 0u
         : node->kind == CPU_KIND_GEMM && tni_cpu_int(build, node, "transB", 0) != 0 ? 0u
                                                                                     : 1u;
-    // Weights are symmetric: a zero point of theirs would need sums of the input's windows.
+    // Weights are symmetric: a zero point of theirs would need sums of the input's windows. Blocks
+    // of them with scales of their own would need an accumulator for each.
     return x->axis == TN_NONE && tni_cpu_value(build, x->value)->dtype != TN_DTYPE_INT32 &&
            tni_cpu_value(build, x->value)->constant == TN_NONE && weights->constant != TN_NONE &&
            weights->dtype == TN_DTYPE_INT8 && (w->axis == TN_NONE || w->axis == out_axis) &&
-           (w->axis != TN_NONE || w->zero_point == 0) &&
-           (node->kind == CPU_KIND_CONV || weights->rank == 2);
+           !w->shifted && w->block == 0 && (node->kind == CPU_KIND_CONV || weights->rank == 2);
 }
 
 // A sum behind an integer product is not fused: what is added is in other units.

@@ -93,6 +93,33 @@ class Answers(unittest.TestCase):
                            "y", [count, 40])
         self.check("cases", 10)
 
+    def test_weights_that_no_product_of_integers_takes_are_floats(self):
+        shutil.rmtree(WORK / "weights", ignore_errors=True)
+        rng = np.random.default_rng(9)
+        rows = rng.integers(0, 255, (3, 20)).astype(np.uint8)
+        image = rng.integers(0, 255, (1, 5, 9, 9)).astype(np.uint8)
+        matrix = rng.integers(-100, 100, (20, 6)).astype(np.int8)
+        kernel = rng.integers(-100, 100, (6, 5, 3, 3)).astype(np.int8)
+        scales = np.linspace(.005, .015, 6, dtype=np.float32)
+        zeros = np.arange(6, dtype=np.int8)
+        blocks = rng.uniform(.005, .015, (20, 3)).astype(np.float32)
+        for name, op, x, w, axis, ws, wz, block, shape in (
+                ("zeros", "MatMul", rows, matrix, 1, scales, zeros, 0, [3, 6]),
+                ("zeros_conv", "Conv", image, kernel, 0, scales, zeros, 0, [1, 6, 7, 7]),
+                ("blocks", "MatMul", rows, matrix, 1, blocks, np.zeros((20, 3), np.int8), 2, [3, 6])):
+            attributes = {"axis": axis, **({"block_size": block} if block else {})}
+            write_case(name,
+                       [helper.make_node("DequantizeLinear", ["x", "xs", "xz"], ["f"]),
+                        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["v"], **attributes),
+                        helper.make_node(op, ["f", "v"], ["y"])],
+                       {"x": x}, {"xs": np.float32(.02), "xz": np.uint8(120), "w": w, "ws": ws,
+                                  "wz": wz}, "y", shape, cases="weights")
+        names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
+        write_case("zeros_qlinear", [helper.make_node("QLinearConv", names, ["y"])], {"x": image},
+                   {**qlinear_constants(kernel, scales), "wz": zeros}, "y", [1, 6, 7, 7], UINT8, 17,
+                   cases="weights")
+        self.check("weights", 4)
+
     def test_blocks_of_channels_meet_one_value_a_channel(self):
         shutil.rmtree(WORK / "channels", ignore_errors=True)
         rng = np.random.default_rng(8)
