@@ -27,6 +27,30 @@ static tn_status op_list(tn_device *device, tn_op_list *out_ops, tn_error *error
     return TN_OK;
 }
 
+// Groups of nodes; the verdicts of single ones are there.
+static tn_status query_claims(const tn_device *device, const tn_graph_view *view,
+                              const tn_query_info *query, tn_verdicts *inout_verdicts,
+                              tn_error *error) {
+    const tn_helper_simple_plugin *simple = tni_adapter_simple(device);
+    inout_verdicts->claim_count = 0;
+    inout_verdicts->claim_node_count = 0;
+    inout_verdicts->bound_count = 0;
+    if (simple->claims == NULL) {
+        return TN_OK;
+    }
+    const tn_status status =
+        simple->claims(tni_adapter_host(device), device->index, view, query, inout_verdicts, error);
+    if (status == TN_OK &&
+        (inout_verdicts->claim_count > inout_verdicts->claim_capacity ||
+         inout_verdicts->claim_node_count > inout_verdicts->claim_node_capacity)) {
+        return tn_helper_fail(error, TN_ERROR_LIMIT_EXCEEDED, NULL,
+                              "%u claims over %u nodes, room for %u over %u",
+                              inout_verdicts->claim_count, inout_verdicts->claim_node_count,
+                              inout_verdicts->claim_capacity, inout_verdicts->claim_node_capacity);
+    }
+    return status;
+}
+
 static tn_status query_support(tn_device *device, const tn_graph_view *view,
                                const tn_query_info *info, tn_verdicts *inout_verdicts,
                                tn_error *error) {
@@ -55,10 +79,7 @@ static tn_status query_support(tn_device *device, const tn_graph_view *view,
         }
         tn_helper_put_verdict(inout_verdicts, i, &verdict);
     }
-    inout_verdicts->claim_count = 0;
-    inout_verdicts->claim_node_count = 0;
-    inout_verdicts->bound_count = 0;
-    return TN_OK;
+    return query_claims(device, view, &query, inout_verdicts, error);
 }
 
 static tn_status compile(tn_device *device, const tn_compile_info *info, tn_program **out_program,

@@ -49,3 +49,26 @@ void tn_helper_put_verdict(tn_verdicts *verdicts, uint32_t node_index,
         (unsigned char *)(void *)verdicts->nodes + (uint64_t)node_index * stride;
     memcpy(record, verdict, stride < sizeof *verdict ? stride : sizeof *verdict);
 }
+
+tn_answer tn_helper_answer(const tn_verdicts *verdicts, uint32_t node_index) {
+    const unsigned char *base = (const unsigned char *)(const void *)verdicts->nodes;
+    tn_answer answer;
+    memcpy(&answer, base + (uint64_t)node_index * verdicts->node_stride_bytes, sizeof answer);
+    return answer;
+}
+
+void tn_helper_put_claim(tn_verdicts *inout_verdicts, const tn_claim *claim, const uint32_t *nodes,
+                         uint32_t count) {
+    tn_verdicts *v = inout_verdicts;
+    tn_claim record = *claim;
+    record.nodes = (tn_range){v->claim_node_count, count};
+    if (v->claim_count < v->claim_capacity && v->claim_node_count <= v->claim_node_capacity &&
+        count <= v->claim_node_capacity - v->claim_node_count) {
+        const uint32_t stride = v->claim_stride_bytes;
+        unsigned char *at = (unsigned char *)(void *)v->claims + (uint64_t)v->claim_count * stride;
+        memcpy(at, &record, stride < sizeof record ? stride : sizeof record);
+        memcpy(v->claim_nodes + v->claim_node_count, nodes, count * sizeof *nodes);
+    }
+    v->claim_count += 1;
+    v->claim_node_count += count;
+}

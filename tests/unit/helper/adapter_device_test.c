@@ -68,6 +68,70 @@ static void verdict__names_versions_outside_the_range(void **state) {
     }
 }
 
+// Copy, Copy, Copy, and one that is refused.
+static const tn_graph_view *four_nodes(view_builder *b) {
+    uint32_t x = view_builder_value(b, TN_DTYPE_FLOAT, 0, NULL);
+    for (uint32_t i = 0; i < 4; ++i) {
+        const uint32_t y = view_builder_value(b, TN_DTYPE_FLOAT, 0, NULL);
+        view_builder_node(b, i < 3 ? "Copy" : "Other", 3, &x, 1, &y, 1);
+        x = y;
+    }
+    return view_builder_finish(b, 0);
+}
+
+static void claims__fill_what_there_is_room_for(void **state) {
+    adapter_fixture *f = *state;
+    struct {
+        tn_node_verdict verdict;
+        unsigned char newer[8];
+    } nodes[4];
+    struct {
+        tn_claim claim;
+        unsigned char newer[8];
+    } claims[2];
+    uint32_t claim_nodes[4];
+    static const struct {
+        uint32_t claims;
+        uint32_t nodes;
+        tn_status status;
+    } rows[] = {{0, 0, TN_ERROR_LIMIT_EXCEEDED},
+                {2, 3, TN_ERROR_LIMIT_EXCEEDED},
+                {1, 4, TN_ERROR_LIMIT_EXCEEDED},
+                {2, 4, TN_OK}};
+    view_builder *b = view_builder_create();
+    const tn_graph_view *view = four_nodes(b);
+    const tn_query_info info = {.struct_size = (uint32_t)sizeof info,
+                                .struct_type = TN_STRUCT_QUERY_INFO};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        tn_verdicts v = {.struct_size = (uint32_t)sizeof v,
+                         .struct_type = TN_STRUCT_VERDICTS,
+                         .nodes = &nodes[0].verdict,
+                         .claims = rows[i].claims > 0 ? &claims[0].claim : NULL,
+                         .claim_nodes = rows[i].nodes > 0 ? claim_nodes : NULL,
+                         .node_capacity = 4,
+                         .node_stride_bytes = (uint32_t)sizeof nodes[0],
+                         .claim_capacity = rows[i].claims,
+                         .claim_stride_bytes = (uint32_t)sizeof claims[0],
+                         .claim_node_capacity = rows[i].nodes};
+        memset(nodes, 0x5a, sizeof nodes);
+        memset(claims, 0x5a, sizeof claims);
+        assert_int_equal(
+            f->plugin.compile->query_support(f->plugin.device, view, &info, &v, &f->error),
+            rows[i].status);
+        assert_int_equal(v.claim_count, 2);
+        assert_int_equal(v.claim_node_count, 4);
+        assert_int_equal(v.bound_count, 0);
+        assert_int_equal(nodes[0].newer[0], 0x5a);
+        assert_int_equal(claims[0].newer[0], 0x5a);
+    }
+    assert_int_equal(claims[1].claim.nodes.begin, 2);
+    assert_int_equal(claims[1].claim.nodes.count, 2);
+    assert_int_equal(claims[1].claim.cost_ns, 101);
+    assert_int_equal(claim_nodes[2], 1);
+    assert_int_equal(claim_nodes[3], 2);
+    view_builder_destroy(b);
+}
+
 static void port_query__strides_over_longer_records(void **state) {
     adapter_fixture *f = *state;
     struct {
@@ -99,6 +163,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ADAPTER_CASE(device__checks_calls_and_arguments),
         ADAPTER_CASE(verdict__names_versions_outside_the_range),
+        ADAPTER_CASE(claims__fill_what_there_is_room_for),
         ADAPTER_CASE(port_query__strides_over_longer_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,26 @@ static void sample_supports(const tn_helper_host *host, uint32_t device_index,
     (void)out_verdict;
 }
 
+// Every two nodes that follow each other, the earlier claims for less.
+static tn_status sample_claims(const tn_helper_host *host, uint32_t device_index,
+                               const tn_graph_view *view, const tn_query_info *info,
+                               tn_verdicts *inout_verdicts, tn_error *error) {
+    (void)host;
+    (void)device_index;
+    (void)info;
+    (void)error;
+    for (uint32_t i = 0; i + 1 < view->nodes.count; ++i) {
+        const uint32_t nodes[2] = {i, i + 1};
+        const tn_claim claim = {
+            .kind = TN_CLAIM_BONUS, .cost_ns = 100 + i, .origin = TN_COST_DECLARED};
+        if (tn_helper_answer(inout_verdicts, i) == TN_ANSWER_YES &&
+            tn_helper_answer(inout_verdicts, i + 1) == TN_ANSWER_YES) {
+            tn_helper_put_claim(inout_verdicts, &claim, nodes, 2);
+        }
+    }
+    return TN_OK;
+}
+
 static tn_status sample_compile(const tn_helper_host *host, uint32_t device_index,
                                 const tn_compile_info *info, void **out_program, tn_error *error) {
     (void)device_index;
@@ -124,6 +144,7 @@ static const tn_helper_simple_plugin sample_plugin = {
     .prepare = sample_prepare,
     .run = sample_run,
     .context_destroy = sample_context_destroy,
+    .claims = sample_claims,
 };
 
 static tn_status sample_entry(const tn_host_offer *offer, tn_plugin_answer *answer,

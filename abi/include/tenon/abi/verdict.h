@@ -91,7 +91,7 @@ typedef struct tn_node_verdict {
 } tn_node_verdict;
 
 typedef uint32_t tn_claim_kind;
-// The nodes run here only all together, for cost_ns in total.
+// All together cost cost_ns in total; those of them that are IN_CLAIM run here only so.
 #define TN_CLAIM_ALL_OR_NOTHING 0u
 // When all are here, the sum of their costs falls by cost_ns.
 #define TN_CLAIM_BONUS 1u

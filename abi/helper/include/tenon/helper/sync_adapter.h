@@ -68,6 +68,12 @@ typedef struct tn_helper_simple_plugin {
     void (*context_destroy)(void *context);
     // Optional: asks a run on another thread to end early.
     tn_status (*cancel)(void *context, tn_error *error);
+    // Optional: claims groups of nodes that cost less together, with tn_helper_put_claim. The
+    // verdicts of single nodes are in place (tn_helper_answer). Where the host's arrays are too
+    // short the adapter returns LIMIT_EXCEEDED, and the host asks again with longer ones.
+    tn_status (*claims)(const tn_helper_host *host, uint32_t device_index,
+                        const tn_graph_view *view, const tn_query_info *info,
+                        tn_verdicts *inout_verdicts, tn_error *error);
 } tn_helper_simple_plugin;
 
 // The whole entry function: negotiates, makes the plugin object, fills the answer. simple is

@@ -35,6 +35,14 @@ uint32_t tn_helper_find_op(const tn_graph_view *view, const tn_graph_node *node,
 void tn_helper_put_verdict(tn_verdicts *verdicts, uint32_t node_index,
                            const tn_node_verdict *verdict);
 
+// The answer that was put at node_index, which must be below node_capacity.
+tn_answer tn_helper_answer(const tn_verdicts *verdicts, uint32_t node_index);
+
+// Adds a claim over count nodes, honouring strides; claim->nodes is not read. It is counted in any
+// case and written where there is room, so that the counts say what room there should be.
+void tn_helper_put_claim(tn_verdicts *inout_verdicts, const tn_claim *claim, const uint32_t *nodes,
+                         uint32_t count);
+
 #ifdef __cplusplus
 }
 #endif
