@@ -11,6 +11,10 @@
 #define FREE_NS 20u
 #define SURE_PERMILLE 900u
 
+uint64_t tni_cpu_flops_per_ns(uint32_t workers) {
+    return (uint64_t)tni_cpu_simd_get()->floats * 4u * workers;
+}
+
 static const cpu_op *op_of_producer(const tn_graph_view *view, uint32_t value,
                                     const tn_graph_node **out_node) {
     const uint32_t producer = value == TN_NONE ? TN_NONE : tn_view_value(view, value)->producer;

@@ -85,4 +85,13 @@ void tni_cpu_judge(const tn_graph_view *view, const tn_graph_node *node, const c
 void tni_cpu_price(const tn_graph_view *view, const tn_graph_node *node, const cpu_op *op,
                    tn_node_verdict *inout_verdict);
 
+// Operations a nanosecond in floats, as declared, and bytes.
+uint64_t tni_cpu_flops_per_ns(uint32_t workers);
+#define CPU_BYTES_PER_NS 8u
+
+// Claims the groups that are computed with integers: see claims.c. The verdicts of single nodes
+// are in place. TN_OK · TN_ERROR_OUT_OF_MEMORY.
+tn_status tni_cpu_claims(const tn_helper_host *host, const tn_graph_view *view,
+                         tn_verdicts *inout_verdicts, tn_error *error);
+
 #endif // TENON_CPU_OPS_H

@@ -31,8 +31,8 @@ static tn_status device_info(const tn_helper_host *host, uint32_t device_index,
     out_info->flags = workers > 1 ? TN_DEVICE_OWN_THREADS : TN_DEVICE_INLINE;
     out_info->max_contexts_in_flight = 1024;
     out_info->dispatch_ns = workers > 1 ? 10000 : 500;
-    out_info->flops_per_second = (uint64_t)simd->floats * 4000000000u * workers;
-    out_info->bytes_per_second = 8000000000u;
+    out_info->flops_per_second = tni_cpu_flops_per_ns(workers) * 1000000000u;
+    out_info->bytes_per_second = CPU_BYTES_PER_NS * 1000000000ull;
     return TN_OK;
 }
 
@@ -46,6 +46,14 @@ static void supports(const tn_helper_host *host, uint32_t device_index, const tn
     const cpu_op *op = (const cpu_op *)(const void *)record;
     tni_cpu_judge(view, tn_view_node(view, node_index), op, out_verdict);
     tni_cpu_price(view, tn_view_node(view, node_index), op, out_verdict);
+}
+
+static tn_status claims(const tn_helper_host *host, uint32_t device_index,
+                        const tn_graph_view *view, const tn_query_info *info,
+                        tn_verdicts *inout_verdicts, tn_error *error) {
+    (void)device_index;
+    (void)info;
+    return tni_cpu_claims(host, view, inout_verdicts, error);
 }
 
 tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {
@@ -73,6 +81,7 @@ tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer
         .run = tni_cpu_run,
         .context_destroy = tni_cpu_context_destroy,
         .cancel = tni_cpu_cancel,
+        .claims = claims,
     };
     return tn_helper_simple_entry(offer, answer, &template_plugin, error);
 }

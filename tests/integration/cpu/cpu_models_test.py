@@ -167,5 +167,88 @@ class Plans(unittest.TestCase):
         self.assertEqual(devices, {"cpu:cpu"})
 
 
+class Groups(unittest.TestCase):
+    """Conversions and the product between them are claimed and priced as integers."""
+
+    LAYERS = 3
+    IMAGE = np.zeros((1, 64, 56, 56), np.uint8)
+
+    @classmethod
+    def setUpClass(cls):
+        WORK.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(10)
+        # Powers of two: however it is computed, the result is the same to the bit.
+        nodes, constants, last = [], {"s": np.float32(2**-4), "z": np.uint8(120),
+                                      "ws": np.float32(2)**-rng.integers(8, 11, 64),
+                                      "bs": np.float32(2**-14)}, "x"
+        constants["ws"] = constants["ws"].astype(np.float32)
+        for i in range(cls.LAYERS):
+            constants[f"w{i}"] = rng.integers(-90, 90, (64, 64, 3, 3)).astype(np.int8)
+            constants[f"b{i}"] = rng.integers(-500, 500, 64).astype(np.int32)
+            nodes += [helper.make_node("DequantizeLinear", [last, "s", "z"], [f"x{i}"]),
+                      helper.make_node("DequantizeLinear", [f"w{i}", "ws"], [f"v{i}"], axis=0),
+                      helper.make_node("DequantizeLinear", [f"b{i}", "bs"], [f"c{i}"]),
+                      helper.make_node("Conv", [f"x{i}", f"v{i}", f"c{i}"], [f"y{i}"], f"conv{i}",
+                                       pads=[1] * 4),
+                      helper.make_node("Relu", [f"y{i}"], [f"r{i}"]),
+                      helper.make_node("QuantizeLinear", [f"r{i}", "s", "z"], [f"q{i}"])]
+            last = f"q{i}"
+        # Readers of what others read too: copies make groups of their own possible.
+        nodes += [helper.make_node("Conv", ["x1", "v0", "c0"], ["y"]),
+                  helper.make_node("QuantizeLinear", ["y", "s", "z"], ["q"])]
+        made = model(nodes, {"x": cls.IMAGE}, constants, "q", [1, 64, 54, 54], UINT8, 21)
+        made.graph.output.append(helper.make_tensor_value_info(last, UINT8, cls.IMAGE.shape))
+        cls.path = WORK / "groups.onnx"
+        onnx.save(made, cls.path)
+
+    def tenon(self, command, *options):
+        result = subprocess.run(
+            [TENON, command, self.path, "--json", "--no-calibration", "--no-plan-store",
+             "--plugin-dir", PLUGINS, "--no-search", *options],
+            capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_every_product_is_in_a_group_that_saves(self):
+        told = self.tenon("explain", "--device", "cpu")
+        plan = told["plan"]
+        self.assertEqual(plan["claims"], self.LAYERS + 1)
+        self.assertEqual(plan["lost_claims"], 0)
+        self.assertEqual(len(told["islands"]), 1)
+        # Channels of 64 leave no room for doubt: even without instructions for integers, bytes are
+        # a quarter.
+        self.assertGreater(plan["claims_ns"], 0)
+        self.assertLess(plan["claims_ns"], plan["compute_ns"])
+
+    def test_groups_stay_whole_beside_other_devices(self):
+        for others in (["opencl"], ["opencl", "vulkan"], ["reference"]):
+            told = self.tenon("explain", "--device", ",".join([*others, "cpu"]))
+            self.assertEqual(told["plan"]["claims"], self.LAYERS + 1)
+            self.assertEqual({i["device"] for i in told["islands"]}, {"cpu:cpu"})
+
+    def test_a_group_that_a_pin_takes_apart_saves_nothing(self):
+        whole = self.tenon("explain", "--device", "cpu,reference")["plan"]
+        for pins, groups in (("conv2=reference", self.LAYERS), ("conv0=reference", self.LAYERS),
+                             ("op:Relu=reference", 1), ("op:DequantizeLinear=reference", 0)):
+            told = self.tenon("explain", "--device", "cpu,reference", "--pin", pins)["plan"]
+            self.assertEqual(told["claims"], groups, pins)
+            self.assertLess(told["claims_ns"], whole["claims_ns"], pins)
+
+    def test_answers_are_those_of_the_reference(self):
+        image = np.random.default_rng(11).integers(0, 255, self.IMAGE.shape).astype(np.uint8)
+        np.save(WORK / "image.npy", image)
+        answers = []
+        for device in (["cpu"], ["reference"], ["cpu,reference", "--pin", "conv1=reference"]):
+            folder = WORK / "answers"
+            shutil.rmtree(folder, ignore_errors=True)
+            told = self.tenon("run", "--input", f"x={WORK / 'image.npy'}", "--device", *device,
+                              "--output", folder)
+            answers.append([np.load(folder / o["file"]) for o in told["outputs"]])
+        for answer in answers:
+            for values, expected in zip(answer, answers[0]):
+                np.testing.assert_array_equal(values, expected)
+                self.assertGreater(values.std(), 1)
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=1)
