@@ -67,6 +67,18 @@ static int64_t symbol_size(const cpu_build *build, uint32_t symbol) {
     return -1;
 }
 
+// Whether a value that is a constant has its type and shape.
+static uint32_t is_as_written(const cpu_build *build, const tn_graph_value *value, uint32_t rank,
+                              const int64_t *dims) {
+    const tn_graph_constant *constant = tn_view_value_constant(build->view, value);
+    uint32_t same = constant == NULL ||
+                    (constant->dtype == value->dtype && constant->dims.count == value->dims.count);
+    for (uint32_t axis = 0; same && constant != NULL && axis < rank; ++axis) {
+        same = tn_view_dim(build->view, constant->dims.begin + axis)->size == dims[axis];
+    }
+    return same;
+}
+
 static void read_value(cpu_build *build, uint32_t index) {
     const tn_graph_value *from = tn_view_value(build->view, index);
     int64_t dims[CPU_MAX_RANK] = {0};
@@ -92,6 +104,10 @@ static void read_value(cpu_build *build, uint32_t index) {
         bytes *= dims[axis] > 0 ? dims[axis] : 1;
     }
     const uint32_t value = tni_cpu_value_new(build, from->dtype, rank, dims);
+    if (value != TN_NONE && !is_as_written(build, from, rank, dims)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA,
+                                 "a constant has another type or shape than its value");
+    }
     if (value != TN_NONE) {
         tni_cpu_value(build, value)->constant = from->constant;
         tni_cpu_value(build, value)->unsized = unsized;
@@ -136,6 +152,34 @@ static void read_act(const cpu_build *build, cpu_node *node) {
     }
 }
 
+static uint32_t is_made(const cpu_value *value) {
+    return value->given || value->constant != TN_NONE || value->producer != TN_NONE;
+}
+
+// What depends on a symbol that the host gave no size for has no size either.
+static void check_operands(cpu_build *build, const cpu_node *node) {
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < node->input_count; ++i) {
+        if (node->inputs[i] != TN_NONE && !is_made(tni_cpu_value(build, node->inputs[i]))) {
+            (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "nothing makes an input");
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < node->input_count + node->output_count; ++i) {
+        const uint32_t value =
+            i < node->input_count ? node->inputs[i] : node->outputs[i - node->input_count];
+        open |= value != TN_NONE && tni_cpu_value(build, value)->unsized;
+    }
+    for (uint32_t i = 0; i < node->output_count; ++i) {
+        if (node->outputs[i] != TN_NONE) {
+            tni_cpu_value(build, node->outputs[i])->unsized |= open;
+        }
+    }
+    if (!open && !node->op->fit(build, node)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "the shapes do not fit");
+    }
+}
+
 static void read_node(cpu_build *build, uint32_t index) {
     const tn_graph_node *from = tn_view_node(build->view, index);
     cpu_node *node = &build->nodes[build->node_count];
@@ -157,12 +201,19 @@ static void read_node(cpu_build *build, uint32_t index) {
     if (node->kind == CPU_KIND_ACT) {
         read_act(build, node);
     }
+    build->current = build->node_count++;
+    uint32_t twice = 0;
     for (uint32_t i = 0; i < node->output_count; ++i) {
         if (node->outputs[i] != TN_NONE) {
-            tni_cpu_value(build, node->outputs[i])->producer = build->node_count;
+            tni_cpu_value(build, node->outputs[i])->producer = build->current;
+            twice |= tni_cpu_value(build, node->outputs[i])->given;
         }
     }
-    ++build->node_count;
+    if (twice) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "a result is an input as well");
+    } else {
+        check_operands(build, node);
+    }
 }
 
 static void place_inputs(cpu_build *build) {
@@ -374,13 +425,25 @@ static void describe_states(cpu_build *build) {
     }
 }
 
+static void mark_inputs(cpu_build *build) {
+    const tn_graph_record *graph = tn_view_graph(build->view, 0);
+    for (uint32_t i = 0; i < graph->inputs.count && build->status == TN_OK; ++i) {
+        const uint32_t index = tn_view_graph_input(build->view, graph, i);
+        if (index != TN_NONE) {
+            tni_cpu_value(build, index)->given = 1;
+        }
+    }
+}
+
 static void mark_outputs(cpu_build *build) {
     const tn_graph_record *graph = tn_view_graph(build->view, 0);
     for (uint32_t i = 0; i < graph->outputs.count && build->status == TN_OK; ++i) {
         const uint32_t index = tn_view_graph_output(build->view, graph, i);
-        if (index != TN_NONE) {
-            tni_cpu_value(build, index)->output_port = i;
+        if (index == TN_NONE || !is_made(tni_cpu_value(build, index))) {
+            (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "nothing makes a result");
+            return;
         }
+        tni_cpu_value(build, index)->output_port = i;
     }
 }
 
@@ -390,6 +453,7 @@ static void build_all(cpu_build *build) {
     for (uint32_t i = 0; i < view->values.count && build->status == TN_OK; ++i) {
         read_value(build, i);
     }
+    mark_inputs(build);
     build->nodes = tni_cpu_arena_array(build->arena, nodes.count, sizeof *build->nodes);
     if (build->nodes == NULL) {
         (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");

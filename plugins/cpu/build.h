@@ -35,6 +35,7 @@ typedef struct cpu_value {
     uint32_t constant;    // of the view, or TN_NONE
     const void *data;     // of a value that was computed while building, else null
     uint32_t unsized;     // 1: a dimension is a symbol without a size
+    uint32_t given;       // 1: an input of the program
     uint32_t output_port; // TN_NONE: not an output of the program
     uint32_t uses;        // by nodes that are left after fusion, and as output
     uint32_t user;        // a node that reads it, the last one

@@ -31,12 +31,8 @@ uint32_t tni_cpu_conv_describe(cpu_build *build, const cpu_node *node, uint32_t 
     const cpu_value *w = tni_cpu_value(build, node->inputs[1]);
     const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
     const int64_t group = tni_cpu_int(build, node, "group", 1);
-    if (group < 1 || w->rank != x->rank || y->rank != x->rank || w->dims[0] % group != 0 ||
-        w->dims[1] * group != x->dims[1] || y->dims[1] != w->dims[0]) {
-        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "channels do not fit");
-        return 0;
-    }
     if (!tni_cpu_window(build, node, x, y, w->dims + 2, &out->window)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "there is no such window");
         return 0;
     }
     out->plain_weights = weights_of(w, group);

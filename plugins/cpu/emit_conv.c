@@ -139,20 +139,16 @@ void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
     const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
     const int64_t group = tni_cpu_int(build, node, "group", 1);
     cpu_conv_shape shape = {.has_bias = bias != TN_NONE};
-    if (group < 1 || w->rank != x->rank || w->dims[0] != x->dims[1] || w->dims[0] % group != 0 ||
-        y->rank != x->rank || y->dims[1] != w->dims[1] * group) {
-        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "channels do not fit");
-        return;
-    }
     // It is the convolution from y to x, backwards: so are its paddings.
     if (!tni_cpu_window(build, node, y, x, w->dims + 2, &shape.window)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "there is no such window");
         return;
     }
     for (uint32_t i = 0; i < shape.window.axes; ++i) {
         // output_padding lengthens the end: as negative padding there.
         const cpu_window *v = &shape.window;
-        const int64_t full = (x->dims[i + 2] - 1) * v->strides[i] +
-                             (v->kernel[i] - 1) * (v->dilates[i] + 1) + 1 - v->before[i];
+        const int64_t full =
+            (x->dims[i + 2] - 1) * v->strides[i] + tni_cpu_window_reach(v, i) - v->before[i];
         shape.window.after[i] = full - y->dims[i + 2];
     }
     shape.plain_weights = transposed_weights(w, group);

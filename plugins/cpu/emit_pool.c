@@ -73,6 +73,7 @@ void tni_cpu_emit_pool(cpu_build *build, const cpu_node *node) {
         return;
     }
     if (!tni_cpu_window(build, node, x, y, NULL, &window)) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_INVALID_DATA, "there is no such window");
         return;
     }
     for (uint32_t i = 0; i < window.axes; ++i) {

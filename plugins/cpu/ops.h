@@ -56,12 +56,16 @@ typedef uint32_t cpu_types;
 #define CPU_TYPED_INPUTS 4u
 #define CPU_VARIADIC 255u
 
+// Whether the shapes of a node's operands fit each other (fit.h). Returns 1 or 0.
+typedef uint32_t (*cpu_fit_fn)(const cpu_build *build, const cpu_node *node);
+
 struct cpu_op {
     tn_op_record record; // first: the helper walks the table by this
     cpu_kind kind;
     uint32_t variant;
     cpu_emit_fn emit;
-    cpu_check_fn check;     // may be null
+    cpu_check_fn check; // may be null
+    cpu_fit_fn fit;
     const char *attributes; // every attribute the op may carry, separated by spaces; null: none
     cpu_types types[CPU_TYPED_INPUTS]; // the last that is not 0 goes on for the rest
     cpu_types output_types;            // 0: those of the first input

@@ -109,12 +109,16 @@ dnnl_primitive_desc_t tni_cpu_desc(cpu_build *build, dnnl_status_t described,
                                    const_dnnl_op_desc_t operation, const_dnnl_primitive_attr_t attr,
                                    const char *call) {
     dnnl_primitive_desc_t desc = NULL;
-    if (tni_cpu_ok(build, described, call)) {
-        (void)tni_cpu_ok(
-            build, dnnl_primitive_desc_create(&desc, operation, attr, build->program->engine, NULL),
-            call);
+    dnnl_status_t status = described;
+    if (build->status == TN_OK && status == dnnl_success) {
+        status = dnnl_primitive_desc_create(&desc, operation, attr, build->program->engine, NULL);
     }
-    return desc;
+    if (status == dnnl_invalid_arguments) {
+        // Nothing is wrong with the node, or it would not have come here.
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "the library takes no such sizes");
+        return NULL;
+    }
+    return tni_cpu_ok(build, status, call) ? desc : NULL;
 }
 
 void tni_cpu_step_primitive(cpu_build *build, const_dnnl_primitive_desc_t desc, uint32_t count,

@@ -16,9 +16,14 @@ typedef struct cpu_window {
 } cpu_window;
 
 // For windows over input that give output sizes; kernel: from the weights' spatial dims, or null
-// for the attribute kernel_shape. Keeps a failure where sizes and attributes disagree; returns 1
-// when there is none.
-uint32_t tni_cpu_window(cpu_build *build, const cpu_node *node, const cpu_value *input,
+// for the attribute kernel_shape. Returns 0 where there is no such window.
+uint32_t tni_cpu_window(const cpu_build *build, const cpu_node *node, const cpu_value *input,
                         const cpu_value *output, const int64_t *kernel, cpu_window *out_window);
+// From the first element of the kernel to the last, dilation included.
+int64_t tni_cpu_window_reach(const cpu_window *window, uint32_t axis);
+// Whether windows over input give just the output's sizes. rounds_up: where the last one may reach
+// out of the padding.
+uint32_t tni_cpu_window_makes(const cpu_window *window, const cpu_value *input,
+                              const cpu_value *output, uint32_t rounds_up);
 
 #endif // TENON_CPU_WINDOW_H

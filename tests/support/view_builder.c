@@ -133,8 +133,13 @@ uint32_t view_builder_constant_value(view_builder *builder, tn_dtype dtype, uint
     const uint32_t constant =
         view_builder_constant(builder, dtype, rank, dims, data, size_bytes, flags);
     const uint32_t value = view_builder_value(builder, dtype, rank, dims);
-    builder->values[value].constant = constant;
+    view_builder_bind(builder, value, constant);
     return value;
+}
+
+void view_builder_bind(view_builder *builder, uint32_t value, uint32_t constant) {
+    assert(value < builder->counts.values.count);
+    builder->values[value].constant = constant;
 }
 
 uint32_t view_builder_node(view_builder *builder, const char *op_type, uint32_t since_version,

@@ -28,6 +28,8 @@ uint32_t view_builder_constant(view_builder *builder, tn_dtype dtype, uint32_t r
 uint32_t view_builder_constant_value(view_builder *builder, tn_dtype dtype, uint32_t rank,
                                      const int64_t *dims, const void *data, uint64_t size_bytes,
                                      tn_constant_flags flags);
+// Says that a value is a constant, whatever the shapes of both.
+void view_builder_bind(view_builder *builder, uint32_t value, uint32_t constant);
 // Index of a new node of domain ai.onnx. Attributes that follow belong to it.
 uint32_t view_builder_node(view_builder *builder, const char *op_type, uint32_t since_version,
                            const uint32_t *inputs, uint32_t input_count, const uint32_t *outputs,
