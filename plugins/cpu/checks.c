@@ -6,9 +6,10 @@ static uint32_t rank_of(const tn_graph_view *view, const tn_graph_node *node, ui
     return tn_view_value(view, tn_view_node_input(view, node, input))->dims.count;
 }
 
-// -1 where it is open.
+// -1 where it is open, and of an axis that there is not.
 static int64_t size_of(const tn_graph_view *view, uint32_t value, uint32_t axis) {
-    return tn_view_value_dim(view, tn_view_value(view, value), axis)->size;
+    const tn_graph_value *v = tn_view_value(view, value);
+    return axis < v->dims.count ? tn_view_value_dim(view, v, axis)->size : -1;
 }
 
 static uint32_t no(tn_node_verdict *out_verdict, tn_reason reason, uint32_t subject, int64_t limit,
@@ -110,6 +111,12 @@ uint32_t tni_cpu_check_layer_norm(const tn_graph_view *view, const tn_graph_node
     const int64_t rank = rank_of(view, node, 0);
     const int64_t axis = tn_view_attr_int(view, node, "axis", -1);
     const int64_t from = axis < 0 ? axis + rank : axis;
+    if (rank == 0) {
+        return no(out_verdict, TN_REASON_RANK_LIMIT, 0, 1, 0);
+    }
+    if (from < 0 || from >= rank) {
+        return no_attribute(view, node, "axis", rank, axis, out_verdict);
+    }
     for (uint32_t input = 1; input < node->inputs.count; ++input) {
         if (tn_view_node_input(view, node, input) != TN_NONE &&
             (int64_t)rank_of(view, node, input) != rank - from) {
@@ -117,7 +124,7 @@ uint32_t tni_cpu_check_layer_norm(const tn_graph_view *view, const tn_graph_node
                       rank_of(view, node, input));
         }
     }
-    return rank == 0 ? no(out_verdict, TN_REASON_RANK_LIMIT, 0, 1, 0) : 1;
+    return 1;
 }
 
 // The integers of a constant input, where the host can give them; a judgement reads few and small

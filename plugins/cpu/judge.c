@@ -27,12 +27,23 @@ static uint32_t judge_counts(const tn_graph_view *view, const tn_graph_node *nod
             return 0;
         }
     }
+    for (uint32_t i = op->input_min; op->input_max == CPU_VARIADIC && i < node->inputs.count; ++i) {
+        if (tn_view_node_input(view, node, i) == TN_NONE) {
+            tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, i, node->inputs.count, i);
+            return 0;
+        }
+    }
     if (op->input_max != CPU_VARIADIC && node->inputs.count > op->input_max) {
         tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, op->input_max, op->input_max,
                      node->inputs.count);
         return 0;
     }
     const uint32_t output_max = op->output_max == 0 ? 1 : op->output_max;
+    if (node->outputs.count == 0 ||
+        (output_max == 1 && tn_view_node_output(view, node, 0) == TN_NONE)) {
+        tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, node->inputs.count, 1, 0);
+        return 0;
+    }
     for (uint32_t i = output_max; i < node->outputs.count; ++i) {
         if (tn_view_node_output(view, node, i) != TN_NONE) {
             tn_helper_no(out_verdict, TN_REASON_OPTIONAL_INPUT, node->inputs.count + i, output_max,

@@ -101,6 +101,31 @@ static void input_that_nothing_makes(view_builder *b) {
     finish(b, "Relu", 14, &x, 1, floats(b, 1, (const int64_t[]){8}));
 }
 
+static void absent_part(view_builder *b) {
+    const uint32_t x = fed(b, 1, (const int64_t[]){8});
+    finish(b, "Concat", 13, (const uint32_t[]){x, TN_NONE}, 2, floats(b, 1, (const int64_t[]){8}));
+    view_builder_int(b, "axis", 0);
+}
+
+static void node_without_result(view_builder *b) {
+    const uint32_t x = fed(b, 1, (const int64_t[]){8});
+    view_builder_node(b, "Relu", 14, &x, 1, NULL, 0);
+    view_builder_output(b, x);
+}
+
+static void axis_beyond_all_numbers(view_builder *b) {
+    const uint32_t x = fed(b, 2, (const int64_t[]){2, 8});
+    const uint32_t gain = known(b, 1, (const int64_t[]){8}, 8);
+    finish(b, "LayerNormalization", 17, (const uint32_t[]){x, gain}, 2,
+           floats(b, 2, (const int64_t[]){2, 8}));
+    view_builder_int(b, "axis", INT64_MIN);
+}
+
+static void enlargement_to_fewer_axes(view_builder *b) {
+    const uint32_t x = fed(b, 4, (const int64_t[]){1, 1, 2, 2});
+    finish(b, "Resize", 19, &x, 1, floats(b, 2, (const int64_t[]){1, 1}));
+}
+
 typedef struct refusal {
     const char *name;
     void (*build)(view_builder *b);
@@ -117,6 +142,10 @@ static const refusal refusals[] = {
     {"scales_for_half_of_the_axis", scales_for_half_of_the_axis, TN_ERROR_INVALID_DATA},
     {"constant_of_another_shape", constant_of_another_shape, TN_ERROR_INVALID_DATA},
     {"input_that_nothing_makes", input_that_nothing_makes, TN_ERROR_INVALID_DATA},
+    {"absent_part", absent_part, TN_ERROR_UNSUPPORTED},
+    {"node_without_result", node_without_result, TN_ERROR_UNSUPPORTED},
+    {"axis_beyond_all_numbers", axis_beyond_all_numbers, TN_ERROR_UNSUPPORTED},
+    {"enlargement_to_fewer_axes", enlargement_to_fewer_axes, TN_ERROR_UNSUPPORTED},
 };
 
 static tn_status run(abi_plugin *plugin, const tn_graph_view *view, tn_error *error) {
