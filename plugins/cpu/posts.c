@@ -13,6 +13,9 @@ uint32_t tni_cpu_dnnl_act(const cpu_post *post, dnnl_alg_kind_t *out_alg, float 
         *out_a = post->a;
         return 1;
     case CPU_ACT_CLIP:
+        if (!(post->a <= post->b)) {
+            return 0; // the library wants them in order
+        }
         *out_alg = dnnl_eltwise_clip;
         *out_a = post->a;
         *out_b = post->b;

@@ -308,7 +308,9 @@ uint32_t tni_cpu_integer_attr(cpu_build *build, const cpu_node *node, const floa
 
 uint32_t tni_cpu_posts_commute(const cpu_node *node) {
     for (uint32_t i = 0; i < node->post_count; ++i) {
-        if (node->posts[i].act != CPU_ACT_RELU && node->posts[i].act != CPU_ACT_CLIP) {
+        const cpu_post *post = &node->posts[i];
+        const uint32_t limits = post->act == CPU_ACT_CLIP && post->a <= post->b;
+        if (post->act != CPU_ACT_RELU && !limits) {
             return 0;
         }
     }

@@ -126,6 +126,16 @@ static void enlargement_to_fewer_axes(view_builder *b) {
     finish(b, "Resize", 19, &x, 1, floats(b, 2, (const int64_t[]){1, 1}));
 }
 
+static void limits_in_the_wrong_order(view_builder *b) {
+    const uint32_t x = fed(b, 4, (const int64_t[]){1, 1, 3, 3});
+    const uint32_t w = known(b, 4, (const int64_t[]){1, 1, 1, 1}, 1);
+    const uint32_t c = floats(b, 4, (const int64_t[]){1, 1, 3, 3});
+    view_builder_node(b, "Conv", 11, (const uint32_t[]){x, w}, 2, &c, 1);
+    finish(b, "Clip", 10, &c, 1, floats(b, 4, (const int64_t[]){1, 1, 3, 3}));
+    view_builder_float(b, "min", 2.0f);
+    view_builder_float(b, "max", 1.0f);
+}
+
 typedef struct refusal {
     const char *name;
     void (*build)(view_builder *b);
@@ -146,6 +156,7 @@ static const refusal refusals[] = {
     {"node_without_result", node_without_result, TN_ERROR_UNSUPPORTED},
     {"axis_beyond_all_numbers", axis_beyond_all_numbers, TN_ERROR_UNSUPPORTED},
     {"enlargement_to_fewer_axes", enlargement_to_fewer_axes, TN_ERROR_UNSUPPORTED},
+    {"limits_in_the_wrong_order", limits_in_the_wrong_order, TN_OK},
 };
 
 static tn_status run(abi_plugin *plugin, const tn_graph_view *view, tn_error *error) {
