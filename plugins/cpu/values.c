@@ -51,11 +51,11 @@ dnnl_memory_desc_t tni_cpu_plain(tn_dtype dtype, uint32_t rank, const int64_t *d
     }
     if (type == dnnl_data_type_undef) {
         // A run of bytes: it can be copied, and kernels of ours read it.
-        int64_t bytes = tni_cpu_element_bytes(dtype);
+        int64_t elements = 1;
         for (uint32_t axis = 0; axis < rank; ++axis) {
-            bytes *= dims[axis];
+            elements *= dims[axis];
         }
-        sizes[0] = bytes;
+        sizes[0] = (int64_t)tn_view_dtype_bytes(dtype, (uint64_t)elements);
         type = dnnl_u8;
         count = 1;
     } else if (rank == 0) {

@@ -136,6 +136,15 @@ static void limits_in_the_wrong_order(view_builder *b) {
     view_builder_float(b, "max", 1.0f);
 }
 
+static void four_bits_that_are_returned(view_builder *b) {
+    const uint32_t x = fed(b, 1, (const int64_t[]){2});
+    const uint32_t w =
+        view_builder_constant_value(b, TN_DTYPE_INT4, 1, (const int64_t[]){64},
+                                    "abcdefghijklmnopqrstuvwxyz123456", 32, TN_CONSTANT_MAPPABLE);
+    view_builder_output(b, w);
+    finish(b, "Relu", 14, &x, 1, floats(b, 1, (const int64_t[]){2}));
+}
+
 typedef struct refusal {
     const char *name;
     void (*build)(view_builder *b);
@@ -157,6 +166,7 @@ static const refusal refusals[] = {
     {"axis_beyond_all_numbers", axis_beyond_all_numbers, TN_ERROR_UNSUPPORTED},
     {"enlargement_to_fewer_axes", enlargement_to_fewer_axes, TN_ERROR_UNSUPPORTED},
     {"limits_in_the_wrong_order", limits_in_the_wrong_order, TN_OK},
+    {"four_bits_that_are_returned", four_bits_that_are_returned, TN_OK},
 };
 
 static tn_status run(abi_plugin *plugin, const tn_graph_view *view, tn_error *error) {
