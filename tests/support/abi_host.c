@@ -25,7 +25,8 @@ static void *host_alloc(tn_host_context *context, uint64_t size_bytes, uint64_t 
     abi_host *host = self(context);
     const uint64_t alignment = alignment_bytes == 0 ? 16 : alignment_bytes;
     host->allocation_count += 1;
-    if (size_bytes == 0 || alignment > 4096 || (alignment & (alignment - 1)) != 0) {
+    if (size_bytes == 0 || (host->most_bytes != 0 && size_bytes > host->most_bytes) ||
+        alignment > 4096 || (alignment & (alignment - 1)) != 0) {
         return NULL;
     }
     if (host->fail_at != 0 && (host->fail_on ? host->allocation_count >= host->fail_at
@@ -231,8 +232,11 @@ tn_status abi_program_open(abi_plugin *plugin, const tn_graph_view *view,
                            const tn_symbol_value *symbols, uint64_t symbol_count,
                            abi_program *out_program, tn_error *error) {
     *out_program = (abi_program){.plugin = plugin};
-    const tn_compile_info info = {
-        .struct_size = (uint32_t)sizeof info, .struct_type = TN_STRUCT_COMPILE_INFO, .view = view};
+    const tn_compile_info info = {.struct_size = (uint32_t)sizeof info,
+                                  .struct_type = TN_STRUCT_COMPILE_INFO,
+                                  .view = view,
+                                  .precision = plugin->precision,
+                                  .flags = plugin->compile_flags};
     tn_status status =
         plugin->compile->compile(plugin->device, &info, &out_program->program, error);
     if (status == TN_OK) {

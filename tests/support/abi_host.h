@@ -21,6 +21,7 @@ typedef struct abi_host {
     uint64_t allocation_count; // since the last reset by the test
     uint64_t fail_at;          // 0: never; n: the n-th allocation fails
     uint32_t fail_on;          // with fail_at: all later ones fail too
+    uint64_t most_bytes;       // larger allocations fail; 0: none does
     uint32_t map_count;        // successful weight_map calls
     uint32_t read_count;       // weight_read calls
     uint64_t wrong_free_count; // frees of another size than allocated
@@ -35,6 +36,8 @@ typedef struct abi_plugin {
     const tn_sync_interface *sync;
     const tn_exec_interface *exec;
     tn_device *device;
+    tn_compile_flags compile_flags; // what abi_program_open asks for; 0 after abi_plugin_open
+    tn_precision precision;
 } abi_plugin;
 
 // Services that work; weights is borrowed and may be null.
