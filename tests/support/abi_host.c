@@ -340,13 +340,20 @@ tn_status abi_program_run(abi_program *program, void *const *buffers, tn_error *
 tn_status abi_plugin_judge(abi_plugin *plugin, const tn_graph_view *view,
                            tn_node_verdict *out_verdict, tn_error *error) {
     tn_node_verdict nodes[64] = {{0}};
+    tn_claim claims[64] = {{.kind = 0}};
+    uint32_t claim_nodes[1024] = {0};
     const tn_query_info info = {.struct_size = (uint32_t)sizeof info,
                                 .struct_type = TN_STRUCT_QUERY_INFO};
     tn_verdicts verdicts = {.struct_size = (uint32_t)sizeof verdicts,
                             .struct_type = TN_STRUCT_VERDICTS,
                             .nodes = nodes,
                             .node_capacity = 64,
-                            .node_stride_bytes = (uint32_t)sizeof nodes[0]};
+                            .node_stride_bytes = (uint32_t)sizeof nodes[0],
+                            .claims = claims,
+                            .claim_capacity = 64,
+                            .claim_stride_bytes = (uint32_t)sizeof claims[0],
+                            .claim_nodes = claim_nodes,
+                            .claim_node_capacity = 1024};
     const tn_status status =
         plugin->compile->query_support(plugin->device, view, &info, &verdicts, error);
     *out_verdict = nodes[0];
