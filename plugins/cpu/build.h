@@ -95,6 +95,7 @@ struct cpu_build {
     uint32_t current;   // node that is being emitted
     void *trial_memory; // choose.c
     uint64_t trial_bytes;
+    uint64_t trial_zeros; // of its first bytes
     tn_status status;
     tn_error *error;
 };

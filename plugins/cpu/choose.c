@@ -10,8 +10,9 @@
 #define TIMED_RUNS 4u
 // What takes longer than this hardly notices cold caches: two runs do, and both count.
 #define LONG_NS 16000000u
-// Who takes so many times what the best takes is not run again.
-#define HOPELESS 2u
+// Of those that are, the first that takes hardly longer than the best: ways are listed in the order
+// of what their weights take.
+#define ALIKE 16u
 #define TRIAL_ARGS 5u
 #define UNKNOWN UINT64_MAX
 
@@ -51,7 +52,7 @@ typedef struct trial_part {
     uint64_t offset; // in the memory of trials
 } trial_part;
 
-// Where the tensors of a trial lie; returns how many bytes they need.
+// Where the tensors of a trial lie, the scratchpad last; returns how many bytes they need.
 static uint64_t trial_parts(const_dnnl_primitive_desc_t desc, trial_part *out_parts,
                             uint32_t *out_count) {
     const trial_part all[TRIAL_ARGS] = {
@@ -98,19 +99,24 @@ static void trial_deinit(const trial *t) {
     (void)dnnl_primitive_destroy(t->primitive);
 }
 
-// Memory that trials share, one after the other: fresh pages would take longer than most layers.
-static uint32_t reserve(cpu_build *build, uint64_t bytes) {
+// Memory that trials share, one after the other: fresh pages would take longer than most layers,
+// and of large scratchpads little may be touched. Tensors are zeros, and so is all that becomes of
+// them.
+static uint32_t reserve(cpu_build *build, uint64_t bytes, uint64_t tensor_bytes) {
     const tn_helper_host *host = &build->program->host;
-    if (bytes <= build->trial_bytes) {
-        return 1;
+    if (bytes > build->trial_bytes) {
+        tni_cpu_choose_done(build);
+        build->trial_memory = host->services->alloc(host->context, bytes, 64);
+        if (build->trial_memory == NULL) {
+            return 0;
+        }
+        build->trial_bytes = bytes;
     }
-    tni_cpu_choose_done(build);
-    build->trial_memory = host->services->alloc(host->context, bytes, 64);
-    if (build->trial_memory == NULL) {
-        return 0;
+    if (tensor_bytes > build->trial_zeros) {
+        memset((char *)build->trial_memory + build->trial_zeros, 0,
+               tensor_bytes - build->trial_zeros);
+        build->trial_zeros = tensor_bytes;
     }
-    build->trial_bytes = bytes;
-    memset(build->trial_memory, 0, bytes);
     return 1;
 }
 
@@ -121,6 +127,7 @@ void tni_cpu_choose_done(cpu_build *build) {
     }
     build->trial_memory = NULL;
     build->trial_bytes = 0;
+    build->trial_zeros = 0;
 }
 
 // Of one thread the time that it ran counts: what else ran in between has no part in the choice.
@@ -148,22 +155,23 @@ static uint64_t least(const uint64_t *took, uint32_t count) {
     return best;
 }
 
-// Turns about, so that what disturbs the machine disturbs all. Nobody is left out for one run that
-// was disturbed: the first, which may not count, has to be hopeless as well.
+// Turns about, so that what disturbs the machine disturbs all. Who is slower than the first is not
+// run again, once two runs of each say so: it would not be chosen. The first alone is nothing to
+// compare.
 static void run_trials(const cpu_program *program, const trial *trials, uint32_t count,
                        dnnl_stream_t stream, uint64_t *out_took) {
     uint64_t all[CPU_CONTENDERS]; // the least of all runs
     uint32_t out[CPU_CONTENDERS] = {0};
-    uint64_t best = UNKNOWN;
-    for (uint32_t run = 0; run < TIMED_RUNS && (run < 2 || best < LONG_NS); ++run) {
+    uint32_t left = count;
+    for (uint32_t run = 0; run < TIMED_RUNS && (run < 2 || (left > 1 && all[0] < LONG_NS)); ++run) {
         for (uint32_t i = 0; i < count; ++i) {
             const uint64_t took = out[i] ? UNKNOWN : time_once(program, &trials[i], stream);
             all[i] = run == 0 || took < all[i] ? took : all[i];
             out_took[i] = (run > 0 || took >= LONG_NS) && took < out_took[i] ? took : out_took[i];
         }
-        best = least(out_took, count);
-        for (uint32_t i = 0; i < count; ++i) {
-            out[i] |= best != UNKNOWN && all[i] / HOPELESS > best;
+        for (uint32_t i = 1; i < count && run > 0; ++i) {
+            left -= !out[i] && all[i] >= all[0];
+            out[i] |= all[i] >= all[0];
         }
     }
 }
@@ -173,13 +181,18 @@ static void measure(cpu_build *build, const cpu_contender *all, uint32_t count,
     trial trials[CPU_CONTENDERS];
     trial_part parts[TRIAL_ARGS];
     uint64_t bytes = 0;
+    uint64_t tensor_bytes = 0;
     uint32_t part_count = 0;
     uint32_t ready = 0;
     for (uint32_t i = 0; i < count; ++i) {
         const uint64_t needs = trial_parts(all[i].desc, parts, &part_count);
+        const uint64_t tensors = part_count > 0 && parts[part_count - 1].arg == DNNL_ARG_SCRATCHPAD
+                                     ? parts[part_count - 1].offset
+                                     : needs;
         bytes = needs > bytes ? needs : bytes;
+        tensor_bytes = tensors > tensor_bytes ? tensors : tensor_bytes;
     }
-    const uint32_t reserved = reserve(build, bytes);
+    const uint32_t reserved = reserve(build, bytes, tensor_bytes);
     for (; reserved && ready < count; ++ready) {
         if (!trial_init(build, all[ready].desc, &trials[ready])) {
             trial_deinit(&trials[ready]);
@@ -215,7 +228,7 @@ uint32_t tni_cpu_best(const uint64_t *took, uint32_t count, uint32_t margin) {
         return 0;
     }
     uint32_t index = 0;
-    while (took[index] != best) {
+    while (took[index] > best + best / ALIKE) {
         ++index;
     }
     return index;

@@ -24,6 +24,7 @@ static void tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster(void *
         {"hardly faster", {800, 701, 900}, 3, 0},
         {"an eighth faster", {800, 700, 900}, 3, 1},
         {"the fastest of the others", {800, 600, 500}, 3, 2},
+        {"the first of those that are alike", {800, 530, 500}, 3, 1},
         {"nothing was measured", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 3, 0},
         {"the first was not measured", {UINT64_MAX, 900, 800}, 3, 2},
         {"another was not measured", {800, UINT64_MAX, 500}, 3, 2},
