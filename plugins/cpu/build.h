@@ -155,6 +155,8 @@ uint32_t tni_cpu_as_run(cpu_build *build, uint32_t value);
 // A constant read as `plain` (its own bytes, perhaps with other axes) in a layout of those axes.
 uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc_t *plain,
                         const dnnl_memory_desc_t *layout);
+// Whether a value is a constant, or was computed while building.
+uint32_t tni_cpu_is_known(const cpu_build *build, uint32_t value);
 // The elements of a constant, plain and aligned; null on failure, and for what is no constant.
 const void *tni_cpu_known(cpu_build *build, uint32_t value);
 // Whether a value is one known float.

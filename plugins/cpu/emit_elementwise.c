@@ -278,13 +278,6 @@ void tni_cpu_act_sum_steps(cpu_build *build, const cpu_post *post, uint32_t valu
 }
 
 void tni_cpu_emit_act(cpu_build *build, const cpu_node *node) {
-    if (node->post_count > 0) {
-        const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
-        const uint32_t between = tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
-        tni_cpu_act_steps(build, node->variant, node->a, node->b, node->inputs[0], between);
-        tni_cpu_emit_posts(build, node, between);
-        return;
-    }
     tni_cpu_act_steps(build, node->variant, node->a, node->b, node->inputs[0], node->outputs[0]);
 }
 
@@ -383,11 +376,7 @@ void tni_cpu_binary_steps(cpu_build *build, cpu_binary kind, uint32_t left, uint
 }
 
 void tni_cpu_emit_binary(cpu_build *build, const cpu_node *node) {
-    uint32_t out = node->outputs[0];
-    if (node->post_count > 0) {
-        const cpu_value *y = tni_cpu_value(build, out);
-        out = tni_cpu_value_new(build, y->dtype, y->rank, y->dims);
-    }
+    const uint32_t out = node->outputs[0];
     uint32_t left = node->inputs[0];
     if (node->input_count == 1) {
         // Max, Min and Sum of one.
@@ -401,5 +390,4 @@ void tni_cpu_emit_binary(cpu_build *build, const cpu_node *node) {
         tni_cpu_binary_steps(build, node->variant, left, node->inputs[i], next);
         left = next;
     }
-    tni_cpu_emit_posts(build, node, out);
 }

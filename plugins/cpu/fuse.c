@@ -18,11 +18,6 @@ uint32_t tni_cpu_read_once(const cpu_build *build, uint32_t value) {
                : 0u;
 }
 
-static uint32_t is_known(const cpu_build *build, uint32_t value) {
-    const cpu_value *v = tni_cpu_value(build, value);
-    return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
-}
-
 static uint32_t is_float(const cpu_build *build, uint32_t value) {
     return tni_cpu_value(build, value)->dtype == TN_DTYPE_FLOAT ? 1u : 0u;
 }
@@ -103,7 +98,7 @@ static void silu(cpu_build *build, cpu_node *node) {
     for (uint32_t i = 0; is_binary(node, CPU_BINARY_MUL) && i < 2; ++i) {
         cpu_node *sigmoid = tni_cpu_producer(build, node->inputs[i]);
         if (is_act(sigmoid, CPU_ACT_SIGMOID) && sigmoid->inputs[0] == node->inputs[1 - i] &&
-            sigmoid->post_count == 0 && tni_cpu_read_once(build, node->inputs[i])) {
+            tni_cpu_read_once(build, node->inputs[i])) {
             sigmoid->dead = 1;
             make_act(node, CPU_ACT_SILU, 0.0f, 0.0f, node->inputs[1 - i]);
             return;
@@ -179,7 +174,7 @@ static void masked_softmax(cpu_build *build, cpu_node *node) {
     }
     const cpu_node *scale = tni_cpu_producer(build, node->inputs[0]);
     if (is_act(scale, CPU_ACT_LINEAR) && scale->b == 0.0f && scale->a != 0.0f &&
-        scale->post_count == 0 && tni_cpu_read_once(build, node->inputs[0])) {
+        tni_cpu_read_once(build, node->inputs[0])) {
         node->a = scale->a;
         build->nodes[tni_cpu_value(build, node->inputs[0])->producer].dead = 1;
         node->inputs[0] = scale->inputs[0];
@@ -191,7 +186,7 @@ static void rms_norm(cpu_build *build, cpu_node *node) {
     for (uint32_t i = 0; is_binary(node, CPU_BINARY_MUL) && i < 2; ++i) {
         const uint32_t gain = node->inputs[1 - i];
         cpu_node *div = tni_cpu_producer(build, node->inputs[i]);
-        if (!is_known(build, gain) || !is_binary(div, CPU_BINARY_DIV) ||
+        if (!tni_cpu_is_known(build, gain) || !is_binary(div, CPU_BINARY_DIV) ||
             !tni_cpu_read_once(build, node->inputs[i])) {
             continue;
         }
@@ -232,7 +227,7 @@ static void rms_norm(cpu_build *build, cpu_node *node) {
 static uint32_t is_bias(const cpu_build *build, const cpu_node *maker, uint32_t value) {
     const cpu_value *v = tni_cpu_value(build, value);
     const cpu_value *y = tni_cpu_value(build, maker->outputs[0]);
-    if (!is_known(build, value) || !is_float(build, value) || maker->post_count > 0 ||
+    if (!tni_cpu_is_known(build, value) || !is_float(build, value) || maker->post_count > 0 ||
         maker->bias != TN_NONE || y->rank < 2) {
         return 0;
     }
@@ -332,7 +327,7 @@ static void posts(cpu_build *build, cpu_node *node) {
         const cpu_value *y = tni_cpu_value(build, node->outputs[0]);
         if (has_sum(maker) || maker->kind == CPU_KIND_BATCH_NORM || o->rank != y->rank ||
             o->count != y->count || tni_cpu_value(build, value)->count != y->count ||
-            is_known(build, other)) {
+            tni_cpu_is_known(build, other)) {
             continue;
         }
         const cpu_post post = {.act = CPU_ACT_NONE, .value = other};

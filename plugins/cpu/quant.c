@@ -11,11 +11,6 @@ static uint32_t is_quantised(const cpu_build *build, uint32_t value) {
     return value != TN_NONE && tni_cpu_value(build, value)->quant.value != TN_NONE ? 1u : 0u;
 }
 
-static uint32_t is_known(const cpu_build *build, uint32_t value) {
-    const cpu_value *v = tni_cpu_value(build, value);
-    return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
-}
-
 int32_t tni_cpu_integer_at(tn_dtype dtype, const void *integers, int64_t index) {
     const uint8_t byte = ((const uint8_t *)integers)[index / 2];
     const int32_t half = index % 2 == 0 ? byte & 15 : byte >> 4;
@@ -91,7 +86,7 @@ void tni_cpu_rule_integers_through(cpu_build *build, cpu_node *node) {
     const cpu_quant quant = tni_cpu_value(build, node->inputs[0])->quant;
     const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
     const tn_dtype dtype = tni_cpu_value(build, quant.value)->dtype;
-    if (quant.axis != TN_NONE || is_known(build, quant.value) || dtype == TN_DTYPE_INT32) {
+    if (quant.axis != TN_NONE || tni_cpu_is_known(build, quant.value) || dtype == TN_DTYPE_INT32) {
         return;
     }
     const uint32_t integers = tni_cpu_value_new(build, dtype, y.rank, y.dims);
@@ -183,8 +178,9 @@ uint32_t tni_cpu_is_integer_product(const cpu_build *build, const cpu_node *node
     const cpu_quant *w = &tni_cpu_value(build, node->inputs[1])->quant;
     const cpu_value *weights = tni_cpu_value(build, w->value);
     const uint32_t bias = tni_cpu_bias(node);
-    if (bias != TN_NONE && !is_known(build, bias) &&
-        (!is_quantised(build, bias) || !is_known(build, tni_cpu_value(build, bias)->quant.value))) {
+    if (bias != TN_NONE && !tni_cpu_is_known(build, bias) &&
+        (!is_quantised(build, bias) ||
+         !tni_cpu_is_known(build, tni_cpu_value(build, bias)->quant.value))) {
         return 0;
     }
     const uint32_t out_axis =
@@ -481,7 +477,7 @@ void tni_cpu_materialize(cpu_build *build, uint32_t value) {
         v.data != NULL) {
         return;
     }
-    if (is_known(build, v.quant.value)) {
+    if (tni_cpu_is_known(build, v.quant.value)) {
         materialize_known(build, value, &v.quant);
         return;
     }

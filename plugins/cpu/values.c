@@ -479,6 +479,11 @@ uint32_t tni_cpu_as_run(cpu_build *build, uint32_t value) {
                                                                : tni_cpu_as_plain(build, value);
 }
 
+uint32_t tni_cpu_is_known(const cpu_build *build, uint32_t value) {
+    const cpu_value *v = tni_cpu_value(build, value);
+    return v->constant != TN_NONE || v->data != NULL ? 1u : 0u;
+}
+
 const void *tni_cpu_known(cpu_build *build, uint32_t value) {
     if (build->status != TN_OK || value == TN_NONE) {
         return NULL;
