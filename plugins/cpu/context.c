@@ -2,6 +2,7 @@
 // Running an instance: every operand is pointed at its bytes once, and again only where the host
 // binds other memory; then a run is a loop over steps. Nothing is allocated after prepare.
 #include "program.h"
+#include "waiting.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -16,6 +17,7 @@ typedef struct cpu_context {
     void **data;             // one an operand
     dnnl_exec_arg_t *args;   // one an operand; of primitives' operands
     uint32_t bound;          // 1: data and args are as bases say
+    cpu_waiting waiting;
     atomic_uint cancelled;
 } cpu_context;
 
@@ -171,6 +173,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
     const cpu_instance *instance = context->instance;
     cpu_call call = {
         .host = &program->host, .simd = program->simd, .threads = program->threads, .error = error};
+    tni_cpu_waiting_begin(&context->waiting, program->threads);
     for (uint32_t i = 0; i < instance->step_count; ++i) {
         const cpu_step *step = &instance->steps[i];
         if (atomic_load_explicit(&context->cancelled, memory_order_relaxed) != 0) {
@@ -185,6 +188,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
             if (status != TN_OK) {
                 return status;
             }
+            tni_cpu_waiting_step(&context->waiting, program->threads);
             continue;
         }
         const dnnl_status_t status =
@@ -193,6 +197,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
         if (status != dnnl_success) {
             return tni_cpu_dnnl_fail(error, status, step->node, "primitive_execute");
         }
+        tni_cpu_waiting_step(&context->waiting, program->threads);
     }
     return TN_OK;
 }

@@ -4,6 +4,7 @@
 #include "program.h"
 
 #include "ops.h"
+#include "waiting.h"
 
 #include <omp.h>
 #include <string.h>
@@ -33,6 +34,9 @@ void tni_cpu_program_destroy(void *program) {
     }
     if (own->mutex_ready) {
         (void)pthread_mutex_destroy(&own->mutex);
+    }
+    if (own->threads > 1) {
+        tni_cpu_waiting_release();
     }
     tn_helper_free(&host, own->view, own->view_bytes);
     tn_helper_free(&host, own, sizeof *own);
@@ -101,6 +105,9 @@ tn_status tni_cpu_compile(const tn_helper_host *host, uint32_t device_index,
     program->host = *host;
     program->simd = tni_cpu_simd_get();
     program->threads = host->services->worker_count(host->context);
+    if (program->threads > 1) {
+        tni_cpu_waiting_acquire();
+    }
     program->precision = info->precision;
     program->flags = info->flags;
     program->packed = (cpu_arena){.host = *host, .least_bytes = packed_chunk(info->view)};

@@ -5,8 +5,9 @@
 #include <omp.h>
 #include <string.h>
 
-// A team of threads takes some microseconds to begin and to end.
-#define TEAM_NS 8000
+// A team of threads takes some microseconds to begin and to end, and waits for whom the machine
+// holds up: what is shorter than twice this is not worth it.
+#define TEAM_NS 15000
 
 tn_status tni_cpu_build_fail(cpu_build *build, tn_status status, const char *what) {
     if (build->status == TN_OK) {
@@ -199,23 +200,36 @@ void tni_cpu_step_copy(cpu_build *build, uint32_t value, uint32_t target) {
     (void)dnnl_primitive_attr_destroy(attr);
 }
 
+// Of what takes longer than this every thread gets several shares, and whoever is done takes the
+// next: one that the machine holds up does not hold up the others. No result depends on who
+// computed it.
+#define LONG_NS 400000
+#define SHARES 6
+
 int64_t tni_cpu_thread(void) {
     return omp_get_thread_num();
 }
 
 void tni_cpu_parallel(const cpu_call *call, int64_t count, int64_t work, cpu_range_fn body) {
     const int64_t total = count * work;
-    const int64_t useful = total / TEAM_NS < count ? total / TEAM_NS : count;
-    const int team = useful < (int64_t)call->threads ? (int)useful : (int)call->threads;
-    if (team <= 1) {
+    // All or one: threads that a smaller team has no use for end, and have to be started again.
+    const int team = (int)call->threads;
+    if (team <= 1 || count <= 1 || total < 2 * TEAM_NS) {
         body(call, 0, count);
         return;
     }
-#pragma omp parallel num_threads(team)
-    {
-        // Borders depend on the count and the team alone.
-        const int64_t all = omp_get_num_threads();
-        const int64_t mine = omp_get_thread_num();
-        body(call, count * mine / all, count * (mine + 1) / all);
+    const int64_t shares = total < LONG_NS ? 1 : SHARES;
+    const int64_t pieces = team * shares < count ? team * shares : count;
+    // One share each is taken in order, so that a thread finds in its cache what it left there.
+    if (shares == 1) {
+#pragma omp parallel for num_threads(team) schedule(static, 1)
+        for (int64_t i = 0; i < pieces; ++i) {
+            body(call, count * i / pieces, count * (i + 1) / pieces);
+        }
+        return;
+    }
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
+    for (int64_t i = 0; i < pieces; ++i) {
+        body(call, count * i / pieces, count * (i + 1) / pieces);
     }
 }
