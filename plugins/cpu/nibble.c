@@ -27,7 +27,8 @@ uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node)
     const cpu_value *weights = tni_cpu_value(build, w->value);
     return (weights->dtype == TN_DTYPE_INT4 || weights->dtype == TN_DTYPE_UINT4) &&
                    weights->constant != TN_NONE && weights->dims[0] % w->block == 0 &&
-                   tni_cpu_value(build, w->scales)->constant != TN_NONE
+                   tni_cpu_value(build, w->scales)->constant != TN_NONE &&
+                   (w->zeros == TN_NONE || tni_cpu_value(build, w->zeros)->constant != TN_NONE)
                ? 1u
                : 0u;
 }
@@ -35,8 +36,7 @@ uint32_t tni_cpu_is_nibble_product(const cpu_build *build, const cpu_node *node)
 typedef struct pack_info {
     const nibbles *shape;
     tn_dtype dtype;
-    const float *scales; // of what packs offsets
-    const void *zeros;   // null: none
+    const void *zeros; // null: none
     tn_dtype zero_type;
 } pack_info;
 
@@ -214,10 +214,11 @@ void tni_cpu_emit_nibble_product(cpu_build *build, const cpu_node *node) {
         (uint64_t)(s->blocks * s->groups * CPU_NIBBLE_COLUMNS * (1 + s->zeros)) * sizeof(float);
     const void *packed = NULL;
     const void *scales = NULL;
-    tn_status status = tni_cpu_weight_as(build->program, weights.constant, weight_bytes,
+    tn_status status = tni_cpu_weight_as(build->program, weights.constant, TN_NONE, weight_bytes,
                                          pack_weights, &info, &packed, build->error);
     if (status == TN_OK) {
         status = tni_cpu_weight_as(build->program, tni_cpu_value(build, w.scales)->constant,
+                                   s->zeros ? tni_cpu_value(build, w.zeros)->constant : TN_NONE,
                                    scale_bytes, pack_scales, &info, &scales, build->error);
     }
     if (status != TN_OK) {

@@ -16,6 +16,8 @@
 typedef struct cpu_weight {
     struct cpu_weight *next;
     uint32_t constant;
+    uint32_t partner;         // another constant that went into it, or TN_NONE
+    dnnl_memory_desc_t plain; // how it was read: a square matrix may be transposed, or not
     dnnl_memory_desc_t layout;
     const void *data;
     uint64_t owned_bytes; // 0: it lies in the host's mapping, or was packed
@@ -92,12 +94,12 @@ tn_status tni_cpu_build(cpu_program *program, const tn_symbol_value *symbols, ui
 tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_memory_desc_t *plain,
                          const dnnl_memory_desc_t *layout, const void **out_data, tn_error *error);
 
-// The same in a form that only our kernels read: size_bytes that fill makes of the plain bytes,
-// told from other forms of the constant by their size.
+// The same in a form that only our kernels read: size_bytes that fill makes of the plain bytes and
+// of another constant's, partner (TN_NONE: of none); told from other forms by their size and that.
 typedef void (*cpu_fill_fn)(const void *plain, void *out_data, const void *user_data);
-tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t size_bytes,
-                            cpu_fill_fn fill, const void *user_data, const void **out_data,
-                            tn_error *error);
+tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint32_t partner,
+                            uint64_t size_bytes, cpu_fill_fn fill, const void *user_data,
+                            const void **out_data, tn_error *error);
 
 // Where a constant lies in the host's mapping, at whatever alignment; null where it does not.
 const void *tni_cpu_weight_mapped(cpu_program *program, uint32_t constant);

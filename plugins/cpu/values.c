@@ -415,8 +415,13 @@ uint32_t tni_cpu_packed(cpu_build *build, uint32_t value, const dnnl_memory_desc
     } else if (!tni_cpu_same_layout(plain, layout)) {
         data = reorder_known(build, v.data, plain, layout);
     }
-    // The value itself stays unplaced, so that it is found here again.
-    const uint32_t made = build->status == TN_OK ? twin(build, value) : TN_NONE;
+    // The value itself stays unplaced, so that it is found here again. What was read with other
+    // axes is no twin: a square matrix that was transposed may have a layout of the value's.
+    const dnnl_memory_desc_t own = tni_cpu_plain_of(&v);
+    const uint32_t made = build->status != TN_OK ? TN_NONE
+                          : tni_cpu_same_layout(plain, &own)
+                              ? twin(build, value)
+                              : tni_cpu_value_new(build, v.dtype, v.rank, v.dims);
     if (made != TN_NONE) {
         place_constant(build, made, data, layout);
     }

@@ -146,7 +146,9 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
                          const dnnl_memory_desc_t *layout, const void **out_data, tn_error *error) {
     *out_data = NULL;
     for (const cpu_weight *w = program->weights; w != NULL; w = w->next) {
-        if (w->constant == constant && dnnl_memory_desc_equal(&w->layout, layout)) {
+        if (w->constant == constant && w->partner == TN_NONE &&
+            dnnl_memory_desc_equal(&w->plain, plain) &&
+            dnnl_memory_desc_equal(&w->layout, layout)) {
             *out_data = w->data;
             return TN_OK;
         }
@@ -174,6 +176,8 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     }
     *made = (cpu_weight){.next = program->weights,
                          .constant = constant,
+                         .partner = TN_NONE,
+                         .plain = *plain,
                          .layout = *layout,
                          .data = data,
                          .owned_bytes = owned != NULL ? owned_bytes : 0};
@@ -195,16 +199,18 @@ const void *tni_cpu_weight_mapped(cpu_program *program, uint32_t constant) {
                : NULL;
 }
 
-tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t size_bytes,
-                            cpu_fill_fn fill, const void *user_data, const void **out_data,
-                            tn_error *error) {
+tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint32_t partner,
+                            uint64_t size_bytes, cpu_fill_fn fill, const void *user_data,
+                            const void **out_data, tn_error *error) {
     const tn_helper_host *host = &program->host;
     dnnl_memory_desc_t layout;
     *out_data = NULL;
     const dnnl_dims_t dims = {(dnnl_dim_t)size_bytes};
     (void)dnnl_memory_desc_init_by_tag(&layout, 1, dims, dnnl_s8, dnnl_a);
     for (const cpu_weight *w = program->weights; w != NULL; w = w->next) {
-        if (w->constant == constant && dnnl_memory_desc_equal(&w->layout, &layout)) {
+        if (w->constant == constant && w->partner == partner &&
+            dnnl_memory_desc_equal(&w->plain, &layout) &&
+            dnnl_memory_desc_equal(&w->layout, &layout)) {
             *out_data = w->data;
             return TN_OK;
         }
@@ -224,8 +230,12 @@ tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint64_t si
     if (owned != NULL) {
         buffer_free(host, owned, tn_view_constant(program->view, constant)->size_bytes);
     }
-    *made = (cpu_weight){
-        .next = program->weights, .constant = constant, .layout = layout, .data = filled};
+    *made = (cpu_weight){.next = program->weights,
+                         .constant = constant,
+                         .partner = partner,
+                         .plain = layout,
+                         .layout = layout,
+                         .data = filled};
     program->weights = made;
     program->weight_bytes += size_bytes;
     *out_data = filled;

@@ -137,6 +137,40 @@ class Answers(unittest.TestCase):
                            constants, "y", [2, channels, size, size], cases="channels")
         self.check("channels", 8)
 
+    def test_a_constant_that_is_read_in_two_ways_is_packed_twice(self):
+        shutil.rmtree(WORK / "shared", ignore_errors=True)
+        rng = np.random.default_rng(12)
+        for size in (8, 64):
+            square = rng.standard_normal((size, size)).astype(np.float32)
+            write_case(f"transposed_{size}",
+                       [helper.make_node("MatMul", ["x", "w"], ["a"]),
+                        helper.make_node("Gemm", ["x", "w"], ["b"], transB=1),
+                        helper.make_node("Add", ["w", "x"], ["c"]),
+                        helper.make_node("Concat", ["a", "b", "c"], ["y"], axis=0)],
+                       {"x": rng.standard_normal((size, size)).astype(np.float32)}, {"w": square},
+                       "y", [3 * size, size], cases="shared")
+        kernel = rng.standard_normal((32, 32, 1, 1)).astype(np.float32)
+        write_case("convolutions",
+                   [helper.make_node("Conv", ["x", "w"], ["a"]),
+                    helper.make_node("ConvTranspose", ["a", "w"], ["y"])],
+                   {"x": rng.standard_normal((1, 32, 5, 5)).astype(np.float32)}, {"w": kernel},
+                   "y", [1, 32, 5, 5], cases="shared")
+        # Scales of 4-bit weights become offsets with the zero points that they are used with.
+        nodes, constants = [], {"s": rng.uniform(.01, .02, (2, 40)).astype(np.float32)}
+        for i in "ab":
+            for name, count in (("w", 64), ("z", 2)):
+                constants[name + i] = helper.make_tensor(
+                    name + i, onnx.TensorProto.UINT4, (count, 40),
+                    rng.integers(0, 16, (count, 40)).flatten())
+            nodes += [helper.make_node("DequantizeLinear", ["w" + i, "s", "z" + i], ["f" + i],
+                                       axis=0, block_size=32),
+                      helper.make_node("MatMul", ["x", "f" + i], ["y" + i])]
+        for count in (1, 5):
+            write_case(f"scales_{count}", nodes + [helper.make_node("Sub", ["ya", "yb"], ["y"])],
+                       {"x": rng.standard_normal((count, 64)).astype(np.float32)}, constants,
+                       "y", [count, 40], cases="shared")
+        self.check("shared", 5)
+
     def check(self, cases, floor):
         result = subprocess.run([SUITE, WORK / cases, "--device", "cpu:cpu", "--plugins",
                                  PLUGINS, "--floor", str(floor), "--range", "1e-5"],
