@@ -255,6 +255,20 @@ static uint32_t whole_layout(const cpu_value *whole, uint32_t axis,
     return 1;
 }
 
+// Whether all inputs of a concatenation begin with a block. If one did not, the others could not
+// be in blocks either: nothing is copied to the middle of one.
+static uint32_t begin_with_blocks(const cpu_build *build, const cpu_node *node, uint32_t axis,
+                                  int64_t block) {
+    int64_t begin = 0;
+    for (uint32_t i = 0; i < node->input_count; ++i) {
+        if (begin % block != 0) {
+            return 0;
+        }
+        begin += tni_cpu_value(build, node->inputs[i])->dims[axis];
+    }
+    return 1;
+}
+
 // Places an input of a concatenation where the concatenation would copy it to.
 static uint32_t define_in_concat(cpu_build *build, uint32_t value,
                                  const dnnl_memory_desc_t *layout) {
@@ -267,10 +281,8 @@ static uint32_t define_in_concat(cpu_build *build, uint32_t value,
     const cpu_value *whole = tni_cpu_value(build, out);
     const uint32_t axis = tni_cpu_axis(tni_cpu_int(build, node, "axis", 0), whole->rank);
     int64_t before = 0;
-    uint32_t last = 0;
     for (uint32_t i = 0; i < node->input_count && axis < whole->rank; ++i) {
         if (node->inputs[i] == value) {
-            last = i + 1 == node->input_count;
             break;
         }
         before += tni_cpu_value(build, node->inputs[i])->dims[axis];
@@ -278,7 +290,7 @@ static uint32_t define_in_concat(cpu_build *build, uint32_t value,
     dnnl_memory_desc_t fits;
     int64_t block = 1;
     if (axis >= whole->rank || !whole_layout(whole, axis, layout, &fits, &block) ||
-        before % block != 0 || (!last && layout->padded_dims[axis] != layout->dims[axis])) {
+        !begin_with_blocks(build, node, axis, block)) {
         return 0;
     }
     if (whole->storage == TN_NONE) {

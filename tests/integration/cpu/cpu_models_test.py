@@ -171,6 +171,20 @@ class Answers(unittest.TestCase):
                        "y", [count, 40], cases="shared")
         self.check("shared", 5)
 
+    def test_parts_of_a_whole_may_begin_anywhere(self):
+        shutil.rmtree(WORK / "parts", ignore_errors=True)
+        rng = np.random.default_rng(13)
+        for channels in ((32, 5, 32), (5, 32, 32), (32, 32, 5), (32, 20, 12)):
+            nodes, constants = [], {}
+            for i, count in enumerate(channels):
+                constants[f"w{i}"] = rng.standard_normal((count, 32, 3, 3)).astype(np.float32)
+                nodes.append(helper.make_node("Conv", ["x", f"w{i}"], [f"c{i}"], pads=[1] * 4))
+            nodes.append(helper.make_node("Concat", [f"c{i}" for i in range(3)], ["y"], axis=1))
+            write_case("_".join(map(str, channels)), nodes,
+                       {"x": rng.standard_normal((1, 32, 9, 9)).astype(np.float32)}, constants,
+                       "y", [1, sum(channels), 9, 9], cases="parts")
+        self.check("parts", 4)
+
     def check(self, cases, floor):
         result = subprocess.run([SUITE, WORK / cases, "--device", "cpu:cpu", "--plugins",
                                  PLUGINS, "--floor", str(floor), "--range", "1e-5"],
