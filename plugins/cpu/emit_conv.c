@@ -147,9 +147,14 @@ void tni_cpu_emit_conv_transpose(cpu_build *build, const cpu_node *node) {
     for (uint32_t i = 0; i < shape.window.axes; ++i) {
         // output_padding lengthens the end: as negative padding there.
         const cpu_window *v = &shape.window;
-        const int64_t full =
-            (x->dims[i + 2] - 1) * v->strides[i] + tni_cpu_window_reach(v, i) - v->before[i];
+        const int64_t reach = tni_cpu_window_reach(v, i);
+        const int64_t full = (x->dims[i + 2] - 1) * v->strides[i] + reach - v->before[i];
         shape.window.after[i] = full - y->dims[i + 2];
+        if (v->before[i] >= reach || v->after[i] >= reach) {
+            (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED,
+                                     "padding is no shorter than the window");
+            return;
+        }
     }
     shape.plain_weights = transposed_weights(w, group);
     shape.src = tni_cpu_any_of(tni_cpu_plain_of(x));

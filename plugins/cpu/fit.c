@@ -94,7 +94,7 @@ uint32_t tni_cpu_fit_conv(const cpu_build *build, const cpu_node *node) {
     return conv_fits(build, node, in(build, node, 0), in(build, node, 1), in(build, node, 2));
 }
 
-// It is the convolution from y to x, backwards, and y is as large as the padding makes it.
+// It is the convolution from y to x, backwards, and y is as large as some padding makes it.
 uint32_t tni_cpu_fit_conv_transpose(const cpu_build *build, const cpu_node *node) {
     const cpu_value *x = in(build, node, 0);
     const cpu_value *w = in(build, node, 1);
@@ -109,12 +109,12 @@ uint32_t tni_cpu_fit_conv_transpose(const cpu_build *build, const cpu_node *node
         return 0;
     }
     for (uint32_t i = 0; i < window.axes; ++i) {
-        const int64_t reach = tni_cpu_window_reach(&window, i);
-        const int64_t full = (x->dims[i + 2] - 1) * window.strides[i] + reach;
+        const int64_t full =
+            (x->dims[i + 2] - 1) * window.strides[i] + tni_cpu_window_reach(&window, i);
         const int64_t step =
             window.strides[i] > window.dilates[i] + 1 ? window.strides[i] : window.dilates[i] + 1;
         const int64_t after = full - window.before[i] - y->dims[i + 2];
-        if (y->dims[i + 2] < 1 || window.before[i] >= reach || after >= reach || after <= -step) {
+        if (y->dims[i + 2] < 1 || after <= -step) {
             return 0;
         }
     }

@@ -215,6 +215,22 @@ class Plans(unittest.TestCase):
         self.assertEqual(devices, {"cpu:cpu"})
 
 
+    def test_padding_that_the_library_does_not_take_is_another_devices(self):
+        WORK.mkdir(parents=True, exist_ok=True)
+        kernel = np.ones((4, 5, 1, 1), np.float32)
+        node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], pads=[1] * 4, strides=[2] * 2)
+        path = WORK / "padding.onnx"
+        onnx.save(model([node], {"x": np.zeros((1, 4, 6, 6), np.float32)}, {"w": kernel}, "y",
+                        [1, 5, 9, 9], FLOAT, 17), path)
+        result = subprocess.run(
+            [TENON, "explain", path, "--device", "cpu,reference", "--json", "--no-calibration",
+             "--no-plan-store", "--plugin-dir", PLUGINS, "--no-search"],
+            capture_output=True, text=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        devices = {i["device"] for i in json.loads(result.stdout)["islands"]}
+        self.assertEqual(devices, {"reference:cpu"})
+
+
 class Groups(unittest.TestCase):
     """Conversions and the product between them are claimed and priced as integers."""
 
