@@ -79,10 +79,13 @@ static inline float exp_below(float x) {
     return x < -87.33f ? 0.0f : result;
 }
 
-// Below about -87.3 it is 0, above 88.7 infinity.
+// Below about -87.3 it is 0, above 88.72 infinity. Near that n would be 128, which is no exponent:
+// from 88 on it is e times what it is one below.
 static inline float exp_one(float x) {
-    const float high = exp_below(88.37f < x ? 88.37f : x);
-    return x > 88.72f ? INFINITY : high;
+    const float limited = 89.0f < x ? 89.0f : x;
+    const int large = limited > 88.0f;
+    return exp_below(limited - select_float(large, 1.0f, 0.0f)) *
+           select_float(large, 2.71828183f, 1.0f);
 }
 
 static inline float sigmoid_one(float x) {

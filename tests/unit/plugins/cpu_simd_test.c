@@ -114,6 +114,12 @@ static void check_extremes(const cpu_simd *simd) {
     float y[8];
     simd->act(CPU_ACT_EXP, 0, 0, x, y, 8);
     assert_true(y[0] == 0.0f && isinf(y[1]) && isnan(y[2]) && y[3] == 0.0f && isinf(y[4]));
+    const float large[5] = {88.0f, 88.37f, 88.5f, 88.72f, 88.73f};
+    simd->act(CPU_ACT_EXP, 0, 0, large, y, 5);
+    for (int i = 0; i < 4; i++) {
+        assert_true(fabs((double)y[i] / exp((double)large[i]) - 1) < 1e-6);
+    }
+    assert_true(isinf(y[4]));
     simd->act(CPU_ACT_SIGMOID, 0, 0, x, y, 8);
     assert_true(y[0] == 0.0f && y[1] == 1.0f && isnan(y[2]) && y[5] == 0.0f && y[6] == 1.0f);
     simd->act(CPU_ACT_TANH, 0, 0, x, y, 8);
