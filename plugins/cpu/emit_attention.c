@@ -176,6 +176,10 @@ void tni_cpu_emit_attention(cpu_build *build, const cpu_node *node) {
                      .scratch = CPU_ATTEND_SCRATCH(k.dims[2], q.dims[3], v.dims[3])};
     a->gathers = a->blocks >= GATHER_BLOCKS && a->keys >= GATHER_KEYS;
     a->scratch += a->gathers ? a->keys * (a->size + a->value_size) : 0;
+    if (a->scratch > INT64_MAX / 4 / (int64_t)sizeof(float) / build->program->threads) {
+        (void)tni_cpu_build_fail(build, TN_ERROR_UNSUPPORTED, "a tensor is too large");
+        return;
+    }
     uint32_t operands[6] = {node->outputs[0],
                             tni_cpu_with_rows(build, node->inputs[0], a->q),
                             tni_cpu_with_rows(build, node->inputs[1], a->k),

@@ -145,6 +145,21 @@ static void four_bits_that_are_returned(view_builder *b) {
     finish(b, "Relu", 14, &x, 1, floats(b, 1, (const int64_t[]){2}));
 }
 
+static void more_keys_than_any_memory_holds(view_builder *b) {
+    const int64_t keys = (int64_t)1 << 56;
+    const uint32_t q = fed(b, 4, (const int64_t[]){1, 1, 1, 1});
+    const uint32_t k = fed(b, 4, (const int64_t[]){1, 1, keys, 1});
+    const uint32_t turned = floats(b, 4, (const int64_t[]){1, 1, 1, keys});
+    const uint32_t scores = floats(b, 4, (const int64_t[]){1, 1, 1, keys});
+    const uint32_t weights = floats(b, 4, (const int64_t[]){1, 1, 1, keys});
+    view_builder_node(b, "Transpose", 13, &k, 1, &turned, 1);
+    view_builder_ints(b, "perm", (const int64_t[]){0, 1, 3, 2}, 4);
+    view_builder_node(b, "MatMul", 13, (const uint32_t[]){q, turned}, 2, &scores, 1);
+    view_builder_node(b, "Softmax", 13, &scores, 1, &weights, 1);
+    finish(b, "MatMul", 13, (const uint32_t[]){weights, k}, 2,
+           floats(b, 4, (const int64_t[]){1, 1, 1, 1}));
+}
+
 typedef struct refusal {
     const char *name;
     void (*build)(view_builder *b);
@@ -165,6 +180,7 @@ static const refusal refusals[] = {
     {"node_without_result", node_without_result, TN_ERROR_UNSUPPORTED},
     {"axis_beyond_all_numbers", axis_beyond_all_numbers, TN_ERROR_UNSUPPORTED},
     {"enlargement_to_fewer_axes", enlargement_to_fewer_axes, TN_ERROR_UNSUPPORTED},
+    {"more_keys_than_any_memory_holds", more_keys_than_any_memory_holds, TN_ERROR_UNSUPPORTED},
     {"limits_in_the_wrong_order", limits_in_the_wrong_order, TN_OK},
     {"four_bits_that_are_returned", four_bits_that_are_returned, TN_OK},
 };
