@@ -5,6 +5,7 @@
 #include "build.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 static uint32_t is_quantised(const cpu_build *build, uint32_t value) {
@@ -223,6 +224,10 @@ void tni_cpu_rule_quantize_result(cpu_build *build, cpu_node *node) {
     node->dead = 1;
 }
 
+// Biases are divided by scales, and one of a channel that was pruned away may be 0. Times this one,
+// any accumulator is nothing beside a bias, and still biases are divided into floats.
+#define LEAST_SCALE 1e-25f
+
 // The scales of accumulators: input times weight, one for all or for each output.
 const float *tni_cpu_accumulator_scales(cpu_build *build, const cpu_node *node,
                                         int64_t *out_count) {
@@ -236,7 +241,8 @@ const float *tni_cpu_accumulator_scales(cpu_build *build, const cpu_node *node,
         return NULL;
     }
     for (int64_t i = 0; i < *out_count; ++i) {
-        product[i] = x.scale * scales[i];
+        const float scale = x.scale * scales[i];
+        product[i] = fabsf(scale) < LEAST_SCALE ? LEAST_SCALE : scale;
     }
     return product;
 }

@@ -120,6 +120,24 @@ class Answers(unittest.TestCase):
                    cases="weights")
         self.check("weights", 4)
 
+    def test_a_channel_whose_scale_is_0_keeps_its_bias(self):
+        shutil.rmtree(WORK / "pruned", ignore_errors=True)
+        rng = np.random.default_rng(14)
+        scales = np.linspace(.005, .015, 6, dtype=np.float32)
+        scales[2] = 0
+        for name, op, x, w, axis, shape in (
+                ("conv", "Conv", (1, 5, 9, 9), (6, 5, 3, 3), 0, [1, 6, 7, 7]),
+                ("rows", "Gemm", (3, 20), (20, 6), 1, [3, 6])):
+            write_case(name,
+                       [helper.make_node("DequantizeLinear", ["x", "xs", "xz"], ["f"]),
+                        helper.make_node("DequantizeLinear", ["w", "ws"], ["v"], axis=axis),
+                        helper.make_node(op, ["f", "v", "b"], ["y"])],
+                       {"x": rng.integers(0, 255, x).astype(np.uint8)},
+                       {"xs": np.float32(.02), "xz": np.uint8(120),
+                        "w": rng.integers(-100, 100, w).astype(np.int8), "ws": scales,
+                        "b": np.linspace(.5, 3, 6, dtype=np.float32)}, "y", shape, cases="pruned")
+        self.check("pruned", 2)
+
     def test_blocks_of_channels_meet_one_value_a_channel(self):
         shutil.rmtree(WORK / "channels", ignore_errors=True)
         rng = np.random.default_rng(8)
