@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tenon and other runtimes on the zoo's models, in turn: how fast, how soon, how large, how equal.
 
-    peers.py [--models resnet50,bert_base] [--threads 1,2] [--rounds N]
+    peers.py [--models resnet50,bert_base] [--threads 1,2] [--rounds N] [--busy N]
              [--quick | --check] [--list]
 
 Every contender is a process that holds the model ready; turns go round, and all but one are
@@ -10,9 +10,11 @@ stopped. Exit 1: Tenon does not run a model, or its answers differ by more than 
 range (int8: 5 %) from those of onnxruntime without optimisation.
 """
 import argparse
+import contextlib
 import importlib.metadata
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -40,6 +42,8 @@ def parse():
     parser.add_argument("--models", default="", help="names, with commas between them")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default: 1,2")
     parser.add_argument("--rounds", type=int, help="default: 21, or 5 with --quick")
+    parser.add_argument("--busy", type=int, default=0,
+                        help="so many other processes that compute all the time (default: 0)")
     parser.add_argument("--quick", action="store_true", help="few rounds: to try it out")
     parser.add_argument("--check", action="store_true", help="compare outputs, measure nothing")
     parser.add_argument("--list", action="store_true", help="the cases, and nothing else")
@@ -99,20 +103,28 @@ def overhead_of_a_run(starter, effort, threads):
                   for name in result.turns) + ".\n")
 
 
+@contextlib.contextmanager
+def company(count):
+    """Processes that want a processor all the time, as a browser does, or another network."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def chain_inputs(_):
     return {"x": np.ones(1, np.float32), "y": np.full(1, 0.5, np.float32)}
 
 
-def main():
-    args = parse()
-    if args.list:
-        print("\n".join(case.name for case in args.cases))
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nobody stays behind, stopped
+def compare(args):
     args.work.mkdir(parents=True, exist_ok=True)
     starter = runtimes.Starter(args.build, args.venv, args.zoo, args.work)
     effort = Effort(args.quick, args.check, args.rounds)
     print(f"{report.machine()}; {versions(args.venv)}; medians of {effort.rounds} rounds in turn; "
+          f"{f'beside {args.busy} busy processes; ' if args.busy else ''}"
           f"{time.strftime('%Y-%m-%d')}{'; QUICK: not for the record' if args.quick else ''}\n")
     everything, missing = [], 0
     for threads in args.threads:
@@ -132,6 +144,16 @@ def main():
     for line in wrong:
         print(f"peers: {line}", file=sys.stderr)
     return 1 if wrong or missing else 0
+
+
+def main():
+    args = parse()
+    if args.list:
+        print("\n".join(case.name for case in args.cases))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nobody stays behind, stopped
+    with company(args.busy):
+        return compare(args)
 
 
 if __name__ == "__main__":
