@@ -3,7 +3,7 @@
 """Tenon and other runtimes on the zoo's models, in turn: how fast, how soon, how large, how equal.
 
     peers.py [--models resnet50,bert_base] [--threads 1,2] [--rounds N] [--busy N]
-             [--quick | --check] [--list]
+             [--contenders tenon,onnxruntime] [--quick | --check] [--list]
 
 Every contender is a process that holds the model ready; turns go round, and all but one are
 stopped. Exit 1: Tenon does not run a model, or its answers differ by more than 1e-3 of an output's
@@ -42,6 +42,9 @@ def parse():
     parser.add_argument("--models", default="", help="names, with commas between them")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="default: 1,2")
     parser.add_argument("--rounds", type=int, help="default: 21, or 5 with --quick")
+    parser.add_argument("--contenders", default="",
+                        help="only these, so that more rounds fit into the time; names, with "
+                        "commas between them (default: all)")
     parser.add_argument("--busy", type=int, default=0,
                         help="so many other processes that compute all the time (default: 0)")
     parser.add_argument("--quick", action="store_true", help="few rounds: to try it out")
@@ -52,7 +55,17 @@ def parse():
     if args.cases is None:
         parser.error(f"--models {args.models}: there are " +
                      ", ".join(case.name for case in models.CASES))
+    args.contenders = chosen_contenders(args.contenders)
+    if "tenon" not in args.contenders:
+        parser.error("--contenders: tenon, and of the others: " +
+                     "; ".join(runtimes.names(2)[1:]))
     return args
+
+
+def chosen_contenders(text):
+    """All, or those that are named; a peer's name stands for its variants too."""
+    return [name for name in runtimes.names(2)
+            if not text or name.split(", ")[0] in text.split(",")]
 
 
 def versions(venv):
@@ -77,10 +90,11 @@ def write_inputs(case, work):
     return feeds
 
 
-def run_case(starter, case, threads, effort):
+def run_case(starter, case, threads, effort, contenders):
     """A Result, or None when there is nothing to compare with; says how it went."""
     begin = time.monotonic()
-    names = runtimes.names(threads) + [runtimes.TENON_FAST[0]]
+    names = [name for name in runtimes.names(threads) if name in contenders]
+    names.append(runtimes.TENON_FAST[0])
     try:
         result = measure(starter, case, write_inputs(case, starter.work), threads, names, effort)
     except Failed as why:
@@ -93,10 +107,10 @@ def run_case(starter, case, threads, effort):
     return result
 
 
-def overhead_of_a_run(starter, effort, threads):
+def overhead_of_a_run(starter, effort, threads, contenders):
     """What a run costs that has next to nothing to do: Python is in the peers' numbers."""
     case = models.Case("chain_1", "chain_1", chain_inputs, {}, models.F32)
-    result = run_case(starter, case, threads, effort)
+    result = run_case(starter, case, threads, effort, contenders)
     return "" if result is None else (
         f"A run of one Add of one element, {threads} thread(s), microseconds: " +
         ", ".join(f"{name} {report.cell(result.milliseconds(name) * 1e3)}"
@@ -128,13 +142,14 @@ def compare(args):
           f"{time.strftime('%Y-%m-%d')}{'; QUICK: not for the record' if args.quick else ''}\n")
     everything, missing = [], 0
     for threads in args.threads:
-        results = [run_case(starter, case, threads, effort) for case in args.cases]
+        results = [run_case(starter, case, threads, effort, args.contenders)
+                   for case in args.cases]
         missing += results.count(None)
         results = [r for r in results if r is not None]
         everything += results
         if not args.check:
             print(f"### {threads} thread(s): milliseconds a run\n\n{report.steady(results)}")
-            print(overhead_of_a_run(starter, effort, threads))
+            print(overhead_of_a_run(starter, effort, threads, args.contenders))
             print(f"### {threads} thread(s): until the first answer, and peak resident memory\n\n"
                   f"{report.starts(results)}")
         print(f"### {threads} thread(s): largest difference from the model executed literally\n\n"

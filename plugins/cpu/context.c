@@ -188,7 +188,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
             if (status != TN_OK) {
                 return status;
             }
-            tni_cpu_waiting_step(&context->waiting, program->threads);
+            tni_cpu_waiting_step(&context->waiting);
             continue;
         }
         const dnnl_status_t status =
@@ -197,7 +197,7 @@ static tn_status run_steps(cpu_context *context, tn_error *error) {
         if (status != dnnl_success) {
             return tni_cpu_dnnl_fail(error, status, step->node, "primitive_execute");
         }
-        tni_cpu_waiting_step(&context->waiting, program->threads);
+        tni_cpu_waiting_step(&context->waiting);
     }
     return TN_OK;
 }

@@ -57,7 +57,8 @@ static tn_status claims(const tn_helper_host *host, uint32_t device_index,
 }
 
 tn_status tn_plugin_entry_1(const tn_host_offer *offer, tn_plugin_answer *answer, tn_error *error) {
-    // Filled in by the one call below: a plugin keeps no global state.
+    // Filled in by the one call below: a plugin keeps no global state. (How long OpenMP's threads
+    // wait is a state of the process, and waiting.c counts who uses it.)
     static const tn_helper_simple_plugin template_plugin = {
         .desc = {.name = "cpu",
                  .vendor = "Tenon",

@@ -22,8 +22,6 @@
 // Waits are short for so long, twice as long each time that they are found too long again.
 #define FIRST_NS 20000000u
 #define MOST_NS 1280000000u
-// Machines with more processors than this have one left for everybody.
-#define MOST_SLEEPERS 32
 
 // One for the process, as the runtime's own counts are.
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -64,7 +62,7 @@ static void *hold(void *argument) {
 
 static void shorten(void) {
     const int processors = omp_get_num_procs();
-    if (is_short || processors > MOST_SLEEPERS || getenv("OMP_WAIT_POLICY") != NULL ||
+    if (is_short || processors > (int)CPU_WATCHED || getenv("OMP_WAIT_POLICY") != NULL ||
         getenv("GOMP_SPINCOUNT") != NULL) {
         return;
     }
@@ -119,16 +117,15 @@ void tni_cpu_waiting_release(void) {
 static void find_clocks(cpu_waiting *w, uint32_t threads) {
     atomic_uint found;
     atomic_init(&found, 0);
-    w->threads = threads < CPU_WATCHED ? threads : CPU_WATCHED;
 #pragma omp parallel num_threads((int)threads)
     {
-        const uint32_t i = (uint32_t)omp_get_thread_num();
-        if (i < w->threads && pthread_getcpuclockid(pthread_self(), &w->clocks[i]) == 0) {
+        if (pthread_getcpuclockid(pthread_self(), &w->clocks[omp_get_thread_num()]) == 0) {
             atomic_fetch_add(&found, 1);
         }
     }
     // Of a team that is smaller than it was asked to be nothing is known.
-    w->threads = atomic_load(&found) == w->threads ? w->threads : 0;
+    w->threads = atomic_load(&found) == threads ? threads : 0;
+    w->owner = pthread_self();
 }
 
 // Returns 0 where a thread is no more: teams may get others.
@@ -144,7 +141,7 @@ static uint32_t read_clocks(const cpu_waiting *w, uint64_t *out_ran_ns) {
 }
 
 void tni_cpu_waiting_begin(cpu_waiting *w, uint32_t threads) {
-    if (threads < 2) {
+    if (threads < 2 || threads > CPU_WATCHED) {
         return;
     }
     if (atomic_load_explicit(&seen_short, memory_order_relaxed)) {
@@ -154,7 +151,7 @@ void tni_cpu_waiting_begin(cpu_waiting *w, uint32_t threads) {
         }
         (void)pthread_mutex_unlock(&mutex);
     }
-    if (w->threads == 0 || !read_clocks(w, w->ran_ns)) {
+    if (w->threads == 0 || !pthread_equal(w->owner, pthread_self()) || !read_clocks(w, w->ran_ns)) {
         find_clocks(w, threads);
         w->threads = read_clocks(w, w->ran_ns) ? w->threads : 0;
     }
@@ -177,8 +174,8 @@ static void judge(uint32_t held_up) {
     (void)pthread_mutex_unlock(&mutex);
 }
 
-void tni_cpu_waiting_step(cpu_waiting *w, uint32_t threads) {
-    if (threads < 2 || w->threads == 0 || atomic_load_explicit(&seen_short, memory_order_relaxed)) {
+void tni_cpu_waiting_step(cpu_waiting *w) {
+    if (w->threads == 0 || atomic_load_explicit(&seen_short, memory_order_relaxed)) {
         return;
     }
     const uint64_t passed = now() - w->since_ns;

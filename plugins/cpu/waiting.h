@@ -4,14 +4,17 @@
 #ifndef TENON_CPU_WAITING_H
 #define TENON_CPU_WAITING_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
-#define CPU_WATCHED 64u // threads of a team, the first of it
+// Machines with more processors than this have one left for everybody, and larger teams are let be.
+#define CPU_WATCHED 32u
 
 // What a context's team got of the processors since some moment of a run.
 typedef struct cpu_waiting {
-    uint32_t threads; // that are watched; 0: not known yet
+    uint32_t threads; // whose clocks are known; 0: none yet
+    pthread_t owner;  // of the team
     uint64_t since_ns;
     clockid_t clocks[CPU_WATCHED];
     uint64_t ran_ns[CPU_WATCHED];
@@ -24,7 +27,7 @@ void tni_cpu_waiting_release(void);
 
 // At the start of a run with so many threads, and behind each of its steps. [one thread a context]
 void tni_cpu_waiting_begin(cpu_waiting *w, uint32_t threads);
-void tni_cpu_waiting_step(cpu_waiting *w, uint32_t threads);
+void tni_cpu_waiting_step(cpu_waiting *w);
 
 // The parts of it, for tests. Whether a thread ran so little of the time that it was held up.
 uint32_t tni_cpu_is_held_up(uint64_t ran_ns, uint64_t passed_ns);
