@@ -5,6 +5,14 @@
 
 #include <math.h>
 
+typedef struct box {
+    double y0;
+    double x0;
+    double y1;
+    double x1;
+    double area;
+} box;
+
 typedef struct suppress_job {
     const ref_tensor *boxes;  // [batches, boxes, 4]
     const ref_tensor *scores; // [batches, classes, boxes]
@@ -16,16 +24,14 @@ typedef struct suppress_job {
     int64_t most;
     int64_t count;
     int64_t scores_at; // where the scores of the class at hand begin
+    box *corners;      // of all boxes of the batch at hand
     int64_t *order;
     int64_t *other;
 } suppress_job;
 
-typedef struct box {
-    double y0;
-    double x0;
-    double y1;
-    double x1;
-} box;
+static box with_area(double y0, double x0, double y1, double x1) {
+    return (box){y0, x0, y1, x1, (y1 - y0) * (x1 - x0)};
+}
 
 static box read_box(const suppress_job *job, int64_t batch, int64_t index) {
     double v[4];
@@ -33,19 +39,17 @@ static box read_box(const suppress_job *job, int64_t batch, int64_t index) {
         v[i] = tni_ref_load(job->boxes, (batch * job->count + index) * 4 + i);
     }
     if (job->by_center) {
-        return (box){v[1] - v[3] / 2, v[0] - v[2] / 2, v[1] + v[3] / 2, v[0] + v[2] / 2};
+        return with_area(v[1] - v[3] / 2, v[0] - v[2] / 2, v[1] + v[3] / 2, v[0] + v[2] / 2);
     }
-    return (box){fmin(v[0], v[2]), fmin(v[1], v[3]), fmax(v[0], v[2]), fmax(v[1], v[3])};
+    return with_area(fmin(v[0], v[2]), fmin(v[1], v[3]), fmax(v[0], v[2]), fmax(v[1], v[3]));
 }
 
 // Intersection over union; 0 when a box has no area.
-static double overlap_of(box a, box b) {
-    const double height = fmax(0.0, fmin(a.y1, b.y1) - fmax(a.y0, b.y0));
-    const double width = fmax(0.0, fmin(a.x1, b.x1) - fmax(a.x0, b.x0));
-    const double area_a = (a.y1 - a.y0) * (a.x1 - a.x0);
-    const double area_b = (b.y1 - b.y0) * (b.x1 - b.x0);
+static double overlap_of(const box *a, const box *b) {
+    const double height = fmax(0.0, fmin(a->y1, b->y1) - fmax(a->y0, b->y0));
+    const double width = fmax(0.0, fmin(a->x1, b->x1) - fmax(a->x0, b->x0));
     const double both = height * width;
-    return area_a <= 0.0 || area_b <= 0.0 ? 0.0 : both / (area_a + area_b - both);
+    return a->area <= 0.0 || b->area <= 0.0 ? 0.0 : both / (a->area + b->area - both);
 }
 
 static double score_at(const suppress_job *job, int64_t index) {
@@ -61,10 +65,10 @@ static uint32_t score_before(const void *user_data, int64_t a, int64_t b) {
 // Candidates of one class in falling order of score; returns their count.
 static int64_t sort_candidates(suppress_job *job) {
     int64_t count = 0;
+    // Written in any case, and kept by counting: of most classes there is nothing to keep.
     for (int64_t i = 0; i < job->count; ++i) {
-        if (!job->has_least || score_at(job, i) > job->least_score) {
-            job->order[count++] = i;
-        }
+        job->order[count] = i;
+        count += !job->has_least || score_at(job, i) > job->least_score;
     }
     if (tni_ref_sort(job->order, job->other, count, score_before, job) == job->other) {
         int64_t *sorted = job->other;
@@ -79,10 +83,10 @@ static int64_t take(suppress_job *job, ref_tensor *y, int64_t row, int64_t batch
                     int64_t candidates) {
     int64_t taken = 0;
     for (int64_t i = 0; i < candidates && taken < job->most; ++i) {
-        const box own = read_box(job, batch, job->order[i]);
+        const box *own = &job->corners[job->order[i]];
         uint32_t clear = 1;
         for (int64_t k = 0; k < taken && clear; ++k) {
-            clear = overlap_of(own, read_box(job, batch, job->other[k])) > job->overlap ? 0 : 1;
+            clear = overlap_of(own, &job->corners[job->other[k]]) > job->overlap ? 0 : 1;
         }
         if (clear) {
             job->other[taken] = job->order[i];
@@ -134,7 +138,13 @@ uint32_t tni_ref_suppress_bound(const ref_call *call) {
 }
 
 int64_t tni_ref_suppress_scratch(const ref_call *call) {
-    return check_shapes(call) ? call->inputs[0]->dims[1] * 16 : -1;
+    const int64_t bytes_of_one = (int64_t)(sizeof(box) + 2 * sizeof(int64_t));
+    int64_t bytes = 0;
+    if (!check_shapes(call)) {
+        return -1;
+    }
+    const int64_t factors[2] = {call->inputs[0]->dims[1], bytes_of_one};
+    return tni_ref_count(factors, 2, &bytes) ? bytes : -1;
 }
 
 static double optional_number(const ref_call *call, uint32_t input, double otherwise) {
@@ -152,16 +162,20 @@ tn_status tni_ref_suppress(const ref_call *call) {
                         .overlap = optional_number(call, 3, 0.0),
                         .least_score = optional_number(call, 4, 0.0),
                         .has_least = tni_ref_input(call, 4) != NULL ? 1u : 0u,
-                        .order = (int64_t *)(void *)call->scratch};
+                        .corners = (box *)(void *)call->scratch};
     ref_tensor *y = call->outputs[0];
     if (job.scores->dtype == TN_DTYPE_FLOAT && job.scores->row == 0) {
         job.floats = (const float *)(const void *)job.scores->data;
     }
     job.count = job.boxes->dims[1];
+    job.order = (int64_t *)(void *)(job.corners + job.count);
     job.other = job.order + job.count;
     job.most = most_boxes(call);
     int64_t row = 0;
     for (int64_t batch = 0; batch < job.scores->dims[0]; ++batch) {
+        for (int64_t i = 0; i < job.count; ++i) {
+            job.corners[i] = read_box(&job, batch, i);
+        }
         for (int64_t class_id = 0; class_id < job.scores->dims[1]; ++class_id) {
             job.scores_at = (batch * job.scores->dims[1] + class_id) * job.count;
             const int64_t candidates = job.most == 0 ? 0 : sort_candidates(&job);
