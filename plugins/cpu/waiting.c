@@ -32,6 +32,8 @@ static uint64_t until_ns;
 static uint64_t next_ns = FIRST_NS;
 static pthread_t holder;
 static int sleepers;
+static clockid_t clocks[CPU_WATCHED]; // the sleepers'
+static atomic_int known;              // how many of these are
 
 static pthread_mutex_t end_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t end_changed = PTHREAD_COND_INITIALIZER;
@@ -45,12 +47,13 @@ static uint64_t now(void) {
 
 // Brings the team, and sleeps; with its thread the team ends.
 static void *hold(void *argument) {
-    atomic_int there;
     (void)argument;
-    atomic_init(&there, 0);
 #pragma omp parallel num_threads(sleepers + 1)
     {
-        atomic_fetch_add(&there, 1); // a region with nothing in it would be none
+        const int i = omp_get_thread_num();
+        if (i > 0 && pthread_getcpuclockid(pthread_self(), &clocks[i - 1]) == 0) {
+            atomic_fetch_add(&known, 1);
+        }
     }
     (void)pthread_mutex_lock(&end_mutex);
     while (!ends) {
@@ -68,8 +71,23 @@ static void shorten(void) {
     }
     sleepers = processors;
     ends = 0;
+    atomic_store(&known, 0);
     is_short = pthread_create(&holder, NULL, hold, NULL) == 0;
     atomic_store(&seen_short, is_short);
+}
+
+// The runtime does not wait for its threads to end, but whoever looks at the process's threads
+// next, or unloads this library, may count on it. A second is more than they take.
+static void await_end_of_team(void) {
+    const struct timespec pause = {.tv_nsec = 50000};
+    const int count = atomic_load(&known) == sleepers ? sleepers : 0;
+    struct timespec t;
+    int tries = 20000;
+    for (int i = 0; i < count; ++i) {
+        while (clock_gettime(clocks[i], &t) == 0 && tries-- > 0) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
 }
 
 static void lengthen(void) {
@@ -81,6 +99,7 @@ static void lengthen(void) {
     (void)pthread_cond_signal(&end_changed);
     (void)pthread_mutex_unlock(&end_mutex);
     (void)pthread_join(holder, NULL);
+    await_end_of_team();
     is_short = 0;
     atomic_store(&seen_short, 0);
 }
