@@ -525,6 +525,7 @@ tn_status tni_cpu_build(cpu_program *program, const tn_symbol_value *symbols, ui
                        .error = error};
     build_all(&build);
     tni_cpu_choose_done(&build);
+    tni_cpu_packing_done(program);
     if (build.status != TN_OK) {
         tni_cpu_instance_destroy(instance);
         return build.status;

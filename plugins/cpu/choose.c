@@ -8,7 +8,8 @@
 // The first run warms the caches and does not count. One counted run is too few: a layer that is
 // disturbed then costs every later run of the program.
 #define TIMED_RUNS 4u
-// What takes longer than this hardly notices cold caches: two runs do, and both count.
+// What takes longer than this hardly notices cold caches: two runs do, and both count. It has to be
+// disturbed for long to look half as slow again, so that one run may tell who is.
 #define LONG_NS 16000000u
 // Of those that are, the first that takes hardly longer than the best: ways are listed in the order
 // of what their weights take.
@@ -155,23 +156,28 @@ static uint64_t least(const uint64_t *took, uint32_t count) {
     return best;
 }
 
-// Turns about, so that what disturbs the machine disturbs all. Who is slower than the first is not
-// run again, once two runs of each say so: it would not be chosen. The first alone is nothing to
-// compare.
+// Turns about, so that what disturbs the machine disturbs all. Whoever cannot be chosen any more is
+// not run again; one alone is nothing to compare.
 static void run_trials(const cpu_program *program, const trial *trials, uint32_t count,
                        dnnl_stream_t stream, uint64_t *out_took) {
     uint64_t all[CPU_CONTENDERS]; // the least of all runs
     uint32_t out[CPU_CONTENDERS] = {0};
     uint32_t left = count;
-    for (uint32_t run = 0; run < TIMED_RUNS && (run < 2 || (left > 1 && all[0] < LONG_NS)); ++run) {
+    for (uint32_t run = 0; run < TIMED_RUNS && left > (run > 0); ++run) {
         for (uint32_t i = 0; i < count; ++i) {
             const uint64_t took = out[i] ? UNKNOWN : time_once(program, &trials[i], stream);
             all[i] = run == 0 || took < all[i] ? took : all[i];
             out_took[i] = (run > 0 || took >= LONG_NS) && took < out_took[i] ? took : out_took[i];
         }
-        for (uint32_t i = 1; i < count && run > 0; ++i) {
-            left -= !out[i] && all[i] >= all[0];
-            out[i] |= all[i] >= all[0];
+        const uint64_t best = least(all, count);
+        if (run > 0 && best >= LONG_NS) {
+            return;
+        }
+        for (uint32_t i = 0; i < count; ++i) {
+            if (!out[i] && tni_cpu_is_beaten(all[i], best, i > 0 ? all[0] : UNKNOWN, run + 1)) {
+                out[i] = 1;
+                --left;
+            }
         }
     }
 }
@@ -220,6 +226,13 @@ void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, ui
     for (uint32_t i = 0; i < count; ++i) {
         out_ns[i] += out_ns[i] != UNKNOWN ? all[i].extra_ns : 0;
     }
+}
+
+uint32_t tni_cpu_is_beaten(uint64_t took, uint64_t best, uint64_t first, uint32_t runs) {
+    if (runs < 2) {
+        return best >= LONG_NS && took / 3 * 2 > best ? 1u : 0u;
+    }
+    return took / 5 * 4 > best || took > first - first / 16 ? 1u : 0u;
 }
 
 uint32_t tni_cpu_best(const uint64_t *took, uint32_t count, uint32_t margin) {

@@ -25,6 +25,10 @@ uint32_t tni_cpu_choose(cpu_build *build, const cpu_contender *all, uint32_t cou
 // The steps of that one by one. How long each takes, extra_ns included; UINT64_MAX where it could
 // not be measured.
 void tni_cpu_race(cpu_build *build, const cpu_contender *all, uint32_t count, uint64_t *out_ns);
+// Whether a contender is out of the race, given its least time, the least of all and, unless it is
+// the first itself (UINT64_MAX), that of the first: a quarter behind after two runs, half behind
+// after one that is long, or hardly faster than the first, which it would have to displace.
+uint32_t tni_cpu_is_beaten(uint64_t took, uint64_t best, uint64_t first, uint32_t runs);
 // Who is less than one part in so many faster than the first is not worth other weights, other
 // rounding and another choice in the next process. Of whole arrangements more is asked: what lies
 // between convolutions is not in the sample, and is slower where channels are last.

@@ -10,6 +10,14 @@
 // Nor are weights that are so many times as large as the images: they are read once, and
 // transformed they are up to four times larger.
 #define TRANSFORM_WEIGHTS 16.0
+// Nor is so much memory for one layer: the library's scratchpad is as large once more. Two layers
+// of U-Net would take 260 MB for a tenth of its time.
+#define TRANSFORMED_BYTES 64e6
+
+// More products than this show nothing new: some 10 milliseconds. Nor do fewer rows than this show
+// enough: Winograd's tiles are computed together.
+#define TRIAL_PRODUCTS 1e9
+#define LEAST_ROWS 16
 
 // Weights of several groups have one more axis in front.
 static dnnl_memory_desc_t weights_of(const cpu_value *weights, int64_t group) {
@@ -127,13 +135,15 @@ static uint32_t may_transform(const cpu_build *build, const cpu_conv_shape *shap
         w->axes != 2 || shape->plain_weights.ndims != shape->src.ndims) {
         return 0;
     }
-    const double weight_count = (double)weights[0] * (double)weights[1] * 9.0;
+    const double kernels = (double)weights[0] * (double)weights[1];
+    const double weight_count = kernels * 9.0;
     const double pixels = (double)dst[0] * (double)dst[2] * (double)dst[3];
     const double image_count = pixels * ((double)weights[0] + (double)weights[1]);
     return w->kernel[0] == 3 && w->kernel[1] == 3 && w->strides[0] == 1 && w->strides[1] == 1 &&
                    w->dilates[0] == 0 && w->dilates[1] == 0 &&
                    weight_count * pixels >= TRANSFORM_PRODUCTS &&
-                   weight_count <= TRANSFORM_WEIGHTS * image_count
+                   weight_count <= TRANSFORM_WEIGHTS * image_count &&
+                   kernels * 36.0 * sizeof(float) <= TRANSFORMED_BYTES
                ? 1u
                : 0u;
 }
@@ -218,47 +228,116 @@ void tni_cpu_conv_choice_deinit(cpu_conv_choice *choice) {
     choice->count = 0;
 }
 
+// The upper rows of a large image tell as well which way is the fastest. Returns 0 where it is not
+// large.
+static uint32_t upper_rows(const cpu_build *build, const cpu_conv_shape *shape,
+                           cpu_conv_shape *out) {
+    const dnnl_dim_t *dst = shape->dst.dims;
+    const dnnl_dim_t *weights = shape->plain_weights.dims;
+    if (shape->window.axes != 2 || shape->window.strides[0] != 1 ||
+        shape->plain_weights.ndims != 4 || dst[2] < 2 * LEAST_ROWS) {
+        return 0;
+    }
+    const double row_products = (double)dst[0] * (double)dst[1] * (double)dst[3] *
+                                (double)weights[1] * (double)weights[2] * (double)weights[3];
+    const double enough = TRIAL_PRODUCTS / row_products;
+    if (!(enough < (double)(dst[2] / 2)) || shape->src.dims[2] < dst[2]) {
+        return 0;
+    }
+    const int64_t blocks = (int64_t)enough / LEAST_ROWS;
+    const int64_t rows = blocks > 0 ? blocks * LEAST_ROWS : LEAST_ROWS;
+    dnnl_memory_desc_t src = shape->src;
+    dnnl_memory_desc_t part = shape->dst;
+    src.dims[2] -= dst[2] - rows;
+    part.dims[2] = rows;
+    *out = *shape;
+    out->src = tni_cpu_any_of(src);
+    out->dst = tni_cpu_any_of(part);
+    tni_cpu_conv_arrange(build, out);
+    return 1;
+}
+
+static uint32_t same_ways(const cpu_conv_choice *a, const cpu_conv_choice *b) {
+    uint32_t same = a->count == b->count;
+    for (uint32_t i = 0; i < a->count && same; ++i) {
+        same = a->ways[i].fused == b->ways[i].fused &&
+               strcmp(name_of(a->ways[i].desc), name_of(b->ways[i].desc)) == 0;
+    }
+    return same;
+}
+
+// The ways of a convolution as they are tried.
+typedef struct conv_trial {
+    cpu_conv_choice part; // of the upper rows; none where all are tried
+    int64_t rows;         // of so many
+    int64_t all_rows;
+} conv_trial;
+
 // Posts that are not fused are steps: these read and write the result once more each, at some
 // tenths of a nanosecond an element.
-static void contenders(const cpu_build *build, const cpu_node *node, const cpu_conv_choice *choice,
-                       cpu_contender *out) {
+static void trial_init(cpu_build *build, const cpu_node *node, const cpu_conv_shape *shape,
+                       const cpu_conv_choice *choice, conv_trial *out, cpu_contender *out_all) {
+    cpu_conv_shape upper;
     const uint64_t count = (uint64_t)tni_cpu_value(build, node->outputs[0])->count;
+    *out = (conv_trial){.rows = 1, .all_rows = 1};
+    if (upper_rows(build, shape, &upper)) {
+        tni_cpu_conv_choice_init(build, node, &upper, &out->part);
+        if (same_ways(choice, &out->part)) {
+            out->rows = upper.dst.dims[2];
+            out->all_rows = shape->dst.dims[2];
+        } else {
+            tni_cpu_conv_choice_deinit(&out->part);
+        }
+    }
+    const uint64_t tried = count / (uint64_t)out->all_rows * (uint64_t)out->rows;
     for (uint32_t i = 0; i < choice->count; ++i) {
-        const cpu_conv_way *way = &choice->ways[i];
-        out[i] = (cpu_contender){.desc = way->desc,
-                                 .extra_ns = (node->post_count - way->fused) * (count * 2 / 5)};
+        const cpu_conv_way *way = out->part.count > 0 ? &out->part.ways[i] : &choice->ways[i];
+        out_all[i] = (cpu_contender){.desc = way->desc,
+                                     .extra_ns = (node->post_count - way->fused) * (tried * 2 / 5)};
     }
 }
 
-uint32_t tni_cpu_conv_choose(cpu_build *build, const cpu_node *node,
+uint32_t tni_cpu_conv_choose(cpu_build *build, const cpu_node *node, const cpu_conv_shape *shape,
                              const cpu_conv_choice *choice) {
     cpu_contender all[CPU_CANDIDATES];
-    contenders(build, node, choice, all);
-    return tni_cpu_choose(build, all, choice->count);
+    conv_trial trial;
+    if (choice->count < 2) {
+        return 0;
+    }
+    trial_init(build, node, shape, choice, &trial, all);
+    const uint32_t best = tni_cpu_choose(build, all, choice->count);
+    tni_cpu_conv_choice_deinit(&trial.part);
+    return best;
 }
 
 void tni_cpu_conv_times(cpu_build *build, const cpu_node *node, uint32_t count,
                         const cpu_arrangement *arrangements, uint64_t *out_ns) {
     cpu_conv_choice choices[CPU_ARRANGEMENTS];
+    conv_trial trials[CPU_ARRANGEMENTS];
     cpu_contender all[CPU_CONTENDERS] = {{.desc = NULL}};
     uint64_t took[CPU_CONTENDERS];
     uint32_t begins[CPU_ARRANGEMENTS + 1] = {0};
     for (uint32_t i = 0; i < count; ++i) {
         cpu_conv_shape shape;
         choices[i].count = 0;
+        trials[i].part.count = 0;
         tni_cpu_arrange(build->program, arrangements[i]);
         if (tni_cpu_conv_describe(build, node, tni_cpu_bias(node), &shape)) {
             tni_cpu_conv_arrange(build, &shape);
             tni_cpu_conv_choice_init(build, node, &shape, &choices[i]);
+            trial_init(build, node, &shape, &choices[i], &trials[i], all + begins[i]);
         }
-        contenders(build, node, &choices[i], all + begins[i]);
         begins[i + 1] = begins[i] + choices[i].count;
     }
     tni_cpu_race(build, all, begins[count], took);
     for (uint32_t i = 0; i < count; ++i) {
         const uint32_t own = begins[i];
         const uint32_t best = tni_cpu_remember(build, all + own, choices[i].count, took + own);
-        out_ns[i] = choices[i].count > 0 ? took[own + best] : UINT64_MAX;
+        const uint64_t time = choices[i].count > 0 ? took[own + best] : UINT64_MAX;
+        out_ns[i] = time == UINT64_MAX
+                        ? time
+                        : time / (uint64_t)trials[i].rows * (uint64_t)trials[i].all_rows;
         tni_cpu_conv_choice_deinit(&choices[i]);
+        tni_cpu_conv_choice_deinit(&trials[i].part);
     }
 }

@@ -45,8 +45,9 @@ uint32_t tni_cpu_conv_descs(const cpu_build *build, const cpu_conv_shape *shape,
 void tni_cpu_conv_choice_init(cpu_build *build, const cpu_node *node, const cpu_conv_shape *shape,
                               cpu_conv_choice *out);
 void tni_cpu_conv_choice_deinit(cpu_conv_choice *choice);
-// The index of the way to take.
-uint32_t tni_cpu_conv_choose(cpu_build *build, const cpu_node *node, const cpu_conv_choice *choice);
+// The index of the way to take. Of large images the upper rows are tried.
+uint32_t tni_cpu_conv_choose(cpu_build *build, const cpu_node *node, const cpu_conv_shape *shape,
+                             const cpu_conv_choice *choice);
 
 // Measures a convolution in several arrangements, in turns; leaves the program in the last.
 // out_ns: of the way that each would take; UINT64_MAX where that is not known.

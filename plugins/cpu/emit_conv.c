@@ -84,7 +84,7 @@ void tni_cpu_emit_conv(cpu_build *build, const cpu_node *node) {
                                  "the library has no such convolution");
         return;
     }
-    const uint32_t best = tni_cpu_conv_choose(build, node, &choice);
+    const uint32_t best = tni_cpu_conv_choose(build, node, &shape, &choice);
     const cpu_conv_way *way = &choice.ways[best];
     const cpu_value y = *tni_cpu_value(build, node->outputs[0]);
     const uint32_t out = way->fused < node->post_count

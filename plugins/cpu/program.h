@@ -23,6 +23,12 @@ typedef struct cpu_weight {
     uint64_t owned_bytes; // 0: it lies in the host's mapping, or was packed
 } cpu_weight;
 
+// Memory that is used again, and grows.
+typedef struct cpu_buffer {
+    void *data;
+    uint64_t size_bytes;
+} cpu_buffer;
+
 // An algorithm that was chosen by measuring, for all instances.
 typedef struct cpu_chosen {
     struct cpu_chosen *next;
@@ -53,6 +59,8 @@ typedef struct cpu_program {
     cpu_weight *weights;
     cpu_arena packed; // what is packed lies together, in large pages where there are such
     uint64_t weight_bytes;
+    cpu_buffer passing; // while an instance is built: plain bytes that are about to be packed
+    cpu_buffer pack_scratch;
     cpu_chosen *chosen;
     cpu_images images;
     uint32_t narrow; // 1: convolutions compute in bfloat16, and images are kept in it
@@ -106,8 +114,12 @@ const void *tni_cpu_weight_mapped(cpu_program *program, uint32_t constant);
 
 void tni_cpu_weights_free(cpu_program *program);
 
-// Copies elements from one layout to another at once. [may-alloc]
-dnnl_status_t tni_cpu_reorder_now(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+// Gives back what packing needed.
+void tni_cpu_packing_done(cpu_program *program);
+
+// Copies elements from one layout to another at once. The caller holds the program's mutex.
+// [may-alloc]
+dnnl_status_t tni_cpu_reorder_now(cpu_program *program, const dnnl_memory_desc_t *from,
                                   const void *data, const dnnl_memory_desc_t *to, void *out_data);
 
 // Threads of the library and of ours, for calls from this thread; returns what it was before.

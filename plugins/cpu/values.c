@@ -381,7 +381,7 @@ static const void *reorder_known(cpu_build *build, const void *data,
         (void)tni_cpu_build_fail(build, TN_ERROR_OUT_OF_MEMORY, "no memory");
         return NULL;
     }
-    return tni_cpu_ok(build, tni_cpu_reorder_now(build->program->engine, plain, data, layout, copy),
+    return tni_cpu_ok(build, tni_cpu_reorder_now(build->program, plain, data, layout, copy),
                       "reorder")
                ? copy
                : NULL;

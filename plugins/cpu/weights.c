@@ -25,16 +25,73 @@ static dnnl_status_t memory_of(dnnl_memory_t *out, const dnnl_memory_desc_t *lay
     return dnnl_memory_create(out, layout, engine, handle);
 }
 
-dnnl_status_t tni_cpu_reorder_now(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+static void *buffer_alloc(const tn_helper_host *host, uint64_t bytes) {
+    return host->services->alloc(host->context, bytes, WEIGHT_ALIGNMENT);
+}
+
+static void buffer_free(const tn_helper_host *host, const void *buffer, uint64_t bytes) {
+    void *pointer = NULL;
+    memcpy(&pointer, &buffer, sizeof pointer);
+    host->services->free(host->context, pointer, bytes, WEIGHT_ALIGNMENT);
+}
+
+static void buffer_deinit(const tn_helper_host *host, cpu_buffer *buffer) {
+    if (buffer->data != NULL) {
+        buffer_free(host, buffer->data, buffer->size_bytes);
+    }
+    *buffer = (cpu_buffer){.data = NULL};
+}
+
+// Room for at least so many bytes, whose content is lost when it grows; null when there is no
+// memory.
+static void *buffer_room(const tn_helper_host *host, cpu_buffer *buffer, uint64_t bytes) {
+    if (buffer->size_bytes < bytes) {
+        const uint64_t wanted = buffer->size_bytes > bytes / 2 ? buffer->size_bytes * 2 : bytes;
+        buffer_deinit(host, buffer);
+        buffer->data = buffer_alloc(host, wanted);
+        buffer->size_bytes = buffer->data != NULL ? wanted : 0;
+    }
+    return buffer->data;
+}
+
+void tni_cpu_packing_done(cpu_program *program) {
+    buffer_deinit(&program->host, &program->passing);
+    buffer_deinit(&program->host, &program->pack_scratch);
+}
+
+static dnnl_status_t reorder_create(dnnl_engine_t engine, const dnnl_memory_desc_t *from,
+                                    const dnnl_memory_desc_t *to, dnnl_primitive_desc_t *out_desc,
+                                    dnnl_primitive_t *out_primitive) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
+    if (status == dnnl_success) {
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_reorder_primitive_desc_create(out_desc, from, engine, to, engine, attr);
+    }
+    if (status == dnnl_success) {
+        status = dnnl_primitive_create(out_primitive, *out_desc);
+    }
+    (void)dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+dnnl_status_t tni_cpu_reorder_now(cpu_program *program, const dnnl_memory_desc_t *from,
                                   const void *data, const dnnl_memory_desc_t *to, void *out_data) {
+    const dnnl_engine_t engine = program->engine;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_t primitive = NULL;
     dnnl_stream_t stream = NULL;
-    dnnl_memory_t memory[2] = {NULL, NULL};
-    dnnl_status_t status =
-        dnnl_reorder_primitive_desc_create(&desc, from, engine, to, engine, NULL);
+    dnnl_memory_t memory[3] = {NULL, NULL, NULL};
+    const void *scratch = NULL;
+    const dnnl_memory_desc_t *pad = NULL;
+    dnnl_status_t status = reorder_create(engine, from, to, &desc, &primitive);
     if (status == dnnl_success) {
-        status = dnnl_primitive_create(&primitive, desc);
+        pad = dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, DNNL_ARG_SCRATCHPAD);
+        const uint64_t bytes = pad != NULL ? dnnl_memory_desc_get_size(pad) : 0;
+        scratch = bytes > 0 ? buffer_room(&program->host, &program->pack_scratch, bytes) : NULL;
+        status = bytes > 0 && scratch == NULL ? dnnl_out_of_memory : status;
     }
     if (status == dnnl_success) {
         status = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
@@ -45,29 +102,24 @@ dnnl_status_t tni_cpu_reorder_now(dnnl_engine_t engine, const dnnl_memory_desc_t
     if (status == dnnl_success) {
         status = memory_of(&memory[1], to, engine, out_data);
     }
+    if (status == dnnl_success && scratch != NULL) {
+        status = memory_of(&memory[2], pad, engine, scratch);
+    }
     if (status == dnnl_success) {
-        const dnnl_exec_arg_t args[2] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
-        status = dnnl_primitive_execute(primitive, stream, 2, args);
+        const dnnl_exec_arg_t args[3] = {
+            {DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}, {DNNL_ARG_SCRATCHPAD, memory[2]}};
+        status = dnnl_primitive_execute(primitive, stream, scratch != NULL ? 3 : 2, args);
     }
     if (status == dnnl_success) {
         status = dnnl_stream_wait(stream);
     }
-    (void)dnnl_memory_destroy(memory[0]);
-    (void)dnnl_memory_destroy(memory[1]);
+    for (uint32_t i = 0; i < 3; ++i) {
+        (void)dnnl_memory_destroy(memory[i]);
+    }
     (void)dnnl_stream_destroy(stream);
     (void)dnnl_primitive_destroy(primitive);
     (void)dnnl_primitive_desc_destroy(desc);
     return status;
-}
-
-static void *buffer_alloc(const tn_helper_host *host, uint64_t bytes) {
-    return host->services->alloc(host->context, bytes, WEIGHT_ALIGNMENT);
-}
-
-static void buffer_free(const tn_helper_host *host, const void *buffer, uint64_t bytes) {
-    void *pointer = NULL;
-    memcpy(&pointer, &buffer, sizeof pointer);
-    host->services->free(host->context, pointer, bytes, WEIGHT_ALIGNMENT);
 }
 
 static tn_status no_memory(tn_error *error) {
@@ -83,9 +135,17 @@ static tn_status weight_failed(tn_status status, uint32_t index, tn_error *error
 // Constants that are packed are read and not mapped, so that they are not in memory twice.
 #define READ_BYTES 65536u
 
-// The plain bytes of a constant: in the host's mapping, or in a buffer of ours (*out_owned).
-// passing: they are read once and then forgotten.
-static tn_status read_plain(const cpu_program *program, uint32_t index, uint32_t passing,
+// Passing bytes lie there until the next are read; others are the caller's.
+static void *plain_room(cpu_program *program, uint64_t bytes, uint32_t passing, void **out_owned) {
+    void *room = passing ? buffer_room(&program->host, &program->passing, bytes)
+                         : buffer_alloc(&program->host, bytes);
+    *out_owned = passing ? NULL : room;
+    return room;
+}
+
+// The plain bytes of a constant: in the host's mapping, or in a buffer, which is the caller's
+// (*out_owned) unless they are passing: read once and then forgotten.
+static tn_status read_plain(cpu_program *program, uint32_t index, uint32_t passing,
                             const void **out_data, void **out_owned, tn_error *error) {
     const tn_helper_host *host = &program->host;
     const tn_graph_constant *constant = tn_view_constant(program->view, index);
@@ -100,31 +160,30 @@ static tn_status read_plain(const cpu_program *program, uint32_t index, uint32_t
             if ((uintptr_t)*out_data % (element > 0 ? element : 1) == 0) {
                 return TN_OK;
             }
-            *out_owned = buffer_alloc(host, constant->size_bytes);
-            if (*out_owned == NULL) {
+            void *room = plain_room(program, constant->size_bytes, passing, out_owned);
+            if (room == NULL) {
                 return no_memory(error);
             }
-            memcpy(*out_owned, *out_data, constant->size_bytes);
-            *out_data = *out_owned;
+            memcpy(room, *out_data, constant->size_bytes);
+            *out_data = room;
             return TN_OK;
         }
         if (status != TN_ERROR_UNSUPPORTED) {
             return weight_failed(status, index, error);
         }
     }
-    *out_owned = buffer_alloc(host, constant->size_bytes);
-    if (*out_owned == NULL) {
+    void *room = plain_room(program, constant->size_bytes, passing, out_owned);
+    if (room == NULL) {
         return no_memory(error);
     }
-    *out_data = *out_owned;
-    const tn_status status = host->services->weight_read(host->context, constant->key, 0,
-                                                         constant->size_bytes, *out_owned);
-    if (status != TN_OK) {
+    *out_data = room;
+    const tn_status status =
+        host->services->weight_read(host->context, constant->key, 0, constant->size_bytes, room);
+    if (status != TN_OK && *out_owned != NULL) {
         buffer_free(host, *out_owned, constant->size_bytes);
         *out_owned = NULL;
-        return weight_failed(status, index, error);
     }
-    return TN_OK;
+    return status == TN_OK ? TN_OK : weight_failed(status, index, error);
 }
 
 // Packs plain bytes into room of the program's.
@@ -134,7 +193,7 @@ static tn_status pack(cpu_program *program, const dnnl_memory_desc_t *plain, con
     if (packed == NULL) {
         return no_memory(error);
     }
-    const dnnl_status_t status = tni_cpu_reorder_now(program->engine, plain, data, layout, packed);
+    const dnnl_status_t status = tni_cpu_reorder_now(program, plain, data, layout, packed);
     if (status != dnnl_success) {
         return tni_cpu_dnnl_fail(error, status, TN_NONE, "packing a weight");
     }
@@ -159,16 +218,11 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
     }
     const void *data = NULL;
     void *owned = NULL;
-    uint64_t owned_bytes = tn_view_constant(program->view, constant)->size_bytes;
+    const uint64_t plain_bytes = tn_view_constant(program->view, constant)->size_bytes;
     const uint32_t packs = !dnnl_memory_desc_equal(plain, layout);
     tn_status status = read_plain(program, constant, packs, &data, &owned, error);
     if (status == TN_OK && packs) {
         status = pack(program, plain, data, layout, &data, error);
-        if (owned != NULL) {
-            buffer_free(&program->host, owned, owned_bytes);
-            owned = NULL;
-        }
-        owned_bytes = 0;
     }
     if (status != TN_OK) {
         tn_helper_free(&program->host, made, sizeof *made);
@@ -180,7 +234,7 @@ tn_status tni_cpu_weight(cpu_program *program, uint32_t constant, const dnnl_mem
                          .plain = *plain,
                          .layout = *layout,
                          .data = data,
-                         .owned_bytes = owned != NULL ? owned_bytes : 0};
+                         .owned_bytes = owned != NULL ? plain_bytes : 0};
     program->weights = made;
     program->weight_bytes += packs ? dnnl_memory_desc_get_size(layout) : made->owned_bytes;
     *out_data = data;
@@ -227,9 +281,6 @@ tn_status tni_cpu_weight_as(cpu_program *program, uint32_t constant, uint32_t pa
         return status;
     }
     fill(data, filled, user_data);
-    if (owned != NULL) {
-        buffer_free(host, owned, tn_view_constant(program->view, constant)->size_bytes);
-    }
     *made = (cpu_weight){.next = program->weights,
                          .constant = constant,
                          .partner = partner,

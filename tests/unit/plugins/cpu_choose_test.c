@@ -40,6 +40,40 @@ static void tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster(void *
     assert_int_equal(tni_cpu_best(took, 2, CPU_MARGIN_ARRANGEMENT), 0);
 }
 
+typedef struct beaten_case {
+    const char *name;
+    uint64_t took;
+    uint64_t best;
+    uint64_t first; // UINT64_MAX: this one is it
+    uint32_t runs;
+    uint32_t beaten;
+} beaten_case;
+
+#define MS 1000000u
+
+static void tni_cpu_is_beaten__by_who_is_clearly_faster(void **state) {
+    const beaten_case cases[] = {
+        {"the caches were cold", 9 * MS, 2 * MS, UINT64_MAX, 1, 0},
+        {"long, not far behind", 40 * MS, 30 * MS, UINT64_MAX, 1, 0},
+        {"long, and half behind", 60 * MS, 30 * MS, UINT64_MAX, 1, 1},
+        {"did not run, cold", UINT64_MAX, 2 * MS, 2 * MS, 1, 0},
+        {"the first and the best", 100, 100, UINT64_MAX, 2, 0},
+        {"the first, little behind", 120, 100, UINT64_MAX, 2, 0},
+        {"the first, far behind", 130, 100, UINT64_MAX, 2, 1},
+        {"behind the first", 101, 100, 100, 2, 1},
+        {"hardly before the first", 960, 960, 1000, 2, 1},
+        {"before the first", 930, 930, 1000, 2, 0},
+        {"before the first, but a quarter behind", 130, 100, 200, 3, 1},
+        {"did not run", UINT64_MAX, 100, 100, 2, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const beaten_case *c = &cases[i];
+        print_message("%s\n", c->name);
+        assert_int_equal(tni_cpu_is_beaten(c->took, c->best, c->first, c->runs), c->beaten);
+    }
+}
+
 static void tni_cpu_measures__not_where_every_process_has_to_choose_the_same(void **state) {
     (void)state;
     assert_int_equal(tni_cpu_measures(&(cpu_program){.precision = TN_PRECISION_AS_WRITTEN}), 1);
@@ -51,6 +85,7 @@ static void tni_cpu_measures__not_where_every_process_has_to_choose_the_same(voi
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tni_cpu_best__leaves_the_first_only_for_who_is_clearly_faster),
+        cmocka_unit_test(tni_cpu_is_beaten__by_who_is_clearly_faster),
         cmocka_unit_test(tni_cpu_measures__not_where_every_process_has_to_choose_the_same),
     };
     return cmocka_run_group_tests_name("cpu_choose", tests, NULL, NULL);
