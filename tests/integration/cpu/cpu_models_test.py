@@ -155,6 +155,20 @@ class Answers(unittest.TestCase):
                            constants, "y", [2, channels, size, size], cases="channels")
         self.check("channels", 8)
 
+    def test_of_large_images_the_upper_rows_are_tried(self):
+        """More than 2e9 products each; whoever is chosen, all rows are computed."""
+        shutil.rmtree(WORK / "large", ignore_errors=True)
+        image = RNG.standard_normal((1, 64, 240, 256)).astype(np.float32)
+        for name, kernel, pads, height, width in (("same", 3, (1, 1, 1, 1), 240, 256),
+                                                  ("uneven", 3, (2, 0, 0, 1), 240, 255),
+                                                  ("valid", 5, (0, 0, 0, 0), 236, 252)):
+            weights = RNG.standard_normal((64, 64, kernel, kernel)).astype(np.float32)
+            write_case(name, [helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=pads),
+                              helper.make_node("Relu", ["c"], ["y"])],
+                       {"x": image}, {"w": weights, "b": RNG.standard_normal(64).astype(np.float32)},
+                       "y", [1, 64, height, width], cases="large")
+        self.check("large", 3)
+
     def test_a_constant_that_is_read_in_two_ways_is_packed_twice(self):
         shutil.rmtree(WORK / "shared", ignore_errors=True)
         rng = np.random.default_rng(12)
