@@ -19,6 +19,9 @@
 
 // Longer than a thread that is woken takes, and about as long as a slice of the scheduler's.
 #define WINDOW_NS 3000000u
+// Who was held up after so many times as long without it is let be: a host takes its processors
+// away now and then, and short waits cost more than that.
+#define SELDOM 4u
 // Waits are short for so long, twice as long each time that they are found too long again.
 #define FIRST_NS 20000000u
 #define MOST_NS 1280000000u
@@ -174,16 +177,19 @@ void tni_cpu_waiting_begin(cpu_waiting *w, uint32_t threads) {
         find_clocks(w, threads);
         w->threads = read_clocks(w, w->ran_ns) ? w->threads : 0;
     }
+    // What ended before it filled a window held nobody up for long.
+    w->well_ns += w->seen_ns - w->since_ns;
     w->since_ns = now();
+    w->seen_ns = w->since_ns;
 }
 
 uint32_t tni_cpu_is_held_up(uint64_t ran_ns, uint64_t passed_ns) {
     return ran_ns < passed_ns / 8 * 5 ? 1u : 0u;
 }
 
-static void judge(uint32_t held_up) {
+static void judge(uint32_t held_up, uint32_t often) {
     (void)pthread_mutex_lock(&mutex);
-    if (!held_up) {
+    if (!held_up || !often) {
         next_ns = FIRST_NS;
     } else if (!is_short) {
         shorten();
@@ -197,7 +203,8 @@ void tni_cpu_waiting_step(cpu_waiting *w) {
     if (w->threads == 0 || atomic_load_explicit(&seen_short, memory_order_relaxed)) {
         return;
     }
-    const uint64_t passed = now() - w->since_ns;
+    w->seen_ns = now();
+    const uint64_t passed = w->seen_ns - w->since_ns;
     uint64_t ran[CPU_WATCHED];
     if (passed < WINDOW_NS || !read_clocks(w, ran)) {
         return;
@@ -207,6 +214,8 @@ void tni_cpu_waiting_step(cpu_waiting *w) {
         held_up |= tni_cpu_is_held_up(ran[i] - w->ran_ns[i], passed);
         w->ran_ns[i] = ran[i];
     }
-    w->since_ns += passed;
-    judge(held_up);
+    w->since_ns = w->seen_ns;
+    const uint32_t often = w->well_ns / SELDOM < passed;
+    w->well_ns = held_up ? 0 : w->well_ns + passed;
+    judge(held_up, often);
 }

@@ -16,6 +16,8 @@ typedef struct cpu_waiting {
     uint32_t threads; // whose clocks are known; 0: none yet
     pthread_t owner;  // of the team
     uint64_t since_ns;
+    uint64_t seen_ns; // the end of the last step
+    uint64_t well_ns; // of runs, since somebody was held up last
     clockid_t clocks[CPU_WATCHED];
     uint64_t ran_ns[CPU_WATCHED];
 } cpu_waiting;

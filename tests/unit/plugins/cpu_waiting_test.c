@@ -84,11 +84,53 @@ static void step__shortens_waits_where_threads_did_not_run(void **state) {
     tni_cpu_waiting_release();
 }
 
+// A step that both threads mostly slept through. Returns whether it was looked at, which none is
+// while waits are short.
+static uint32_t sees_slept(cpu_waiting *w) {
+    tni_cpu_waiting_begin(w, 2);
+    const uint64_t since = w->since_ns;
+    (void)spent_after_a_region();
+    tni_cpu_waiting_step(w);
+    return w->since_ns > since;
+}
+
+static void step__lets_be_what_happens_seldom(void **state) {
+    (void)state;
+    if (omp_get_num_procs() > (int)CPU_WATCHED) {
+        skip();
+    }
+    cpu_waiting w = {.threads = 0};
+    tni_cpu_waiting_acquire();
+    w.well_ns = 10000u * MS;
+    assert_true(sees_slept(&w));
+    assert_int_equal(w.well_ns, 0);
+    w.well_ns = 10000u * MS;
+    assert_true(sees_slept(&w)); // waits were not short
+    assert_true(sees_slept(&w)); // nor are they yet, but this is the second at once
+    assert_true(sleeps_early());
+    tni_cpu_waiting_release();
+}
+
+static void begin__counts_what_ended_early_as_well(void **state) {
+    (void)state;
+    cpu_waiting w = {.threads = 0};
+    tni_cpu_waiting_acquire();
+    tni_cpu_waiting_begin(&w, 2);
+    tni_cpu_waiting_step(&w);
+    const uint64_t took = w.seen_ns - w.since_ns;
+    assert_int_equal(w.well_ns, 0);
+    tni_cpu_waiting_begin(&w, 2);
+    assert_true(took == 0 || w.well_ns == took); // 0: it was disturbed, and looked at
+    tni_cpu_waiting_release();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_held_up__who_ran_too_little_of_the_time),
         cmocka_unit_test(wait_shortly__puts_a_team_to_sleep_early),
         cmocka_unit_test(step__shortens_waits_where_threads_did_not_run),
+        cmocka_unit_test(step__lets_be_what_happens_seldom),
+        cmocka_unit_test(begin__counts_what_ended_early_as_well),
     };
     return cmocka_run_group_tests_name("cpu_waiting", tests, NULL, NULL);
 }
