@@ -10,8 +10,8 @@
 // Nor are weights that are so many times as large as the images: they are read once, and
 // transformed they are up to four times larger.
 #define TRANSFORM_WEIGHTS 16.0
-// Nor is so much memory for one layer: the library's scratchpad is as large once more. Two layers
-// of U-Net would take 260 MB for a tenth of its time.
+// Nor is so much memory for one layer: the library's scratchpad has as much once more. Two layers
+// of U-Net would take 130 MB more for a tenth of its time.
 #define TRANSFORMED_BYTES 64e6
 
 // More products than this show nothing new: some 10 milliseconds. Nor do fewer rows than this show

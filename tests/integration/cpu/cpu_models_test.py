@@ -155,8 +155,8 @@ class Answers(unittest.TestCase):
                            constants, "y", [2, channels, size, size], cases="channels")
         self.check("channels", 8)
 
-    def test_of_large_images_the_upper_rows_are_tried(self):
-        """More than 2e9 products each; whoever is chosen, all rows are computed."""
+    def test_all_rows_of_large_images_are_computed(self):
+        """More than 2e9 products each: algorithms are chosen by the upper rows alone."""
         shutil.rmtree(WORK / "large", ignore_errors=True)
         image = RNG.standard_normal((1, 64, 240, 256)).astype(np.float32)
         for name, kernel, pads, height, width in (("same", 3, (1, 1, 1, 1), 240, 256),

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #define MS 1000000u
+// Seldom, however long the machine makes a sleep.
+#define LONG_WELL_NS (UINT64_C(3600000) * MS)
 
 static void is_held_up__who_ran_too_little_of_the_time(void **state) {
     (void)state;
@@ -101,10 +103,10 @@ static void step__lets_be_what_happens_seldom(void **state) {
     }
     cpu_waiting w = {.threads = 0};
     tni_cpu_waiting_acquire();
-    w.well_ns = 10000u * MS;
+    w.well_ns = LONG_WELL_NS;
     assert_true(sees_slept(&w));
     assert_int_equal(w.well_ns, 0);
-    w.well_ns = 10000u * MS;
+    w.well_ns = LONG_WELL_NS;
     assert_true(sees_slept(&w)); // waits were not short
     assert_true(sees_slept(&w)); // nor are they yet, but this is the second at once
     assert_true(sleeps_early());
@@ -117,10 +119,11 @@ static void begin__counts_what_ended_early_as_well(void **state) {
     tni_cpu_waiting_acquire();
     tni_cpu_waiting_begin(&w, 2);
     tni_cpu_waiting_step(&w);
-    const uint64_t took = w.seen_ns - w.since_ns;
-    assert_int_equal(w.well_ns, 0);
+    const uint64_t well = w.well_ns;              // not 0 where the machine made a window of it
+    const uint64_t took = w.seen_ns - w.since_ns; // 0 there
+    assert_true(well + took > 0 || w.threads == 0);
     tni_cpu_waiting_begin(&w, 2);
-    assert_true(took == 0 || w.well_ns == took); // 0: it was disturbed, and looked at
+    assert_int_equal(w.well_ns, well + took);
     tni_cpu_waiting_release();
 }
 
