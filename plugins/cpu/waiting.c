@@ -3,8 +3,8 @@
 // all of them run: to sleep and be woken takes longer than most layers. Where the machine does
 // something else as well, the one that the others wait for gets no processor while they spin, every
 // step takes what a scheduler's slice does, and a network forty times its time. So the time that
-// each thread ran is held against the time that passed, and where one was held up, waits are short
-// for a while: 50 microseconds.
+// each thread ran is held against the time that passed, and where one was held up, and not seldom,
+// waits are short for a while: 50 microseconds.
 //
 // The runtime has no call for that. It waits shortly where it manages more threads than there are
 // processors, and is made to by a team that sleeps. What variables of the environment say stays.
